@@ -1,0 +1,176 @@
+//! The join token and the enrolment exchange: `POST /v1/join` with [`JoinRequest`] answers [`JoinReply`].
+//!
+//! A token is `cja1_<pin>_<id>_<secret>_<check>`: the SHA-256 of the root's public key, so that the agent knows
+//! whom it talks to before it says anything; the id and the secret; and a checksum, so that a typing error is
+//! told from a refusal. The parts are lower-case hex, because base64url uses `_` itself.
+
+use crate::names::{HostId, HostName};
+use crate::secret::Secret;
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use uuid::Uuid;
+
+const PREFIX: &str = "cja1";
+
+/// A one-time permission to join, as the operator hands it on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinToken {
+    /// SHA-256 of the root certificate's public key (its `SubjectPublicKeyInfo`).
+    pub pin: [u8; 32],
+    /// Which token.
+    pub id: [u8; 8],
+    /// What proves it, in hex.
+    pub secret: Secret,
+}
+
+/// Why a text is not a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Something else altogether.
+    #[error("this is not a join token: it starts with `cja1_` and is printed by `chatalotctl host add`")]
+    Shape,
+    /// A token with an error in it.
+    #[error("the join token is damaged: copy it again, whole")]
+    Damaged,
+}
+
+impl JoinToken {
+    /// The token as it is handed on.
+    pub fn text(&self) -> Secret {
+        let body = format!(
+            "{PREFIX}_{}_{}_{}",
+            hex(&self.pin),
+            hex(&self.id),
+            self.secret.expose()
+        );
+        let check = checksum(body.as_bytes());
+        Secret::new(format!("{body}_{check:08x}"))
+    }
+}
+
+impl FromStr for JoinToken {
+    type Err = TokenError;
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        let text = text.trim();
+        let (body, check) = text.rsplit_once('_').ok_or(TokenError::Shape)?;
+        if !body.starts_with("cja1_") {
+            return Err(TokenError::Shape);
+        }
+        if u32::from_str_radix(check, 16) != Ok(checksum(body.as_bytes())) {
+            return Err(TokenError::Damaged);
+        }
+        let mut parts = body.split('_').skip(1);
+        let mut next = || parts.next().ok_or(TokenError::Damaged);
+        let (pin, id, secret) = (next()?, next()?, next()?);
+        let secret_bytes: [u8; 32] = unhex(secret).ok_or(TokenError::Damaged)?;
+        let token = Self {
+            pin: unhex(pin).ok_or(TokenError::Damaged)?,
+            id: unhex(id).ok_or(TokenError::Damaged)?,
+            secret: Secret::new(hex(&secret_bytes)),
+        };
+        if parts.next().is_some() {
+            Err(TokenError::Damaged)
+        } else {
+            Ok(token)
+        }
+    }
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
+}
+
+/// Reads exactly `N` bytes of hex.
+pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.is_ascii() {
+        return None;
+    }
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// CRC-32 (IEEE), bit by bit: forty lines of table would serve nobody.
+fn checksum(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+/// What an agent sends to join.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The token's id, in hex.
+    pub token_id: String,
+    /// The token's secret, in hex.
+    #[serde(with = "crate::secret::carried")]
+    pub token_secret: Option<Secret>,
+    /// A PKCS#10 request in PEM; only its public key is taken.
+    pub csr: String,
+}
+
+/// What the controller answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JoinReply {
+    /// The host's id.
+    pub host: HostId,
+    /// What the operator calls it.
+    pub name: HostName,
+    /// The controller's cluster.
+    pub cluster: Uuid,
+    /// The agent's certificate chain, in PEM.
+    pub certificate: String,
+    /// The authorities to trust on the control channel, in PEM.
+    pub authorities: String,
+    /// The domains that this host may serve; empty means any.
+    #[serde(default)]
+    pub domains: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> JoinToken {
+        JoinToken {
+            pin: [7; 32],
+            id: [1, 2, 3, 4, 5, 6, 7, 8],
+            secret: Secret::new(hex(&[9; 32])),
+        }
+    }
+
+    #[test]
+    fn a_token_comes_back_as_it_went() {
+        assert_eq!(token().text().expose().parse::<JoinToken>().unwrap(), token());
+    }
+
+    #[test]
+    fn f05_a_typing_error_in_a_token_is_told_before_anything_is_sent() {
+        let text = token().text().expose().to_owned();
+        for at in 5..text.len() {
+            let mut wrong = text.clone().into_bytes();
+            wrong[at] = if wrong[at] == b'0' { b'1' } else { b'0' };
+            let wrong = String::from_utf8(wrong).unwrap();
+            assert_ne!(wrong.parse::<JoinToken>(), Ok(token()), "{at}");
+        }
+        assert_eq!("hunter2".parse::<JoinToken>(), Err(TokenError::Shape));
+        assert_eq!(
+            text[..text.len() - 3].parse::<JoinToken>(),
+            Err(TokenError::Damaged)
+        );
+    }
+
+    #[test]
+    fn the_checksum_is_the_well_known_one() {
+        assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
+    }
+}
