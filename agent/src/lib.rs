@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Puts chatalot on this host and keeps it well.
+pub mod host;
+pub mod runbook;

@@ -1,0 +1,5 @@
+//! Placeholder.
+use super::Step;
+
+/// The chapter.
+pub(super) const STEPS: &[&dyn Step] = &[];

@@ -1,0 +1,1 @@
+//! Every reverse proxy, one file each.
