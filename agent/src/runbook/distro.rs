@@ -19,3 +19,13 @@ pub struct Distro {
 
 /// The rows.
 pub const DISTROS: &[Distro] = &[];
+
+/// The row for a system.
+pub fn detect(_system: &crate::host::System) -> Result<&'static Distro, chatalot_protocol::advice::Advice> {
+    Err(chatalot_protocol::advice::Advice::new(
+        "DISTRO_UNSUPPORTED",
+        "-",
+        "-",
+        "-",
+    ))
+}

@@ -5,15 +5,17 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
-//! | `engine` | the loop: check → apply → check |
-//! | `ledger` | the durable record of it |
-//! | `plan` | the same steps, asked without any effect |
+//! | [`engine`] | the loop: check → apply → check |
+//! | [`plan`] | the same steps, asked without any effect |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
 pub mod chapters;
 pub mod distro;
+pub mod engine;
+pub mod plan;
 pub mod proxies;
+mod walk;
 
 use crate::host::{Act, HostError, Look};
 use async_trait::async_trait;
