@@ -78,7 +78,15 @@ pub struct Ledger {
 impl Ledger {
     /// Opens or makes the file and starts its thread.
     pub fn open(path: &Path) -> Result<Self, LedgerError> {
-        let connection = schema::open(path)?;
+        Self::start(schema::open(path)?)
+    }
+
+    /// Opens what another process has written, to read it only; an empty ledger if there is none.
+    pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        if path.exists() { Self::start(schema::open_to_read(path)?) } else { Self::open(Path::new(":memory:")) }
+    }
+
+    fn start(connection: Connection) -> Result<Self, LedgerError> {
         let (tasks, queue) = mpsc::sync_channel::<Task>(BATCH);
         let (tell, latest) = watch::channel(outbox::latest(&connection)?);
         let started = std::thread::Builder::new()
@@ -143,7 +151,7 @@ fn serve(connection: &Connection, queue: &mpsc::Receiver<Task>, tell: &watch::Se
     while let Ok(first) = queue.recv() {
         let mut finishes = Vec::new();
         let begun = connection
-            .execute_batch("BEGIN IMMEDIATE")
+            .execute_batch("BEGIN")
             .map_err(LedgerError::from);
         if begun.is_ok() {
             finishes.push(first(connection));
