@@ -40,6 +40,7 @@ answers() {
 wait_for_internet() {
     deadline=$(($(date +%s) + 30))
     until answers; do
+        [ "$(docker inspect -f "{{.State.Running}}" "$internet")" = true ] || deadline=0
         [ "$(date +%s)" -lt "$deadline" ] || { docker logs --tail 40 "$internet" >&2; die "the internet did not come up"; }
         sleep 0.2
     done
