@@ -26,7 +26,7 @@ image() { # name folder hash
 server_folder() {
     say "image server: compiling the stand-in"
     target="$(uname -m)-unknown-linux-gnu"
-    quietly cargo env RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release \
+    quietly cargo env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release \
         --manifest-path "$root/Cargo.toml" -p chatalot-stand-in --target "$target" --target-dir "$cache/target"
     gather server tests/sandbox/server
     cp "$cache/target/$target/release/chatalot-stand-in" "$cache/context-server/"
