@@ -54,7 +54,7 @@ main() {
         shift 2
     done
     judge_host
-    work=$(mktemp -d)
+    work=$(mktemp -d /usr/local/lib/chatalot.XXXXXX) # the folder for temporary files may forbid programs
     trap 'rm -rf "$work"' EXIT
     trap 'exit 130' INT TERM HUP
     agent=$work/chatalot-agent

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Removes the sandbox's containers and network; with --all its images and volumes too.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/sandbox/lib.sh
+. "$here/lib.sh"
+docker ps -aq --filter "label=$label" | xargs -r docker rm -fv >/dev/null
+docker rm -fv "$internet" >/dev/null 2>&1 || true
+docker network rm "$network" >/dev/null 2>&1 || true
+if [ "${1:-}" = --all ]; then
+    docker volume ls -q --filter name=chatalot-sandbox | xargs -r docker volume rm >/dev/null
+    docker images -q --filter "reference=chatalot-sandbox/*" | sort -u | xargs -r docker rmi -f >/dev/null
+fi
+say "down"
