@@ -117,6 +117,25 @@ pub fn run_with_input<S: AsRef<OsStr>>(program: &str, args: &[S], input: &[u8]) 
     })
 }
 
+/// Runs a command on this process's own terminal; it must succeed.
+pub fn attended(command: &mut Command) -> Result<()> {
+    let said = format!("{command:?}");
+    let status = command.status().map_err(|source| Failed::Run {
+        command: said.clone(),
+        source,
+    })?;
+    if status.success() {
+        return Ok(());
+    }
+    let code = status.code().unwrap_or(-1);
+    Err(Failed::Exit {
+        command: said,
+        code,
+        stdout: String::new(),
+        stderr: String::new(),
+    })
+}
+
 /// `docker` with these arguments, which must succeed; its standard output, trimmed.
 pub(crate) fn docker(args: &[&str]) -> Result<String> {
     Ok(run("docker", args)?.ok()?.stdout.trim().to_owned())

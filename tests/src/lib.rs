@@ -7,11 +7,15 @@
 //! Everything goes through the docker command; a [`Failed`] names the command and shows what it said.
 
 mod command;
+mod controller;
+mod journey;
 mod sandbox;
 mod vps;
 mod wait;
 
-pub use command::{Failed, Output, Result, run, run_with_input};
+pub use command::{Failed, Output, Result, attended, run, run_with_input};
+pub use controller::{Controller, shipped};
+pub use journey::Journey;
 pub use sandbox::Sandbox;
 pub use vps::Vps;
 pub use wait::{phase, wait_until};

@@ -22,35 +22,63 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
     let sink = Sink::create(&folder.output(), &secrets)?;
     let outcome = match runbook::step(&job.step.0) {
         Some(step) => apply(step, &job, config, sink).await,
-        None => Outcome::Failed { why: format!("this agent has no step `{}`", job.step) },
+        None => Outcome::Failed {
+            why: format!("this agent has no step `{}`", job.step),
+        },
     };
-    folder.finish(&Ended { outcome, output_bytes: folder.output_bytes() })
+    folder.finish(&Ended {
+        outcome,
+        output_bytes: folder.output_bytes(),
+    })
 }
 
 async fn apply(step: &'static dyn Step, job: &EffectJob, config: &Config, sink: Sink) -> Outcome {
     let actor = LinuxActor::new(LinuxHost::new(config), sink, step.limits());
     let outcome = match tokio::time::timeout(step.limits().deadline, applied(step, job, &actor)).await {
         Ok(outcome) => outcome,
-        Err(_) => Outcome::Lost { why: format!("not done within {} s", step.limits().deadline.as_secs()) },
+        Err(_) => Outcome::Lost {
+            why: format!("not done within {} s", step.limits().deadline.as_secs()),
+        },
     };
     match actor.finish().await {
         Ok(()) => outcome,
-        Err(error) => Outcome::Failed { why: format!("its output cannot be kept: {error}") },
+        Err(error) => Outcome::Failed {
+            why: format!("its output cannot be kept: {error}"),
+        },
     }
 }
 
 async fn applied(step: &'static dyn Step, job: &EffectJob, actor: &LinuxActor) -> Outcome {
     let system = match crate::host::Look::system(actor).await {
         Ok(system) => system,
-        Err(error) => return Outcome::Failed { why: crate::chain(&error) },
+        Err(error) => {
+            return Outcome::Failed {
+                why: crate::chain(&error),
+            };
+        }
     };
     let distro = match distro::detect(&system) {
         Ok(distro) => distro,
         Err(advice) => return Outcome::Final { advice },
     };
-    let look = Cx { site: &job.site, distro, host: actor, memory: &job.memory, secret_tags: &job.secret_tags };
-    match step.apply(&ActCx { look, host: actor, secrets: &job.secrets }).await {
-        Ok(applied) => Outcome::Done { remember: applied.remember },
+    let look = Cx {
+        site: &job.site,
+        distro,
+        host: actor,
+        memory: &job.memory,
+        secret_tags: &job.secret_tags,
+    };
+    match step
+        .apply(&ActCx {
+            look,
+            host: actor,
+            secrets: &job.secrets,
+        })
+        .await
+    {
+        Ok(applied) => Outcome::Done {
+            remember: applied.remember,
+        },
         Err(error) => error.into(),
     }
 }

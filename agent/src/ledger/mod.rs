@@ -83,7 +83,11 @@ impl Ledger {
 
     /// Opens what another process has written, to read it only; an empty ledger if there is none.
     pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
-        if path.exists() { Self::start(schema::open_to_read(path)?) } else { Self::open(Path::new(":memory:")) }
+        if path.exists() {
+            Self::start(schema::open_to_read(path)?)
+        } else {
+            Self::open(Path::new(":memory:"))
+        }
     }
 
     fn start(connection: Connection) -> Result<Self, LedgerError> {
@@ -150,9 +154,7 @@ fn savepoint<T>(
 fn serve(connection: &Connection, queue: &mpsc::Receiver<Task>, tell: &watch::Sender<u64>) {
     while let Ok(first) = queue.recv() {
         let mut finishes = Vec::new();
-        let begun = connection
-            .execute_batch("BEGIN")
-            .map_err(LedgerError::from);
+        let begun = connection.execute_batch("BEGIN").map_err(LedgerError::from);
         if begun.is_ok() {
             finishes.push(first(connection));
             while finishes.len() < BATCH

@@ -64,8 +64,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
 /// Opens a file that another process may be writing to.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, LedgerError> {
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags)
-        .map_err(|source| LedgerError::Open { path: path.display().to_string(), source: Arc::new(source) })
+    Connection::open_with_flags(path, flags).map_err(|source| LedgerError::Open {
+        path: path.display().to_string(),
+        source: Arc::new(source),
+    })
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), LedgerError> {
