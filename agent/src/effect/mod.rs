@@ -5,6 +5,8 @@
 //! leaves its output and its result in files beside it. The daemon starts the unit, tails the output, and finds
 //! the result however often it was started anew meanwhile.
 
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod folder;
 pub mod run_step;
 pub mod systemd;
