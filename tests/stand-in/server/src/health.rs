@@ -16,7 +16,9 @@ pub(crate) async fn body(database: &Database, started: Instant) -> String {
     let db_healthy = database.answers().await;
     let status = if db_healthy { "ok" } else { "degraded" };
     let uptime = started.elapsed().as_secs();
-    format!(r#"{{"status":"{status}","version":"{VERSION}","uptime_secs":{uptime},"db_healthy":{db_healthy}}}"#)
+    format!(
+        r#"{{"status":"{status}","version":"{VERSION}","uptime_secs":{uptime},"db_healthy":{db_healthy}}}"#
+    )
 }
 
 /// What `curl -f` does in chatalot's own image: any success is healthy.
