@@ -13,6 +13,7 @@
 
 pub mod chapters;
 pub mod distro;
+pub mod output;
 pub mod proxies;
 
 use crate::host::{Act, HostError, Look};
