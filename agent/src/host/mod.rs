@@ -6,6 +6,7 @@
 //! own review.
 
 mod facts;
+pub mod linux;
 
 pub use facts::{
     Answers, Container, Engine, Fetch, FetchError, Fetched, PortOwner, Records, Resources, System, TlsFacts,

@@ -13,6 +13,7 @@
 pub mod chapters;
 pub mod distro;
 pub mod engine;
+pub mod output;
 pub mod plan;
 pub mod proxies;
 mod walk;
