@@ -5,14 +5,20 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
+//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], `cloudflare` | what several chapters judge by |
 //! | `engine` | the loop: check → apply → check |
 //! | `ledger` | the durable record of it |
 //! | `plan` | the same steps, asked without any effect |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
+pub mod answer;
 pub mod chapters;
+mod cloudflare;
+pub mod containers;
 pub mod distro;
+pub mod engine_version;
+pub mod packaging;
 pub mod proxies;
 
 use crate::host::{Act, HostError, Look};
