@@ -7,9 +7,10 @@ use crate::host::linux::LinuxHost;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
-use chatalot_console::commands::{self, DeployFlags, HandoverFlags, PlanFlags, ShowFlags};
+use chatalot_console::commands::{
+    self, CancelArgs, DeployArgs, HandoverArgs, PlanArgs, PreflightArgs, ShowArgs, StatusArgs, VerifyArgs, WatchArgs,
+};
 use chatalot_console::exit::{Exit, Failure, finish};
-use chatalot_console::flags::SiteFlags;
 use chatalot_console::output::{Output, OutputFlags};
 use chatalot_protocol::names::DeploymentId;
 use clap::{Parser, Subcommand};
@@ -34,29 +35,23 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Check what chatalot needs of this host; changes nothing
-    Preflight(SiteFlags),
+    Preflight(PreflightArgs),
     /// Show what a deployment would do; changes nothing
-    Plan(PlanFlags),
+    Plan(PlanArgs),
     /// Deploy chatalot here
-    Deploy(Box<DeployFlags>),
+    Deploy(Box<DeployArgs>),
     /// Check the deployed site
-    Verify,
+    Verify(VerifyArgs),
     /// Show what the user of the deployed site must know
-    Handover(HandoverFlags),
+    Handover(HandoverArgs),
     /// Show how this host is
-    Status,
+    Status(StatusArgs),
     /// Follow a deployment from its start
-    Watch {
-        /// Which one
-        id: DeploymentId,
-    },
+    Watch(WatchArgs),
     /// Look at a deployment, or wait for its end
-    Show(ShowFlags),
+    Show(ShowArgs),
     /// End a deployment at its next step
-    Cancel {
-        /// Which one
-        id: DeploymentId,
-    },
+    Cancel(CancelArgs),
     /// Print the inputs of a site as a JSON schema
     Inputs,
     /// Join a controller, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
@@ -150,7 +145,7 @@ async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exi
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(
         command,
-        Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify | Verb::Handover(_) | Verb::Status
+        Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify(_) | Verb::Handover(_) | Verb::Status(_)
     );
     if reads && !daemon_answers(&config.socket).await {
         return alone(command, config, out).await;
@@ -163,12 +158,12 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
         Verb::Plan(flags) => commands::plan(client, &flags, out).await,
         Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
-        Verb::Verify => commands::verify(client, out).await,
+        Verb::Verify(flags) => commands::verify(client, &flags, out).await,
         Verb::Handover(flags) => commands::handover(client, &flags, out).await,
-        Verb::Status => commands::status(client, out).await,
-        Verb::Watch { id } => commands::watch(client, id, out).await,
+        Verb::Status(flags) => commands::status(client, &flags, out).await,
+        Verb::Watch(flags) => commands::watch(client, &flags, out).await,
         Verb::Show(flags) => commands::show(client, &flags, out).await,
-        Verb::Cancel { id } => commands::cancel(client, id, out).await,
+        Verb::Cancel(flags) => commands::cancel(client, &flags, out).await,
         _ => commands::inputs_schema(out),
     }
 }
@@ -210,7 +205,7 @@ enum Setup {
 }
 
 async fn set_up(config: &Config, what: Setup) -> ExitCode {
-    let host = LinuxHost::new(config);
+    let host = LinuxHost::new(config.host());
     let mut say = |line: &str| {
         // A reader that went away needs no word.
         let _ = writeln!(stdout(), "chatalot: {line}");

@@ -1,7 +1,8 @@
 //! `/etc/chatalot-agent/config.toml`: what was typed, and what it means. The file may be absent or empty.
 
+use crate::host::linux;
 use serde::Deserialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration is.
@@ -54,6 +55,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where things are on this host.
+    pub fn host(&self) -> linux::Config {
+        let mut host = linux::Config::default();
+        if !self.resolvers.is_empty() {
+            host.resolvers = self.resolvers.iter().map(|address| SocketAddr::new(*address, 53)).collect();
+        }
+        host
+    }
+
     /// Reads a file; an absent one says nothing.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = match std::fs::read_to_string(path) {

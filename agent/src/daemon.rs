@@ -72,7 +72,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         .create(&config.state)
         .map_err(|error| make(&config.state, error))?;
     let ledger = Ledger::open(&config.state.join("ledger.sqlite"))?;
-    let host = Arc::new(LinuxHost::new(&config));
+    let host = Arc::new(LinuxHost::new(config.host()));
     let identity = identity::load(&config.state)?;
     let (watcher, health, hurry) = watcher(&ledger, host.clone());
     let pulse = watcher.pulse.subscribe();
@@ -103,7 +103,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
 /// A service that only answers questions, for a command line without a daemon.
 pub async fn lone_service(config: &Config) -> Result<Arc<Service>, DaemonError> {
     let ledger = Ledger::open_to_read(&config.state.join("ledger.sqlite"))?;
-    let host = Arc::new(LinuxHost::new(config));
+    let host = Arc::new(LinuxHost::new(config.host()));
     let (_, health, _) = watcher(&ledger, host.clone());
     Ok(Arc::new(service(config, ledger, host, health, None).await?))
 }

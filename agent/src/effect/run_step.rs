@@ -19,7 +19,7 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
     }
     let job = folder.read_job()?;
     let secrets: Vec<_> = job.secrets.present().map(|(_, secret)| secret.clone()).collect();
-    let sink = Sink::create(&folder.output(), &secrets)?;
+    let sink = Sink::open(&folder.output(), &secrets)?;
     let outcome = match runbook::step(&job.step.0) {
         Some(step) => apply(step, &job, config, sink).await,
         None => Outcome::Failed {
@@ -33,7 +33,7 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
 }
 
 async fn apply(step: &'static dyn Step, job: &EffectJob, config: &Config, sink: Sink) -> Outcome {
-    let actor = LinuxActor::new(LinuxHost::new(config), sink, step.limits());
+    let actor = LinuxActor::new(LinuxHost::new(config.host()), sink, step.limits());
     let outcome = match tokio::time::timeout(step.limits().deadline, applied(step, job, &actor)).await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Lost {

@@ -5,15 +5,22 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
-//! | [`engine`] | the loop: check → apply → check |
+//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], `cloudflare` | what several chapters judge by |
+//! | [`engine`], `walk` | the loop: check → apply → check |
+//! | [`output`] | what a step's commands write, scrubbed and capped |
 //! | [`plan`] | the same steps, asked without any effect |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
+pub mod answer;
 pub mod chapters;
+mod cloudflare;
+pub mod containers;
 pub mod distro;
 pub mod engine;
+pub mod engine_version;
 pub mod output;
+pub mod packaging;
 pub mod plan;
 pub mod proxies;
 mod walk;

@@ -1,1 +1,87 @@
 //! Every reverse proxy, one file each.
+
+pub mod caddy;
+mod served;
+
+pub use served::served;
+
+use super::distro::Distro;
+use super::{ActCx, Cx, StepError};
+use crate::host::PortOwner;
+use async_trait::async_trait;
+use chatalot_protocol::site::Site;
+use std::path::PathBuf;
+
+/// Whose the proxy on the host is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It is as its package left it, or not there.
+    Untouched,
+    /// It has our file.
+    Ours,
+    /// It serves somebody else and not us.
+    Foreign {
+        /// Whom.
+        serves: String,
+    },
+}
+
+/// Files as they were before we wrote them; `None` for one that was not there.
+pub type Before = Vec<(PathBuf, Option<Vec<u8>>)>;
+
+/// Why the authority has not signed, as the proxy told its journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Whether because there were too many requests.
+    pub rate_limited: bool,
+    /// The proxy's words.
+    pub words: String,
+}
+
+/// A reverse proxy: how it is recognised, and how our site is put into it and taken out again.
+#[async_trait]
+pub trait Proxy: Sync {
+    /// What people call it.
+    fn name(&self) -> &'static str;
+    /// Its program.
+    fn program(&self) -> &'static str;
+    /// Its packages.
+    fn packages(&self, distro: &Distro) -> &'static [&'static str];
+    /// Its unit.
+    fn unit(&self) -> &'static str;
+    /// Whether a port belongs to it.
+    fn owns(&self, owner: &PortOwner) -> bool;
+    /// Whose it is.
+    async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError>;
+    /// What will be done, one line each.
+    fn plan(&self, site: &Site) -> Vec<String>;
+    /// Writes ours and nothing else; hands back what was there.
+    async fn write(&self, cx: &ActCx<'_>) -> Result<Before, StepError>;
+    /// Has the proxy judge its configuration, before it is asked to use it.
+    async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
+    /// Has the proxy use its configuration, now and after a boot.
+    async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
+    /// Why there is no certificate, within the last hour, oldest first.
+    async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError>;
+}
+
+/// The rows.
+pub const PROXIES: &[&dyn Proxy] = &[&caddy::Caddy];
+
+/// The proxy that goes in front of a site. There is one kind so far; where there are more, the site says which.
+pub fn chosen(_site: &Site) -> &'static dyn Proxy {
+    &caddy::Caddy
+}
+
+/// Puts files back as they were.
+pub async fn revert(cx: &ActCx<'_>, before: Before) -> Result<(), StepError> {
+    for (path, content) in before {
+        match content {
+            Some(content) => cx.host.write(&path, &content, 0o644).await?,
+            None => cx.host.remove(&path).await?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! The five durable duties, each with how it stands as far as that can be seen from the host.
+
+use crate::host::Look;
+use crate::runbook::chapters::preflight;
+use crate::runbook::{Cx, Step, StepError};
+use chatalot_protocol::handover::{Duty, DutyStanding};
+use chatalot_protocol::report::Verdict;
+use std::path::Path;
+
+/// Every duty, in the runbook's order.
+pub(super) async fn all(cx: &Cx<'_>) -> Result<Vec<Duty>, StepError> {
+    Ok(vec![
+        dns(cx).await,
+        firewall(cx).await?,
+        secrets(cx),
+        backups(cx).await?,
+        updates(cx).await?,
+    ])
+}
+
+fn duty(name: &str, standing: DutyStanding, saw: impl Into<String>, todo: impl Into<String>) -> Duty {
+    Duty {
+        name: name.to_owned(),
+        standing,
+        saw: saw.into(),
+        todo: todo.into(),
+    }
+}
+
+async fn dns(cx: &Cx<'_>) -> Duty {
+    let todo = format!(
+        "keep the A and AAAA records of {} at your registrar on this host's addresses",
+        cx.site.domain
+    );
+    let (standing, saw) = match preflight::Dns.check(cx).await {
+        Ok(Verdict::Satisfied { saw }) => (DutyStanding::InPlace, saw),
+        Ok(Verdict::Needed { why }) => (DutyStanding::NotInPlace, why),
+        Ok(Verdict::Blocked { advice }) => (DutyStanding::NotInPlace, advice.saw),
+        Err(_) => (DutyStanding::CannotBeTold, "no resolver could tell".to_owned()),
+    };
+    duty("DNS", standing, saw, todo)
+}
+
+async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
+    let turn = if cx.site.turn.is_some() {
+        ", and for voice and video UDP and TCP 3478 and 5349 and the relay ports UDP 49152 to 49200"
+    } else {
+        ""
+    };
+    let todo = format!(
+        "keep TCP 80 and 443 open in the provider's firewall and on the host{turn}; TCP 8080 should be closed there, for Docker publishes it past ufw"
+    );
+    let ufw = cx.host.unit("ufw.service").await?.active;
+    let rules = cx.host.read(Path::new("/etc/ufw/user.rules")).await?;
+    let opened = rules.is_some_and(|rules| opens_443(&String::from_utf8_lossy(&rules)));
+    let (standing, saw) = if ufw && !opened {
+        (
+            DutyStanding::NotInPlace,
+            "ufw is active and has no rule for port 443",
+        )
+    } else if cx.host.unit("firewalld.service").await?.active {
+        (
+            DutyStanding::CannotBeTold,
+            "firewalld is active: `firewall-cmd --list-services` must name http and https",
+        )
+    } else {
+        (
+            DutyStanding::CannotBeTold,
+            "a firewall before the host cannot be seen from the host",
+        )
+    };
+    Ok(duty("Firewall", standing, saw, todo))
+}
+
+fn opens_443(rules: &str) -> bool {
+    rules
+        .lines()
+        .filter(|line| line.starts_with("-A ") && line.ends_with("ACCEPT"))
+        .any(|line| line.contains("--dport 443 ") || line.contains("--dports 80,443"))
+}
+
+fn secrets(cx: &Cx<'_>) -> Duty {
+    let folder = &cx.site.folder;
+    duty(
+        "Secrets backup",
+        DutyStanding::CannotBeTold,
+        "a copy elsewhere cannot be seen from the host",
+        format!(
+            "keep an encrypted offline copy of {folder}/secrets/ and {folder}/.env: `tar -C {folder} -cz .env secrets | openssl enc -aes-256-cbc -pbkdf2 -out chatalot-secrets.tgz.enc`"
+        ),
+    )
+}
+
+/// Places where somebody would have put a backup on a schedule.
+const SCHEDULES: &[&str] = &[
+    "/etc/cron.d",
+    "/etc/cron.daily",
+    "/etc/cron.weekly",
+    "/var/spool/cron/crontabs",
+    "/etc/systemd/system",
+];
+
+async fn backups(cx: &Cx<'_>) -> Result<Duty, StepError> {
+    let todo = "back up the database and the uploads on a schedule, by `chatalot-snapshot create` or `docker exec chatalot-db pg_dump -U chatalot --format=custom chatalot`, and keep copies elsewhere";
+    let (standing, saw) = match scheduled(cx.host).await? {
+        Some(path) => (DutyStanding::InPlace, format!("{path} runs one")),
+        None => (
+            DutyStanding::NotInPlace,
+            "no cron job or timer with chatalot-snapshot or pg_dump".to_owned(),
+        ),
+    };
+    Ok(duty("Database backups", standing, saw, todo))
+}
+
+async fn scheduled(host: &dyn Look) -> Result<Option<String>, StepError> {
+    let mut paths = vec!["/etc/crontab".to_owned()];
+    for folder in SCHEDULES {
+        let names = host.list(Path::new(folder)).await?;
+        paths.extend(names.into_iter().map(|name| format!("{folder}/{name}")));
+    }
+    for path in paths {
+        // A folder or a file that cannot be read is no schedule that can be told.
+        let content = host
+            .read(Path::new(&path))
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        if runs_a_backup(&String::from_utf8_lossy(&content)) {
+            return Ok(Some(crate::host::plain_line(&path)));
+        }
+    }
+    Ok(None)
+}
+
+fn runs_a_backup(text: &str) -> bool {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with(['#', ';']))
+        .any(|line| line.contains("chatalot-snapshot") || line.contains("pg_dump"))
+}
+
+async fn updates(cx: &Cx<'_>) -> Result<Duty, StepError> {
+    if !cx.site.updates {
+        return Ok(duty(
+            "Updates",
+            DutyStanding::NotInPlace,
+            "managed updates were not asked for",
+            "watch chatalot's releases and deploy a newer reference yourself",
+        ));
+    }
+    let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+    let up = there
+        .iter()
+        .any(|one| one.service == "chatalot-updater" && one.state == "running");
+    let (standing, saw) = if up {
+        (DutyStanding::InPlace, "chatalot-updater is up")
+    } else {
+        (DutyStanding::NotInPlace, "chatalot-updater is not up")
+    };
+    let todo = "open the admin panel's Updates tab every few weeks, and approve the releases there";
+    Ok(duty("Updates", standing, saw, todo))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_schedule_that_runs_a_backup_counts() {
+        assert!(runs_a_backup(
+            "0 3 * * * root docker exec chatalot-db pg_dump -U chatalot chatalot > /b\n"
+        ));
+        assert!(runs_a_backup(
+            "ExecStart=/usr/local/bin/chatalot-snapshot create\n"
+        ));
+        assert!(!runs_a_backup("# pg_dump some day\n"));
+    }
+
+    #[test]
+    fn ufw_counts_as_open_only_with_a_rule_for_443() {
+        assert!(opens_443("-A ufw-user-input -p tcp --dport 443 -j ACCEPT\n"));
+        assert!(!opens_443(
+            "### tuple ### allow tcp 443\n-A ufw-user-input -p tcp --dport 22 -j ACCEPT\n"
+        ));
+    }
+}

@@ -1,5 +1,0 @@
-//! Placeholder.
-use super::Step;
-
-/// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[];

@@ -1,0 +1,213 @@
+//! chatalot's own installer: asked what it can do, run, and its result looked at.
+
+mod flags;
+mod outcome;
+mod summary;
+
+use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
+use super::checkout;
+use crate::host::{Command, Look};
+use crate::runbook::answer;
+use crate::runbook::containers::{self, Stand};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Site;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The chapter.
+pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run];
+
+/// Where what the installer was last run with is remembered.
+const INPUTS: &str = "install.inputs";
+
+fn script(site: &Site) -> PathBuf {
+    Path::new(site.folder.as_str()).join("scripts/install.sh")
+}
+
+/// The installer, in the checkout, as an argv: by its full path, so that nothing is looked up.
+fn installer(site: &Site) -> Command {
+    Command::new(&script(site).to_string_lossy(), &[]).within(site.folder.as_str())
+}
+
+/// The checked out installer knows the flags that this site needs.
+struct Probe;
+
+#[async_trait]
+impl Step for Probe {
+    fn id(&self) -> &'static str {
+        "install.probe"
+    }
+
+    fn title(&self) -> &'static str {
+        "The installer knows what is needed"
+    }
+
+    fn after(&self) -> Option<&'static str> {
+        Some("checkout.clone")
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let Some(text) = cx.host.read(&script(cx.site)).await? else {
+            return Ok(too_old(cx.site, "no scripts/install.sh in it", Vec::new()).into());
+        };
+        // An installer that never heard of unattended runs might begin to install when asked for help.
+        if !knows_unattended(cx.host, cx.site, &text).await? {
+            let saw = "an installer that only works by asking questions";
+            return Ok(too_old(cx.site, saw, Vec::new()).into());
+        }
+        let help = installer(cx.site).arg("--help").deadline(Duration::from_secs(10));
+        let output = match cx.host.query(help).await {
+            Ok(output) => output,
+            Err(crate::host::HostError::Deadline { seconds, .. }) => {
+                let saw = format!("an installer that shows no help within {seconds} s");
+                return Ok(too_old(cx.site, &saw, Vec::new()).into());
+            }
+            Err(other) => return Err(other.into()),
+        };
+        let unknown = flags::unknown(cx.site, &[output.stdout.as_str(), &output.stderr].concat());
+        Ok(if unknown.is_empty() {
+            Verdict::satisfied("its help names every flag that this site needs")
+        } else {
+            let saw = format!("an installer whose help does not name {}", unknown.join(", "));
+            too_old(cx.site, &saw, output.last_lines(3)).into()
+        })
+    }
+}
+
+/// Whether any of the installer's own files mentions the flag for unattended runs.
+async fn knows_unattended(host: &dyn Look, site: &Site, script: &[u8]) -> Result<bool, StepError> {
+    let mentions = |text: &[u8]| String::from_utf8_lossy(text).contains("--non-interactive");
+    if mentions(script) {
+        return Ok(true);
+    }
+    for folder in ["scripts", "scripts/lib"] {
+        let folder = Path::new(site.folder.as_str()).join(folder);
+        for name in host.list(&folder).await? {
+            let shell = Path::new(&name).extension().is_some_and(|end| end == "sh");
+            if shell
+                && host
+                    .read(&folder.join(name))
+                    .await?
+                    .is_some_and(|text| mentions(&text))
+            {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn too_old(site: &Site, saw: &str, evidence: Vec<String>) -> Advice {
+    Advice::new(
+        "INSTALLER_TOO_OLD",
+        format!("{} of {}: {saw}", site.source.reference, site.source.repository),
+        "a chatalot whose scripts/install.sh takes the runbook's flags (0.24 or newer)",
+        "deploy with a newer reference, or without the features whose flags it does not know",
+    )
+    .with_evidence(evidence)
+}
+
+/// The installer was run with these inputs, and what it made is up.
+struct Run;
+
+#[async_trait]
+impl Step for Run {
+    fn id(&self) -> &'static str {
+        "install.run"
+    }
+
+    fn title(&self) -> &'static str {
+        "chatalot is installed and up"
+    }
+
+    fn after(&self) -> Option<&'static str> {
+        Some("install.probe")
+    }
+
+    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        let site = intent.site;
+        let mut lines = vec![
+            format!(
+                "run `./scripts/install.sh {}` in {}",
+                flags::shown(site),
+                site.folder
+            ),
+            format!(
+                "it writes {0}/.env and {0}/secrets, pulls images and starts {1}",
+                site.folder,
+                containers::least(site).join(", ")
+            ),
+        ];
+        if site.registry_user.is_some() || site.oidc.is_some() {
+            lines.push(
+                "while it runs, the secrets among its flags are visible in the host's process list".into(),
+            );
+        }
+        lines
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            deadline: Duration::from_mins(40),
+            idle: Duration::from_mins(15),
+            interruptible: true,
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(90)
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let env = Path::new(cx.site.folder.as_str()).join(".env");
+        if cx.host.read(&env).await?.is_none() {
+            return Ok(Verdict::needed("no .env yet"));
+        }
+        let Some(last) = cx.memory.get(INPUTS) else {
+            return Ok(Verdict::needed("this recipe has not run the installer here yet"));
+        };
+        let changed = inputs(cx).await?.changed_since(last);
+        if !changed.is_empty() {
+            return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
+        }
+        let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+        match containers::judge(&containers::least(cx.site), &there) {
+            Stand::Crashing(one) => return Ok(containers::why_crashing(cx.host, &one).await?.into()),
+            Stand::Down(services) => {
+                return Ok(Verdict::needed(format!("not up: {}", services.join(", "))));
+            }
+            Stand::Up => {}
+        }
+        Ok(match answer::local(cx.host).await {
+            Ok(health) => Verdict::satisfied(format!("chatalot {} is up", health.version)),
+            Err(advice) => Verdict::needed(advice.saw),
+        })
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        let site = cx.look.site;
+        let mut command = installer(site).deadline(Duration::from_mins(40));
+        command.args = flags::installer_args(site, cx.secrets).map_err(StepError::Final)?;
+        let wanted = inputs(&cx.look).await?;
+        let output = cx.host.run(command).await?;
+        if !output.ok() {
+            return Err(outcome::failure(site, &output));
+        }
+        let values = summary::last_block(&output).map_err(StepError::Final)?;
+        summary::compare(site, &values).map_err(StepError::Final)?;
+        let mut remember: BTreeMap<String, String> = values
+            .into_iter()
+            .map(|(key, value)| (format!("installer.{key}"), value))
+            .collect();
+        remember.insert(INPUTS.to_owned(), wanted.text());
+        Ok(Applied { remember })
+    }
+}
+
+async fn inputs(cx: &Cx<'_>) -> Result<flags::Inputs, StepError> {
+    let commit = checkout::head(cx.host, cx.site).await?;
+    Ok(flags::Inputs::of(cx.site, cx.secret_tags, commit))
+}

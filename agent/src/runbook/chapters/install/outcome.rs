@@ -1,0 +1,244 @@
+//! What the installer's failures mean.
+
+use crate::host::Output;
+use crate::runbook::StepError;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::site::Site;
+
+struct Failure {
+    /// Its exit code, where that tells.
+    exit: Option<i32>,
+    /// Any of these in its output.
+    signs: &'static [&'static str],
+    code: &'static str,
+    passes: bool,
+    wanted: &'static str,
+    fix: &'static str,
+}
+
+const ANY: Failure = Failure {
+    exit: None,
+    signs: &[],
+    code: "INSTALLER_FAILED",
+    passes: false,
+    wanted: "an installer that ends with exit code 0",
+    fix: "read the lines below: the last block is almost always the reason; mend it, then deploy again",
+};
+
+/// The first row that fits, from the clearest sign to the vaguest.
+const FAILURES: &[Failure] = &[
+    Failure {
+        signs: &[
+            "Docker daemon is not running",
+            "Cannot connect to the Docker daemon",
+        ],
+        code: "ENGINE_DOWN",
+        wanted: "a running Docker Engine",
+        fix: "run `systemctl enable --now docker`, then deploy again",
+        ..ANY
+    },
+    Failure {
+        exit: Some(2),
+        code: "INSTALLER_MISSING_FLAGS",
+        wanted: "an installer that is content with the runbook's flags",
+        fix: "see which flags the lines below name; deploy with the inputs behind them, or with another reference",
+        ..ANY
+    },
+    Failure {
+        signs: &["toomanyrequests", "429 Too Many Requests", "rate limit"],
+        code: "REGISTRY_RATE_LIMITED",
+        passes: true,
+        wanted: "a registry that hands out the images",
+        fix: "wait for the registry's limit to pass, or deploy with registry credentials",
+        ..ANY
+    },
+    Failure {
+        signs: &[
+            "401 Unauthorized",
+            "unauthorized:",
+            "authentication required",
+            "denied:",
+            "403 Forbidden",
+        ],
+        code: "REGISTRY_DENIED",
+        wanted: "a registry that hands out the images to these credentials",
+        fix: "deploy again with registry_user and registry_token of an account that may read the images",
+        ..ANY
+    },
+    Failure {
+        signs: &["No space left on device", "no space left on device"],
+        code: "DISK_FULL",
+        wanted: "room for the images",
+        fix: "free at least 4 GiB (`docker image prune`, `journalctl --vacuum-size=100M`), then deploy again",
+        ..ANY
+    },
+    Failure {
+        signs: &[
+            "unexpected digest",
+            "failed size validation",
+            "digest mismatch",
+            "filesystem layer verification failed",
+        ],
+        code: "IMAGE_DAMAGED",
+        passes: true,
+        wanted: "images that arrive whole",
+        fix: "deploy again; if it repeats, a proxy or the registry between damages them",
+        ..ANY
+    },
+    Failure {
+        signs: &["is already in use by container"],
+        code: "CONTAINER_NAME_TAKEN",
+        wanted: "chatalot's container names free",
+        fix: "see whose it is (`docker ps -a`), remove it yourself if it is not needed, then deploy again",
+        ..ANY
+    },
+    Failure {
+        signs: &["address already in use", "port is already allocated"],
+        code: "PORT_TAKEN",
+        wanted: "the ports of chatalot free",
+        fix: "see who has them (`ss -tulnp`), stop it if it is not needed, then deploy again",
+        ..ANY
+    },
+    Failure {
+        signs: &["password authentication failed"],
+        code: "DATABASE_PASSWORD",
+        wanted: "the .env that belongs to the database",
+        fix: "restore the .env that the database volume was made with, then deploy again",
+        ..ANY
+    },
+    Failure {
+        signs: &["bind source path does not exist"],
+        code: "SECRET_FILE_MISSING",
+        wanted: "every file under secrets/ that the compose file names",
+        fix: "restore the missing file from the backup; where there is none, back up .env and run the installer by hand with --overwrite-env",
+        ..ANY
+    },
+    Failure {
+        signs: &[
+            "i/o timeout",
+            "TLS handshake timeout",
+            "no such host",
+            "Temporary failure in name resolution",
+            "server misbehaving",
+            "connection reset by peer",
+            "network is unreachable",
+            "no route to host",
+            "unexpected EOF",
+            "context deadline exceeded",
+            "Client.Timeout exceeded",
+            "502 Bad Gateway",
+            "503 Service Unavailable",
+        ],
+        code: "IMAGES_UNREACHABLE",
+        passes: true,
+        wanted: "an answer from the images' registry",
+        fix: "see that the host reaches the registry that the lines below name (name resolution, firewall, proxy), then deploy again",
+        ..ANY
+    },
+];
+
+/// Finds the reason in an installer's exit code and output.
+pub(super) fn failure(site: &Site, output: &Output) -> StepError {
+    let evidence = output.last_lines(15);
+    // The reason is in the last block; what scrolled by before it was survived.
+    let last = output.last_lines(40).join("\n");
+    let row = FAILURES
+        .iter()
+        .find(|row| row.exit == Some(output.code) || row.signs.iter().any(|sign| last.contains(sign)))
+        .unwrap_or(&ANY);
+    let saw = format!(
+        "the installer in {} ended with exit code {}",
+        site.folder, output.code
+    );
+    let advice = Advice::new(row.code, saw, row.wanted, row.fix).with_evidence(evidence);
+    if row.passes {
+        StepError::passing(advice)
+    } else {
+        StepError::last(advice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chatalot_protocol::inputs::Inputs;
+
+    fn failed(code: i32, text: &str) -> String {
+        let inputs = Inputs {
+            domain: Some("chat.example.com".into()),
+            admin_username: Some("alice".into()),
+            ..Inputs::default()
+        };
+        let output = Output {
+            code,
+            stdout: text.into(),
+            stderr: String::new(),
+        };
+        match failure(&inputs.complete().unwrap().0, &output) {
+            StepError::Final(advice) => advice.code.to_string(),
+            StepError::Passing(advice) => format!("passing {}", advice.code),
+            other => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_runbooks_own_failures_are_known() {
+        assert_eq!(
+            failed(2, "missing more flags: --domain"),
+            "INSTALLER_MISSING_FLAGS"
+        );
+        assert_eq!(failed(1, "Docker daemon is not running"), "ENGINE_DOWN");
+        assert_eq!(failed(7, "something else"), "INSTALLER_FAILED");
+    }
+
+    #[test]
+    fn f53_a_registrys_refusals_are_told_apart() {
+        assert_eq!(
+            failed(
+                1,
+                "Error response from daemon: unauthorized: authentication required"
+            ),
+            "REGISTRY_DENIED"
+        );
+        assert_eq!(
+            failed(1, "toomanyrequests: You have reached your pull rate limit"),
+            "passing REGISTRY_RATE_LIMITED"
+        );
+        assert_eq!(
+            failed(1, "failed commit on ref \"x\": unexpected digest"),
+            "passing IMAGE_DAMAGED"
+        );
+        assert_eq!(
+            failed(1, "dial tcp: lookup registry: no such host"),
+            "passing IMAGES_UNREACHABLE"
+        );
+        assert_eq!(
+            failed(18, "net/http: TLS handshake timeout"),
+            "passing IMAGES_UNREACHABLE"
+        );
+    }
+
+    #[test]
+    fn f54_left_overs_are_named() {
+        assert_eq!(
+            failed(
+                1,
+                "Conflict. The container name \"/chatalot-db\" is already in use by container \"abc\""
+            ),
+            "CONTAINER_NAME_TAKEN"
+        );
+        assert_eq!(
+            failed(
+                1,
+                "driver failed programming external connectivity: address already in use"
+            ),
+            "PORT_TAKEN"
+        );
+    }
+
+    #[test]
+    fn what_scrolled_by_long_ago_is_not_the_reason() {
+        let text = format!("i/o timeout, retrying\n{}boom", "ok\n".repeat(60));
+        assert_eq!(failed(1, &text), "INSTALLER_FAILED");
+    }
+}

@@ -1,0 +1,24 @@
+//! Is this host fit, and does the domain lead to it? Nothing here has an effect.
+
+mod clock;
+mod dns;
+mod engine;
+mod leftovers;
+mod ports;
+mod resources;
+mod system;
+
+use super::Step;
+pub(super) use dns::Dns;
+
+/// The chapter.
+pub(super) const STEPS: &[&dyn Step] = &[
+    &system::System,
+    &resources::Resources,
+    &clock::Clock,
+    &engine::Engine,
+    &system::Tools,
+    &Dns,
+    &ports::Ports,
+    &leftovers::Leftovers,
+];

@@ -1,0 +1,156 @@
+//! Who listens where we want to.
+
+use crate::host::{Container, PortOwner, Transport};
+use crate::runbook::proxies::{self, Standing};
+use crate::runbook::{Cx, Step, StepError};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::report::Verdict;
+
+/// 80 and 443 are free or our proxy's, 8080 is free or chatalot's, and so on.
+pub(super) struct Ports;
+
+#[async_trait]
+impl Step for Ports {
+    fn id(&self) -> &'static str {
+        "preflight.ports"
+    }
+
+    fn title(&self) -> &'static str {
+        "The ports are free, or ours already"
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let mut ours = Vec::new();
+        for port in [80, 443] {
+            if let Some(owner) = cx.host.port_owner(Transport::Tcp, port).await? {
+                if let Some(advice) = front_door(cx, port, &owner).await? {
+                    return Ok(advice.into());
+                }
+                ours.push(port);
+            }
+        }
+        for (transport, port, service) in behind(cx) {
+            if let Some(owner) = cx.host.port_owner(transport, port).await? {
+                if !is_ours(cx, &owner, service).await? {
+                    return Ok(taken(port, &owner).into());
+                }
+                ours.push(port);
+            }
+        }
+        Ok(Verdict::satisfied(if ours.is_empty() {
+            "all free".to_owned()
+        } else {
+            let ports: Vec<String> = ours.iter().map(ToString::to_string).collect();
+            format!("{} ours already, the others free", ports.join(", "))
+        }))
+    }
+}
+
+/// The ports of the containers, each with the service that may have it.
+fn behind(cx: &Cx<'_>) -> Vec<(Transport, u16, &'static str)> {
+    let mut ports = vec![(Transport::Tcp, 8080, "chatalot")];
+    if cx.site.turn.is_some() {
+        ports.push((Transport::Udp, 3478, "coturn"));
+        ports.push((Transport::Tcp, 3478, "coturn"));
+    }
+    ports
+}
+
+async fn front_door(cx: &Cx<'_>, port: u16, owner: &PortOwner) -> Result<Option<Advice>, StepError> {
+    let proxy = proxies::chosen(cx.site);
+    if !proxy.owns(owner) {
+        return Ok(Some(taken(port, owner)));
+    }
+    Ok(match proxy.detect(cx).await? {
+        Standing::Ours | Standing::Untouched => None,
+        Standing::Foreign { serves } => Some(Advice::new(
+            "PORT_TAKEN",
+            format!("port {port} belongs to a {} that serves {serves}", proxy.name()),
+            format!("port {port} free, or a {} with nothing else on it", proxy.name()),
+            format!(
+                "this recipe does not change a proxy that it did not set up: deploy on another host, or move those sites away and run `systemctl disable --now {}`; then deploy again",
+                proxy.unit()
+            ),
+        )),
+    })
+}
+
+/// Whether a port is held by a container of this very site; host networking shows only the process.
+async fn is_ours(cx: &Cx<'_>, owner: &PortOwner, service: &str) -> Result<bool, StepError> {
+    let ours = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+    let running = |one: &&Container| one.service == service && one.state == "running";
+    Ok(ours.iter().filter(running).any(|one| match &owner.container {
+        Some(name) => *name == one.name,
+        None => service == "coturn" && owner.process == "turnserver",
+    }))
+}
+
+fn taken(port: u16, owner: &PortOwner) -> Advice {
+    let pid = owner
+        .pid
+        .map(|pid| format!(" (process {pid})"))
+        .unwrap_or_default();
+    let (who, how) = match (&owner.container, &owner.unit) {
+        (Some(container), _) => (
+            format!("the container `{container}`"),
+            format!("stop it, or publish it on another port: `docker stop {container}`"),
+        ),
+        (None, Some(unit)) => (
+            format!("`{}`{pid} of the unit {unit}", owner.process),
+            format!("stop it if it is not needed: `systemctl disable --now {unit}`"),
+        ),
+        (None, None) => (
+            format!("`{}`{pid}", owner.process),
+            format!(
+                "find out what it is for (`ss -tulnp`) and stop it if it is not needed{}",
+                kill(owner)
+            ),
+        ),
+    };
+    Advice::new(
+        "PORT_TAKEN",
+        format!("port {port} belongs to {who}"),
+        format!("port {port} free"),
+        format!("{how}; then deploy again"),
+    )
+}
+
+fn kill(owner: &PortOwner) -> String {
+    owner.pid.map(|pid| format!(": `kill {pid}`")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f54_f55_the_owner_of_a_port_is_named_with_the_way_to_stop_it() {
+        let nginx = PortOwner {
+            pid: Some(812),
+            process: "nginx".into(),
+            unit: Some("nginx.service".into()),
+            container: None,
+        };
+        let advice = taken(80, &nginx);
+        assert!(
+            advice.saw.contains("nginx") && advice.saw.contains("812"),
+            "{advice}"
+        );
+        assert!(
+            advice.fix.contains("systemctl disable --now nginx.service"),
+            "{advice}"
+        );
+        let container = PortOwner {
+            container: Some("traefik".into()),
+            ..PortOwner::default()
+        };
+        assert!(taken(443, &container).fix.contains("docker stop traefik"));
+        let loose = PortOwner {
+            pid: Some(7),
+            process: "python3".into(),
+            ..PortOwner::default()
+        };
+        assert!(taken(8080, &loose).fix.contains("kill 7"));
+    }
+}

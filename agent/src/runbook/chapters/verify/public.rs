@@ -1,0 +1,221 @@
+//! The site as the world finds it: by its name, through the proxy, over TLS.
+
+use super::SETTLING;
+use crate::host::{Fetch, FetchError, Fetched, TlsFacts};
+use crate::runbook::answer;
+use crate::runbook::{Cx, Step, StepError};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Acme;
+use std::time::Duration;
+
+/// The public address answers the same as chatalot itself.
+pub(super) struct Public;
+
+#[async_trait]
+impl Step for Public {
+    fn id(&self) -> &'static str {
+        "verify.public"
+    }
+
+    fn title(&self) -> &'static str {
+        "chatalot is well at its public address"
+    }
+
+    fn after(&self) -> Option<&'static str> {
+        Some("proxy.site")
+    }
+
+    fn patience(&self) -> Duration {
+        SETTLING
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        // Where chatalot itself is not well, the proxy is not to blame.
+        let local = match answer::local(cx.host).await {
+            Ok(health) => health,
+            Err(advice) => return Ok((*advice).into()),
+        };
+        let url = format!("https://{}/api/health", cx.site.domain);
+        let mut page = Fetch::page(url.clone());
+        page.verify = cx.site.acme != Acme::Staging;
+        let fetched = cx.host.fetch(page).await;
+        Ok(match judge(&url, fetched) {
+            Ok(public) if public == local => {
+                Verdict::satisfied(format!("{url} answers, version {}", public.version))
+            }
+            Ok(public) => Advice::new(
+                "PROXY_OTHER_CHATALOT",
+                format!(
+                    "{url} says version {}, this host says {}",
+                    public.version, local.version
+                ),
+                "the same answer",
+                "see that DNS and the proxy lead to this host and not to another chatalot",
+            )
+            .into(),
+            Err(advice) => (*advice).into(),
+        })
+    }
+}
+
+fn judge(url: &str, fetched: Result<Fetched, FetchError>) -> Result<answer::Health, Box<Advice>> {
+    let advice = |code, saw: String, fix: &str| {
+        let wanted = "the health that chatalot gives on the host itself, where all is well";
+        Box::new(Advice::new(code, saw, wanted, fix))
+    };
+    match fetched {
+        Ok(page) if matches!(page.status, 502..=504) => Err(advice(
+            "PROXY_BAD_GATEWAY",
+            format!("{url} answers with status {}, so the proxy does not reach chatalot", page.status),
+            "see that the proxy forwards to 127.0.0.1:8080: `journalctl -u caddy -n 50`",
+        )),
+        Ok(page) => answer::health(&page, url).map_err(|found| {
+            advice(
+                "PROXY_WRONG_ANSWER",
+                found.saw,
+                "see which site answers for the domain in the proxy's configuration: `journalctl -u caddy -n 50`",
+            )
+            .with_evidence(found.evidence)
+            .into()
+        }),
+        Err(FetchError::Name(name)) => Err(advice(
+            "PUBLIC_NAME_UNKNOWN",
+            format!("{name} does not resolve on this host"),
+            "see that the host's own resolver knows the domain: `getent hosts` with it",
+        )),
+        Err(FetchError::Tls(why)) => Err(advice(
+            "CERTIFICATE_UNTRUSTED",
+            format!("{url}: {why}"),
+            "see `journalctl -u caddy -n 50` for why there is no certificate; for an authority of one's own, add its root to the host's trust store (/usr/local/share/ca-certificates, `update-ca-certificates`)",
+        )),
+        Err(FetchError::Connect(whom)) => Err(advice(
+            "PUBLIC_UNREACHABLE",
+            format!("{whom} does not take connections on port 443 at the public address"),
+            "open TCP 80 and 443 in the provider's firewall (and in ufw or firewalld, where one runs); where the network does not lead a host back to its own public address, check from outside",
+        )),
+        Err(other) => Err(advice(
+            "PROXY_NO_ANSWER",
+            format!("{url}: {other}"),
+            "look at `journalctl -u caddy -n 50`",
+        )),
+    }
+}
+
+/// The certificate that is served is trusted, and for a while yet.
+pub(super) struct Certificate;
+
+const DAYS_LEAST: i64 = 14;
+/// Authorities of one's own give short ones; what counts is that the proxy renews them.
+const HOURS_LEAST_PRIVATE: i64 = 1;
+
+#[async_trait]
+impl Step for Certificate {
+    fn id(&self) -> &'static str {
+        "verify.certificate"
+    }
+
+    fn title(&self) -> &'static str {
+        "The certificate is trusted"
+    }
+
+    fn after(&self) -> Option<&'static str> {
+        Some("proxy.site")
+    }
+
+    fn patience(&self) -> Duration {
+        SETTLING
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let mut page = Fetch::page(format!("https://{}/api/health", cx.site.domain));
+        // It is read even where it is not trusted, to say why it is not.
+        page.verify = false;
+        page.connect_to = Some(answer::LOCAL_PROXY);
+        let facts = match cx.host.fetch(page).await {
+            Ok(page) => page.tls.unwrap_or_default(),
+            Err(error) => {
+                return Ok(untrusted(error.to_string()).into());
+            }
+        };
+        Ok(certificate(&cx.site.acme, &facts, cx.host.now_ms()))
+    }
+}
+
+fn certificate(acme: &Acme, facts: &TlsFacts, now_ms: i64) -> Verdict {
+    let hours = (facts.not_after - now_ms / 1000) / 3600;
+    let issuer = crate::host::plain_line(&facts.issuer);
+    if let Some(why) = facts.distrust.as_ref().filter(|_| *acme != Acme::Staging) {
+        return untrusted(format!("a certificate by {issuer}: {why}")).into();
+    }
+    let least = match acme {
+        Acme::Private { .. } => HOURS_LEAST_PRIVATE,
+        Acme::Production | Acme::Staging => DAYS_LEAST * 24,
+    };
+    if hours < least {
+        return Advice::new(
+            "CERTIFICATE_ENDING",
+            format!("a certificate that ends in {} days ({hours} hours)", hours / 24),
+            format!("one that is valid for at least {least} hours more"),
+            "see why the proxy does not renew it: `journalctl -u caddy | grep -i certificate`",
+        )
+        .into();
+    }
+    let doubt = if *acme == Acme::Staging {
+        ", which no browser trusts, as asked"
+    } else {
+        ""
+    };
+    Verdict::satisfied(format!("by {issuer}, {} days left{doubt}", hours / 24))
+}
+
+fn untrusted(saw: String) -> Advice {
+    Advice::new(
+        "CERTIFICATE_UNTRUSTED",
+        saw,
+        "a certificate that this host's trust store accepts",
+        "see `journalctl -u caddy -n 50` for why there is none; for an authority of one's own, add its root to the trust store (/usr/local/share/ca-certificates, `update-ca-certificates`)",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(fetched: Result<Fetched, FetchError>) -> String {
+        judge("https://x/api/health", fetched)
+            .map_or_else(|advice| advice.code.to_string(), |health| health.version)
+    }
+
+    #[test]
+    fn f58_what_the_proxy_gets_wrong_is_told_by_its_layer() {
+        let status = |status| Fetched {
+            status,
+            ..Fetched::default()
+        };
+        assert_eq!(code(Ok(status(502))), "PROXY_BAD_GATEWAY");
+        assert_eq!(code(Ok(status(404))), "PROXY_WRONG_ANSWER");
+        assert_eq!(code(Err(FetchError::Connect("x".into()))), "PUBLIC_UNREACHABLE");
+        assert_eq!(
+            code(Err(FetchError::Tls("expired".into()))),
+            "CERTIFICATE_UNTRUSTED"
+        );
+        assert_eq!(code(Err(FetchError::Name("x".into()))), "PUBLIC_NAME_UNKNOWN");
+        assert_eq!(code(Err(FetchError::Deadline(10))), "PROXY_NO_ANSWER");
+    }
+
+    #[test]
+    fn a_certificate_is_judged_by_trust_and_by_time() {
+        let facts = |days: i64, distrust: Option<&str>| TlsFacts {
+            issuer: "R10".into(),
+            not_after: days * 86_400 + 60,
+            distrust: distrust.map(str::to_owned),
+        };
+        assert!(certificate(&Acme::Production, &facts(60, None), 0).is_satisfied());
+        assert!(!certificate(&Acme::Production, &facts(13, None), 0).is_satisfied());
+        assert!(!certificate(&Acme::Production, &facts(60, Some("unknown issuer")), 0).is_satisfied());
+        assert!(certificate(&Acme::Staging, &facts(60, Some("unknown issuer")), 0).is_satisfied());
+        assert!(!certificate(&Acme::Staging, &facts(-1, None), 0).is_satisfied());
+    }
+}

@@ -1,0 +1,54 @@
+//! Which Docker Engine and compose are new enough.
+
+use chatalot_protocol::advice::Advice;
+
+/// The oldest Engine that chatalot is documented for.
+const ENGINE_LEAST: u32 = 24;
+
+/// The number before the first dot; a leading `v` is passed over.
+fn major(version: &str) -> Option<u32> {
+    let digits = version.trim_start_matches('v');
+    digits.split(['.', '-', '+']).next()?.parse().ok()
+}
+
+/// Whether an Engine is too old. One whose version cannot be read is taken as new: distributions of it differ.
+pub fn is_too_old(version: &str) -> bool {
+    major(version).is_some_and(|major| major < ENGINE_LEAST)
+}
+
+/// Whether what answers to `compose` is version 1.
+pub fn is_compose_v1(version: &str) -> bool {
+    major(version).is_some_and(|major| major < 2)
+}
+
+/// The Engine has to be replaced by its owner.
+pub fn engine_too_old(version: &str) -> Advice {
+    Advice::new(
+        "ENGINE_TOO_OLD",
+        format!("Docker Engine {version}"),
+        format!("{ENGINE_LEAST} or newer"),
+        "upgrade it from where it was installed from (Docker's own repository: `apt-get install --only-upgrade docker-ce`), then deploy again",
+    )
+}
+
+/// The Engine has no compose v2 beside it.
+pub fn compose_missing(version: &str) -> Advice {
+    Advice::new(
+        "COMPOSE_MISSING",
+        format!("Docker Engine {version} without compose v2"),
+        "compose 2 or newer",
+        "install it from where the Engine came from (Docker's own repository: `apt-get install docker-compose-plugin`), then deploy again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f52_versions_are_judged_by_their_first_number() {
+        assert!(is_too_old("20.10.24+dfsg1") && !is_too_old("26.1.5+dfsg1") && !is_too_old("v29.0.0"));
+        assert!(is_compose_v1("1.29.2") && !is_compose_v1("v2.26.1") && !is_compose_v1("5.0.0"));
+        assert!(!is_too_old("library-import"));
+    }
+}

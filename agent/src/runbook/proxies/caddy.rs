@@ -1,0 +1,282 @@
+//! Caddy: a file of ours in `/etc/caddy/conf.d`, and one `import` line in an otherwise untouched Caddyfile.
+
+use super::{Before, Proxy, Refusal, Standing};
+use crate::host::{Command, HostError, PortOwner, plain_line};
+use crate::runbook::distro::Distro;
+use crate::runbook::{ActCx, Cx, StepError};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::site::{Acme, Site};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const CADDYFILE: &str = "/etc/caddy/Caddyfile";
+const SITES: &str = "/etc/caddy/conf.d";
+const IMPORT: &str = "import /etc/caddy/conf.d/*.caddy";
+const UNIT: &str = "caddy.service";
+const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+/// What the package's own Caddyfile says, without comments: nobody's site.
+const PRISTINE: &[&str] = &[":80 {", "root * /usr/share/caddy", "file_server", "}"];
+
+/// The row.
+pub struct Caddy;
+
+#[async_trait]
+impl Proxy for Caddy {
+    fn name(&self) -> &'static str {
+        "Caddy"
+    }
+
+    fn program(&self) -> &'static str {
+        "caddy"
+    }
+
+    fn packages(&self, distro: &Distro) -> &'static [&'static str] {
+        distro.caddy
+    }
+
+    fn unit(&self) -> &'static str {
+        UNIT
+    }
+
+    fn owns(&self, owner: &PortOwner) -> bool {
+        owner.container.is_none() && (owner.unit.as_deref() == Some(UNIT) || owner.process == "caddy")
+    }
+
+    async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
+        if cx.host.read(&site_file(cx.site)).await?.is_some() {
+            return Ok(Standing::Ours);
+        }
+        let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
+        let others = cx.host.list(Path::new(SITES)).await?;
+        let lines = settings(&String::from_utf8_lossy(&main));
+        let pristine = lines.is_empty() || lines == PRISTINE;
+        Ok(match (pristine, others.first()) {
+            (true, None) => Standing::Untouched,
+            (true, Some(other)) => Standing::Foreign {
+                serves: plain_line(other.trim_end_matches(".caddy")),
+            },
+            (false, _) => Standing::Foreign {
+                serves: addresses(&lines),
+            },
+        })
+    }
+
+    fn plan(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("write {}", site_file(site).display()),
+            format!("add `{IMPORT}` to {CADDYFILE}, unless it is there"),
+            format!("have Caddy validate it, then enable, start and reload {UNIT}"),
+            format!(
+                "Caddy asks {} for a certificate for {}",
+                authority(&site.acme),
+                site.domain
+            ),
+        ]
+    }
+
+    async fn write(&self, cx: &ActCx<'_>) -> Result<Before, StepError> {
+        let site = cx.look.site;
+        let ours = site_file(site);
+        let main = PathBuf::from(CADDYFILE);
+        let before = vec![
+            (ours.clone(), cx.host.read(&ours).await?),
+            (main.clone(), cx.host.read(&main).await?),
+        ];
+        let content = render(site).map_err(StepError::Final)?;
+        cx.host.write(&ours, content.as_bytes(), 0o644).await?;
+        let present = before[1].1.clone().unwrap_or_default();
+        if let Some(content) = with_import(&String::from_utf8_lossy(&present)) {
+            cx.host.write(&main, content.as_bytes(), 0o644).await?;
+        }
+        Ok(before)
+    }
+
+    async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let args = ["validate", "--config", CADDYFILE, "--adapter", "caddyfile"];
+        let output = cx.host.run(Command::new("caddy", &args)).await?;
+        if output.ok() {
+            return Ok(());
+        }
+        let site = cx.look.site;
+        Err(StepError::last(
+            Advice::new(
+                "CADDY_INVALID",
+                format!("Caddy refused its configuration with exit code {}", output.code),
+                "a configuration that Caddy accepts with our site in it",
+                format!(
+                    "our part was taken out again; run `caddy validate --config {CADDYFILE} --adapter caddyfile`, mend what it names ({}), then deploy again",
+                    if matches!(site.acme, Acme::Private { .. }) { "or the authority's root file" } else { "the rest of the file is not ours" }
+                ),
+            )
+            .with_evidence(output.last_lines(8)),
+        ))
+    }
+
+    async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        for verb in [&["enable", "--now", UNIT][..], &["reload", UNIT]] {
+            let failed = match cx.host.run(Command::new("systemctl", verb)).await {
+                Ok(output) if output.ok() => continue,
+                Ok(output) => output.last_lines(8),
+                // A reload that hangs is a finding like one that fails.
+                Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
+                Err(other) => return Err(other.into()),
+            };
+            return Err(StepError::last(
+                Advice::new(
+                    "CADDY_RELOAD_FAILED",
+                    format!("`systemctl {}` failed", verb.join(" ")),
+                    "a Caddy that takes up its configuration",
+                    format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then deploy again"),
+                )
+                .with_evidence(failed),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
+        let args = [
+            "-u",
+            UNIT,
+            "--since=-1h",
+            "-n",
+            "400",
+            "-o",
+            "short-unix",
+            "--no-pager",
+            "-q",
+        ];
+        let journal = Command::new("journalctl", &args).deadline(Duration::from_secs(15));
+        let output = cx.host.query(journal).await?;
+        let about = cx.site.domain.as_str();
+        Ok(output
+            .stdout
+            .lines()
+            .filter_map(|line| refusal(line, about))
+            .collect())
+    }
+}
+
+/// Our own file for a site.
+fn site_file(site: &Site) -> PathBuf {
+    Path::new(SITES).join(format!("{}.caddy", site.domain))
+}
+
+fn authority(acme: &Acme) -> &str {
+    match acme {
+        Acme::Production => "Let's Encrypt",
+        Acme::Staging => "Let's Encrypt's staging authority (trusted by no browser)",
+        Acme::Private { directory, .. } => directory.as_str(),
+    }
+}
+
+/// The runbook's block, with the authority where it is not the usual one.
+fn render(site: &Site) -> Result<String, Box<Advice>> {
+    let tls = match &site.acme {
+        Acme::Production => String::new(),
+        Acme::Staging => issuer(STAGING, None),
+        Acme::Private { directory, root } => {
+            if directory.as_str().contains(['{', '}']) {
+                return Err(Advice::new(
+                    "ACME_DIRECTORY_ODD",
+                    format!("braces in the directory's address {directory}"),
+                    "an address without braces, which Caddy would fill in",
+                    "give the directory's plain address",
+                )
+                .into());
+            }
+            issuer(directory.as_str(), Some(root.as_str()))
+        }
+    };
+    Ok(format!(
+        "# Written by chatalot-agent, which writes it anew when it deploys.\n\
+         {} {{\n\
+         \tencode zstd gzip\n\
+         \treverse_proxy 127.0.0.1:8080\n\
+         \theader {{\n\
+         \t\tStrict-Transport-Security \"max-age=31536000; includeSubDomains\"\n\
+         \t\t-Server\n\
+         \t}}\n\
+         {tls}}}\n",
+        site.domain
+    ))
+}
+
+fn issuer(directory: &str, root: Option<&str>) -> String {
+    let root = root
+        .map(|root| format!("\t\t\ttrusted_roots \"{root}\"\n"))
+        .unwrap_or_default();
+    format!("\ttls {{\n\t\tissuer acme {{\n\t\t\tdir \"{directory}\"\n{root}\t\t}}\n\t}}\n")
+}
+
+/// The Caddyfile with our line at its end; `None` if it is there.
+fn with_import(caddyfile: &str) -> Option<String> {
+    const SAME: &[&str] = &[
+        "/etc/caddy/conf.d/*.caddy",
+        "/etc/caddy/conf.d/*",
+        "conf.d/*.caddy",
+        "conf.d/*",
+    ];
+    let imports = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        words.next() == Some("import") && words.next().is_some_and(|what| SAME.contains(&what))
+    };
+    if caddyfile.lines().any(imports) {
+        return None;
+    }
+    let gap = if caddyfile.is_empty() || caddyfile.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    Some(format!("{caddyfile}{gap}{IMPORT}\n"))
+}
+
+/// The lines that say something, without our own.
+fn settings(caddyfile: &str) -> Vec<String> {
+    caddyfile
+        .lines()
+        .map(|line| line.split(" #").next().unwrap_or_default().trim())
+        .filter(|line| !line.is_empty() && !line.starts_with('#') && *line != IMPORT)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The addresses of the sites in a Caddyfile, as far as they can be told without Caddy.
+fn addresses(lines: &[String]) -> String {
+    let mut depth = 0_usize;
+    let mut found = Vec::new();
+    for line in lines {
+        if depth == 0 && line.ends_with('{') && line.len() > 1 {
+            found.push(plain_line(line.trim_end_matches(['{', ' '])));
+        }
+        depth += usize::from(line.ends_with('{'));
+        depth = depth.saturating_sub(usize::from(line.starts_with('}')));
+    }
+    if found.is_empty() {
+        return "other sites".to_owned();
+    }
+    found.truncate(3);
+    found.join(", ")
+}
+
+/// A line of Caddy's journal in which the authority did not sign for the domain.
+fn refusal(line: &str, domain: &str) -> Option<Refusal> {
+    let about = line.contains(domain) || line.contains("rateLimited");
+    if !about || !line.contains("could not get certificate from issuer") {
+        return None;
+    }
+    let (seconds, rest) = line.split_once(' ')?;
+    let whole: i64 = seconds.split('.').next()?.parse().ok()?;
+    let words = rest.split_once("\"error\":\"").map_or(rest, |(_, error)| error);
+    Some(Refusal {
+        at_ms: whole * 1000,
+        rate_limited: rest.contains("rateLimited") || rest.contains("HTTP 429"),
+        words: plain_line(words.split("\"}").next().unwrap_or(words)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

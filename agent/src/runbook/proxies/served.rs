@@ -1,0 +1,97 @@
+//! What a proxy serves, as a browser would see it: the only proof that it is set up.
+
+use crate::host::{Fetch, FetchError, Fetched};
+use crate::runbook::Cx;
+use crate::runbook::answer::{self, LOCAL_PROXY};
+use chatalot_protocol::site::Acme;
+
+/// Fetches the site through the proxy on this host; what is lacking otherwise.
+pub async fn served(cx: &Cx<'_>) -> Result<String, Lacking> {
+    let health = fetch(cx, "/api/health").await?;
+    answer::health(&health, "the proxy").map_err(|advice| Lacking(advice.saw))?;
+    let front = fetch(cx, "/").await?;
+    lacking(&front).map_or_else(
+        || {
+            Ok(format!(
+                "https://{} answers with chatalot's health",
+                cx.site.domain
+            ))
+        },
+        |why| Err(Lacking(why)),
+    )
+}
+
+/// What is not served as it should be, in a few words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lacking(pub String);
+
+async fn fetch(cx: &Cx<'_>, path: &str) -> Result<Fetched, Lacking> {
+    let mut page = Fetch::page(format!("https://{}{path}", cx.site.domain));
+    page.connect_to = Some(LOCAL_PROXY);
+    page.headers.push(("accept-encoding".into(), "gzip".into()));
+    // A staging certificate is trusted by nobody, on purpose.
+    page.verify = cx.site.acme != Acme::Staging;
+    cx.host.fetch(page).await.map_err(|error| {
+        Lacking(match error {
+            FetchError::Connect(_) => "nobody answers on port 443".to_owned(),
+            FetchError::Tls(why) => format!("no trusted certificate for {} yet: {why}", cx.site.domain),
+            other => format!("https://{} does not answer: {other}", cx.site.domain),
+        })
+    })
+}
+
+/// Bodies below this are not worth compressing, and the proxies do not.
+const WORTH_COMPRESSING: usize = 512;
+
+fn lacking(front: &Fetched) -> Option<String> {
+    if front.header("strict-transport-security").is_none() {
+        return Some("it answers without Strict-Transport-Security".to_owned());
+    }
+    if let Some(server) = front.header("server") {
+        return Some(format!("it still tells that it is `{server}`"));
+    }
+    let html = front
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("text/html"));
+    let plain = front.header("content-encoding").is_none();
+    (html && plain && front.body.len() >= WORTH_COMPRESSING).then(|| "it answers uncompressed".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(headers: &[(&str, &str)], body: usize) -> Fetched {
+        Fetched {
+            status: 200,
+            headers: headers
+                .iter()
+                .map(|(key, value)| ((*key).into(), (*value).into()))
+                .collect(),
+            body: vec![b'x'; body],
+            tls: None,
+        }
+    }
+
+    #[test]
+    fn headers_and_compression_are_asked_for() {
+        let hsts = ("strict-transport-security", "max-age=31536000");
+        let html = ("content-type", "text/html");
+        assert!(lacking(&page(&[html], 0)).unwrap().contains("Strict-Transport"));
+        assert!(
+            lacking(&page(&[hsts, ("server", "Caddy")], 0))
+                .unwrap()
+                .contains("Caddy")
+        );
+        assert!(
+            lacking(&page(&[hsts, html], 600))
+                .unwrap()
+                .contains("uncompressed")
+        );
+        assert_eq!(
+            lacking(&page(&[hsts, html, ("content-encoding", "gzip")], 600)),
+            None
+        );
+        assert_eq!(lacking(&page(&[hsts, html], 100)), None);
+    }
+}
