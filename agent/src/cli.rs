@@ -8,7 +8,8 @@ use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, CancelArgs, DeployArgs, HandoverArgs, PlanArgs, PreflightArgs, ShowArgs, StatusArgs, VerifyArgs, WatchArgs,
+    self, CancelArgs, DeployArgs, HandoverArgs, PlanArgs, PreflightArgs, ShowArgs, StatusArgs, VerifyArgs,
+    WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -89,12 +90,19 @@ enum Verb {
 
 /// Runs a command to its end.
 pub fn run(cli: Cli) -> ExitCode {
-    let Cli { command, output, config } = cli;
+    let Cli {
+        command,
+        output,
+        config,
+    } = cli;
     let config = match Config::read(&config) {
         Ok(config) => config,
         Err(error) => return fail(&crate::chain(&error)),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("no event loop: {error}")),
@@ -102,8 +110,15 @@ pub fn run(cli: Cli) -> ExitCode {
     runtime.block_on(async move {
         match command {
             Verb::Run => serve(config).await,
-            Verb::RunStep { state, deployment, stream } => {
-                let config = Config { state: state.unwrap_or(config.state.clone()), ..config };
+            Verb::RunStep {
+                state,
+                deployment,
+                stream,
+            } => {
+                let config = Config {
+                    state: state.unwrap_or(config.state.clone()),
+                    ..config
+                };
                 apply(config, deployment, stream).await
             }
             Verb::Install { controller, .. } => set_up(&config, Setup::Install(controller)).await,
@@ -175,7 +190,9 @@ async fn daemon_answers(socket: &Path) -> bool {
 /// The same service in this process, for one command: there is never a second writer of the ledger.
 async fn alone(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
     let usage = |why: String| Failure::Usage(why);
-    let service = daemon::lone_service(config).await.map_err(|error| usage(crate::chain(&error)))?;
+    let service = daemon::lone_service(config)
+        .await
+        .map_err(|error| usage(crate::chain(&error)))?;
     let folder = std::env::temp_dir().join(format!("chatalot-agent-{}", DeploymentId::fresh()));
     let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&folder);
     made.map_err(|error| usage(format!("cannot make `{}`: {error}", folder.display())))?;
@@ -190,7 +207,10 @@ async fn alone(command: Verb, config: &Config, out: &mut Output) -> Result<Exit,
             drop(serving);
             answered
         }
-        Err(error) => Err(usage(format!("cannot make a socket in `{}`: {error}", folder.display()))),
+        Err(error) => Err(usage(format!(
+            "cannot make a socket in `{}`: {error}",
+            folder.display()
+        ))),
     };
     if let Err(error) = std::fs::remove_dir_all(&folder) {
         log::debug!(error = crate::chain(&error); "a temporary folder stays behind");
@@ -222,13 +242,19 @@ async fn set_up(config: &Config, what: Setup) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let advice = error.told();
-            fail(&format!("{}\n  saw     {}\n  wanted  {}\n  fix     {}", advice.code, advice.saw, advice.wanted, advice.fix))
+            fail(&format!(
+                "{}\n  saw     {}\n  wanted  {}\n  fix     {}",
+                advice.code, advice.saw, advice.wanted, advice.fix
+            ))
         }
     }
 }
 
 async fn join(host: &LinuxHost, controller: String, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
-    let order = Install { controller: Some(controller), token: token()? };
+    let order = Install {
+        controller: Some(controller),
+        token: token()?,
+    };
     setup::install(host, &order, say).await
 }
 

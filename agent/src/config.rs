@@ -59,7 +59,11 @@ impl Config {
     pub fn host(&self) -> linux::Config {
         let mut host = linux::Config::default();
         if !self.resolvers.is_empty() {
-            host.resolvers = self.resolvers.iter().map(|address| SocketAddr::new(*address, 53)).collect();
+            host.resolvers = self
+                .resolvers
+                .iter()
+                .map(|address| SocketAddr::new(*address, 53))
+                .collect();
         }
         host
     }
@@ -68,10 +72,15 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            other => other.map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+            other => other.map_err(|source| ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            })?,
         };
-        let raw: RawConfig =
-            toml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+        let raw: RawConfig = toml::from_str(&text).map_err(|source| ConfigError::Parse {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self {
             state: raw.state.unwrap_or_else(|| PathBuf::from(STATE)),
             socket: raw.socket.unwrap_or_else(|| PathBuf::from(SOCKET)),

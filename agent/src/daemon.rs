@@ -65,7 +65,10 @@ pub enum DaemonError {
 
 /// Runs until SIGTERM or SIGINT, or until the ledger has failed.
 pub async fn run(config: Config) -> Result<(), DaemonError> {
-    let make = |path: &Path, source| DaemonError::Make { path: path.to_owned(), source };
+    let make = |path: &Path, source| DaemonError::Make {
+        path: path.to_owned(),
+        source,
+    };
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -76,7 +79,9 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let identity = identity::load(&config.state)?;
     let (watcher, health, hurry) = watcher(&ledger, host.clone());
     let pulse = watcher.pulse.subscribe();
-    let controller = identity.as_ref().map(|identity| identity.membership.controller.clone());
+    let controller = identity
+        .as_ref()
+        .map(|identity| identity.membership.controller.clone());
     let service = Arc::new(service(&config, ledger, host.clone(), health, controller).await?);
     let listener = local::bind(&config.socket).map_err(|error| make(&config.socket, error))?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
@@ -85,7 +90,14 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(listen_to_engine(host.clone(), hurry.clone(), stop.clone()));
     tasks.spawn(listen_to_deployments(service.clone(), hurry, stop.clone()));
-    tasks.spawn(Watchdog { service: service.clone(), pulse, stop: stop.clone() }.run());
+    tasks.spawn(
+        Watchdog {
+            service: service.clone(),
+            pulse,
+            stop: stop.clone(),
+        }
+        .run(),
+    );
     if let Some(identity) = identity {
         spawn_link(&tasks, identity, &service, &host, &stop);
     }
@@ -112,7 +124,17 @@ fn watcher(ledger: &Ledger, host: Arc<LinuxHost>) -> (Watcher, watch::Receiver<H
     let (tell, health) = watch::channel(Health::default());
     let (pulse, _) = watch::channel(Instant::now());
     let hurry = Arc::new(Notify::new());
-    (Watcher { ledger: ledger.clone(), host, health: tell, hurry: hurry.clone(), pulse }, health, hurry)
+    (
+        Watcher {
+            ledger: ledger.clone(),
+            host,
+            health: tell,
+            hurry: hurry.clone(),
+            pulse,
+        },
+        health,
+        hurry,
+    )
 }
 
 async fn service(
@@ -125,20 +147,47 @@ async fn service(
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from(crate::setup::PROGRAM));
     let runner = Arc::new(SystemdRunner::new(host.clone(), config.state.clone(), program));
     let steps = runbook::steps().collect();
-    let engine = Engine { ledger: ledger.clone(), host: host.clone(), runner, steps, pace: Pace::default() };
-    let tag_key = ledger.with(|db| outbox::meta(db, "tag_key")).await?.unwrap_or_default();
+    let engine = Engine {
+        ledger: ledger.clone(),
+        host: host.clone(),
+        runner,
+        steps,
+        pace: Pace::default(),
+    };
+    let tag_key = ledger
+        .with(|db| outbox::meta(db, "tag_key"))
+        .await?
+        .unwrap_or_default();
     let deployments = Arc::new(Deployments::new(Arc::new(engine), config.state.clone(), tag_key));
     let (connection, _) = watch::channel(None);
     let (state, started) = (config.state.clone(), std::time::Instant::now());
-    Ok(Service { ledger, host, deployments, health, state, controller, connection, started })
+    Ok(Service {
+        ledger,
+        host,
+        deployments,
+        health,
+        state,
+        controller,
+        connection,
+        started,
+    })
 }
 
 /// Records the start and goes on with what an earlier life began.
 async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerError> {
-    let (boot, now) = (host.system().await.map(|system| system.boot_id).unwrap_or_default(), host.now_ms());
+    let (boot, now) = (
+        host.system()
+            .await
+            .map(|system| system.boot_id)
+            .unwrap_or_default(),
+        host.now_ms(),
+    );
     let before = service.ledger.with(|db| outbox::meta(db, "boot_id")).await?;
     let rebooted = before.is_some_and(|before| before != boot);
-    let what = What::AgentStarted { version: env!("CARGO_PKG_VERSION").to_owned(), rebooted };
+    let what = What::AgentStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        rebooted,
+    };
     service
         .ledger
         .with(move |db| {
@@ -146,7 +195,14 @@ async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerErro
             outbox::record(db, now, None, &what)
         })
         .await?;
-    service.deployments.resume(if rebooted { "the host was rebooted" } else { "the agent was started again" }).await
+    service
+        .deployments
+        .resume(if rebooted {
+            "the host was rebooted"
+        } else {
+            "the agent was started again"
+        })
+        .await
 }
 
 fn spawn_link(
@@ -156,7 +212,12 @@ fn spawn_link(
     host: &Arc<LinuxHost>,
     stop: &CancellationToken,
 ) {
-    tasks.spawn(link::dial::keep(identity, service.clone(), stop.clone()));
+    tasks.spawn(link::dial::keep(
+        identity,
+        host.clone(),
+        service.clone(),
+        stop.clone(),
+    ));
     let (mut seen, host, stop) = (service.connection.subscribe(), host.clone(), stop.clone());
     tasks.spawn(async move {
         loop {
@@ -180,7 +241,9 @@ async fn listen_to_engine(host: Arc<LinuxHost>, hurry: Arc<Notify>, stop: Cancel
                 event = events.next() => event,  // cancel-safe: events only hurry
                 () = stop.cancelled() => return, // cancel-safe: level-triggered
             };
-            let Some(Ok((container, action))) = event else { break };
+            let Some(Ok((container, action))) = event else {
+                break;
+            };
             log::debug!(container, action; "a container has changed");
             hurry.notify_one();
         }
@@ -248,4 +311,3 @@ async fn until_told(service: &Service) -> Result<(), DaemonError> {
         () = ledger_gone => Err(LedgerError::Stopped.into()),
     }
 }
-

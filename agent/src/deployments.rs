@@ -30,7 +30,13 @@ pub struct Deployments {
 impl Deployments {
     /// The desk at which deployments are handed in; `tag_key` keys the tags of secrets.
     pub fn new(engine: Arc<Engine>, state: PathBuf, tag_key: String) -> Self {
-        Self { engine, state, tag_key, current: Mutex::new(None), tasks: TaskTracker::new() }
+        Self {
+            engine,
+            state,
+            tag_key,
+            current: Mutex::new(None),
+            tasks: TaskTracker::new(),
+        }
     }
 
     /// The plan for an order on this host.
@@ -41,22 +47,36 @@ impl Deployments {
         };
         let memory = self.memory(&order.site).await?;
         let tags = plan::secret_tags(&self.tag_key, &order.secrets);
-        let cx = Cx { site: &order.site, distro, host: &*self.engine.host, memory: &memory, secret_tags: &tags };
+        let cx = Cx {
+            site: &order.site,
+            distro,
+            host: &*self.engine.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
         Ok(Ok(plan::make(&self.engine.steps, cx).await?))
     }
 
     /// What earlier deployments of a site left to be remembered.
     pub async fn memory(&self, site: &Site) -> Result<BTreeMap<String, String>, LedgerError> {
         let domain = site.domain.to_string();
-        self.engine.ledger.with(move |db| records::memory(db, &domain)).await
+        self.engine
+            .ledger
+            .with(move |db| records::memory(db, &domain))
+            .await
     }
 
     /// The host's distribution.
     pub async fn distro(&self) -> Result<&'static distro::Distro, Advice> {
         let system = self.engine.host.system().await.map_err(|error| {
-            Advice::new("SYSTEM_UNREADABLE", crate::chain(&error), "a readable system", "look at /etc/os-release")
+            Advice::new(
+                "SYSTEM_UNREADABLE",
+                crate::chain(&error),
+                "a readable system",
+                "look at /etc/os-release",
+            )
         })?;
-        distro::detect(&system)
+        distro::detect(&system).map_err(|advice| *advice)
     }
 
     /// The engine's steps.
@@ -71,7 +91,12 @@ impl Deployments {
     /// Takes a job up, or refuses it on the record. The same job again changes nothing.
     pub async fn take(self: &Arc<Self>, job: Job) -> Result<(), LedgerError> {
         let id = job.id;
-        if self.ledger().with(move |db| records::find(db, id)).await?.is_some() {
+        if self
+            .ledger()
+            .with(move |db| records::find(db, id))
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
         let now = self.engine.host.now_ms();
@@ -111,7 +136,7 @@ impl Deployments {
                 "deploy again; if it was quick, compare the clocks of host and controller",
             )));
         }
-        if let Some(other) = self.ledger().with(|db| records::running(db)).await? {
+        if let Some(other) = self.ledger().with(records::running).await? {
             return Ok(Some(Advice::new(
                 "DEPLOYMENT_RUNNING",
                 format!("deployment {} of {} is running", other.id, other.site.domain),
@@ -123,13 +148,26 @@ impl Deployments {
             Ok(distro) => distro,
             Err(advice) => return Ok(Some(advice)),
         };
-        let (memory, tags) = (BTreeMap::new(), plan::secret_tags(&self.tag_key, &job.order.secrets));
-        let cx = Cx { site: &job.order.site, distro, host: &*self.engine.host, memory: &memory, secret_tags: &tags };
+        let (memory, tags) = (
+            BTreeMap::new(),
+            plan::secret_tags(&self.tag_key, &job.order.secrets),
+        );
+        let cx = Cx {
+            site: &job.order.site,
+            distro,
+            host: &*self.engine.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
         let hash = plan::hash_of(&self.engine.steps, cx)?;
         Ok((hash != job.plan).then(|| {
             Advice::new(
                 "PLAN_CHANGED",
-                format!("the approved plan {}, while this host would execute {}", job.plan.short(), hash.short()),
+                format!(
+                    "the approved plan {}, while this host would execute {}",
+                    job.plan.short(),
+                    hash.short()
+                ),
                 "the plan that was approved",
                 "make a new plan, look at it, and approve that one",
             )
@@ -139,22 +177,35 @@ impl Deployments {
     async fn started(&self, deployment: &Deployment) -> What {
         let steps = match self.distro().await {
             Ok(distro) => {
-                let intent = Intent { site: &deployment.site, distro };
-                plan::steps_of(&self.engine.steps, intent).map(|s| (s.step_id(), s.title().to_owned())).collect()
+                let intent = Intent {
+                    site: &deployment.site,
+                    distro,
+                };
+                plan::steps_of(&self.engine.steps, intent)
+                    .map(|s| (s.step_id(), s.title().to_owned()))
+                    .collect()
             }
             Err(_) => Vec::<(StepId, String)>::new(),
         };
         let domain = deployment.site.domain.to_string();
-        What::DeploymentStarted { plan: deployment.plan.clone(), domain, steps }
+        What::DeploymentStarted {
+            plan: deployment.plan.clone(),
+            domain,
+            steps,
+        }
     }
 
     /// Goes on with the deployment that an earlier life began, if there is one.
     pub async fn resume(self: &Arc<Self>, because: &str) -> Result<(), LedgerError> {
-        let Some(deployment) = self.ledger().with(|db| records::running(db)).await? else { return Ok(()) };
+        let Some(deployment) = self.ledger().with(records::running).await? else {
+            return Ok(());
+        };
         let (id, now, because) = (deployment.id, self.engine.host.now_ms(), because.to_owned());
         log::info!(deployment:% = id, because; "a deployment goes on");
         let told = What::DeploymentResumed { because };
-        self.ledger().with(move |db| outbox::record(db, now, Some(id), &told)).await?;
+        self.ledger()
+            .with(move |db| outbox::record(db, now, Some(id), &told))
+            .await?;
         let secrets = self.kept_secrets(id)?;
         self.spawn(deployment, secrets);
         Ok(())
@@ -209,7 +260,9 @@ impl Deployments {
     fn kept_secrets(&self, id: DeploymentId) -> Result<Secrets, LedgerError> {
         match std::fs::read(self.secrets_path(id)) {
             Ok(text) => Ok(serde_json::from_slice(&text)?),
-            Err(error) => Err(LedgerError::Unreadable(format!("the secrets of deployment {id}: {error}"))),
+            Err(error) => Err(LedgerError::Unreadable(format!(
+                "the secrets of deployment {id}: {error}"
+            ))),
         }
     }
 

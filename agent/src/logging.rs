@@ -2,7 +2,8 @@
 
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 /// Sends records to the journal under systemd, and to standard error elsewhere.
 pub fn start(level: LevelFilter) {
@@ -39,7 +40,6 @@ struct Fields<'a>(&'a mut String);
 
 impl<'kvs> VisitSource<'kvs> for Fields<'_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
-        self.0.push_str(&format!(" {key}={value}"));
-        Ok(())
+        write!(self.0, " {key}={value}").map_err(|_| Error::msg("no room"))
     }
 }

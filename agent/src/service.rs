@@ -77,8 +77,16 @@ impl Service {
         };
         let memory = self.deployments.memory(&order.site).await?;
         let tags = BTreeMap::new();
-        let cx = Cx { site: &order.site, distro, host: &*self.host, memory: &memory, secret_tags: &tags };
-        Ok(Answer::Report { findings: plan::report(self.deployments.steps(), cx, "preflight").await })
+        let cx = Cx {
+            site: &order.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
+        Ok(Answer::Report {
+            findings: plan::report(self.deployments.steps(), cx, "preflight").await,
+        })
     }
 
     /// Answers about the site that was deployed last.
@@ -97,9 +105,17 @@ impl Service {
         };
         let memory = self.deployments.memory(&deployment.site).await?;
         let tags = BTreeMap::new();
-        let cx = Cx { site: &deployment.site, distro, host: &*self.host, memory: &memory, secret_tags: &tags };
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
         Ok(match wanted {
-            Wanted::Verify => Answer::Report { findings: plan::report(self.deployments.steps(), cx, "verify").await },
+            Wanted::Verify => Answer::Report {
+                findings: plan::report(self.deployments.steps(), cx, "verify").await,
+            },
             Wanted::Handover => match chapters::handover::handover(&cx).await {
                 Ok(handover) => Answer::Handover(Box::new(handover)),
                 Err(StepError::Final(advice) | StepError::Passing(advice)) => refused(*advice),

@@ -29,13 +29,20 @@ enum Fault {
     Reboot,
 }
 
-const FAULTS: [Fault; 4] = [Fault::KillAgent, Fault::RestartController, Fault::CutNetwork, Fault::Reboot];
+const FAULTS: [Fault; 4] = [
+    Fault::KillAgent,
+    Fault::RestartController,
+    Fault::CutNetwork,
+    Fault::Reboot,
+];
 
 impl Fault {
     fn strike(self, journey: &mut Journey) -> Result<()> {
         match self {
             Self::KillAgent => {
-                journey.vps.must("systemctl kill --signal=KILL --kill-whom=main chatalot-agent")?;
+                journey
+                    .vps
+                    .must("systemctl kill --signal=KILL --kill-whom=main chatalot-agent")?;
             }
             Self::RestartController => journey.controller.kill_and_restart()?,
             Self::CutNetwork => {
@@ -56,11 +63,22 @@ fn struck(round: usize) -> Result<()> {
     let id = journey.deploy_detached(&[])?;
     for (chapter, step) in STEPS.iter().enumerate() {
         let fault = FAULTS[(chapter + round) % FAULTS.len()];
-        phase(&format!("journey {round}: waiting for {step}"), || journey.wait_for_step(&id, step, PATIENCE))?;
-        phase(&format!("journey {round}: {fault:?} at {step}"), || fault.strike(&mut journey))?;
+        phase(&format!("journey {round}: waiting for {step}"), || {
+            journey.wait_for_step(&id, step, PATIENCE)
+        })?;
+        phase(&format!("journey {round}: {fault:?} at {step}"), || {
+            fault.strike(&mut journey)
+        })?;
     }
-    let ended = phase(&format!("journey {round}: to the end"), || journey.wait(&id, PATIENCE))?.ok()?;
-    assert!(ended.stdout.contains("\"state\":\"succeeded\""), "{}", ended.stdout);
+    let ended = phase(&format!("journey {round}: to the end"), || {
+        journey.wait(&id, PATIENCE)
+    })?
+    .ok()?;
+    assert!(
+        ended.stdout.contains("\"state\":\"succeeded\""),
+        "{}",
+        ended.stdout
+    );
     assert!(journey.public_health()?.contains("\"db_healthy\":true"));
     journey.vps.must("chatalot-agent verify")?;
     Ok(())
@@ -78,6 +96,10 @@ fn a_deployment_struck_otherwise_in_every_chapter_ends_deployed() -> Result<()> 
 
 #[test]
 fn with_every_fault_in_every_chapter_a_deployment_ends_deployed() -> Result<()> {
-    let rounds: &[usize] = if env::var_os("CHATALOT_FULL").is_some() { &[1, 3] } else { &[] };
+    let rounds: &[usize] = if env::var_os("CHATALOT_FULL").is_some() {
+        &[1, 3]
+    } else {
+        &[]
+    };
     rounds.iter().try_for_each(|round| struck(*round))
 }

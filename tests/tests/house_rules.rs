@@ -9,7 +9,11 @@ fn root() -> PathBuf {
 }
 
 fn tracked(pattern: &str) -> Vec<(String, String)> {
-    let listed = Command::new("git").args(["ls-files", pattern]).current_dir(root()).output().unwrap();
+    let listed = Command::new("git")
+        .args(["ls-files", pattern])
+        .current_dir(root())
+        .output()
+        .unwrap();
     String::from_utf8(listed.stdout)
         .unwrap()
         .lines()
@@ -32,7 +36,16 @@ fn no_file_is_longer_than_450_lines() {
 #[test]
 fn the_protocol_needs_no_runtime_unless_it_is_asked_for() {
     let tree = Command::new("cargo")
-        .args(["tree", "--offline", "--locked", "-p", "chatalot-protocol", "--no-default-features", "-e", "normal"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "chatalot-protocol",
+            "--no-default-features",
+            "-e",
+            "normal",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
@@ -44,14 +57,23 @@ fn the_protocol_needs_no_runtime_unless_it_is_asked_for() {
 fn only_the_host_starts_processes_in_the_agent() {
     for (path, text) in tracked("agent/src/*.rs") {
         let allowed = path.starts_with("agent/src/host/linux");
-        assert!(allowed || !text.contains("process::Command"), "{path} starts a process");
+        assert!(
+            allowed || !text.contains("process::Command"),
+            "{path} starts a process"
+        );
         assert!(!text.contains("\"-c\""), "{path} may hand text to a shell");
     }
 }
 
 #[test]
 fn nothing_that_is_shipped_knows_of_the_stand_in_or_the_sandbox() {
-    for folder in ["agent/*", "controller/*", "protocol/*", "console/*", "packaging/*"] {
+    for folder in [
+        "agent/*",
+        "controller/*",
+        "protocol/*",
+        "console/*",
+        "packaging/*",
+    ] {
         for (path, text) in tracked(folder) {
             let text = text.to_lowercase();
             for word in ["stand-in", "stand_in", "sandbox", "203.0.113.1/", "pebble"] {

@@ -23,7 +23,10 @@ pub struct FakeRunner {
 impl FakeRunner {
     /// A runner on a host.
     pub fn new(host: Arc<dyn Act>) -> Self {
-        Self { host, units: Mutex::default() }
+        Self {
+            host,
+            units: Mutex::default(),
+        }
     }
 
     /// Ends every unit without a result, as a reboot does.
@@ -39,8 +42,16 @@ impl FakeRunner {
     }
 
     async fn wait(&self, deployment: DeploymentId, stream: u32) -> Ended {
-        let ended = self.units().get(&(deployment, stream)).map(|(_, ended)| ended.clone());
-        let lost = || Ended { outcome: Outcome::Lost { why: "no such unit".to_owned() }, output_bytes: 0 };
+        let ended = self
+            .units()
+            .get(&(deployment, stream))
+            .map(|(_, ended)| ended.clone());
+        let lost = || Ended {
+            outcome: Outcome::Lost {
+                why: "no such unit".to_owned(),
+            },
+            output_bytes: 0,
+        };
         let Some(mut ended) = ended else { return lost() };
         let found = ended.wait_for(Option::is_some).await.map(|ended| ended.clone());
         found.ok().flatten().unwrap_or_else(lost)
@@ -55,7 +66,10 @@ impl Runner for FakeRunner {
         let key = (job.deployment, job.stream);
         let task = tokio::spawn(async move {
             let outcome = apply(&*host, &job).await;
-            tell.send_replace(Some(Ended { outcome, output_bytes: 0 }));
+            tell.send_replace(Some(Ended {
+                outcome,
+                output_bytes: 0,
+            }));
         });
         self.units().insert(key, (task, ended));
         self.wait(key.0, key.1).await
@@ -68,18 +82,39 @@ impl Runner for FakeRunner {
 
 async fn apply(host: &dyn Act, job: &EffectJob) -> Outcome {
     let Some(step) = runbook::step(&job.step.0) else {
-        return Outcome::Failed { why: format!("no step {}", job.step) };
+        return Outcome::Failed {
+            why: format!("no step {}", job.step),
+        };
     };
     let distro = match host.system().await.map(|system| distro::detect(&system)) {
         Ok(Ok(distro)) => distro,
-        Ok(Err(advice)) => return Outcome::Final { advice },
-        Err(error) => return Outcome::Failed { why: crate::chain(&error) },
+        Ok(Err(advice)) => return Outcome::Final { advice: *advice },
+        Err(error) => {
+            return Outcome::Failed {
+                why: crate::chain(&error),
+            };
+        }
     };
     // The unit sees the host as a check does, and changes it besides.
     let look: &dyn crate::host::Look = host;
-    let cx = Cx { site: &job.site, distro, host: look, memory: &job.memory, secret_tags: &job.secret_tags };
-    match step.apply(&ActCx { look: cx, host, secrets: &job.secrets }).await {
-        Ok(applied) => Outcome::Done { remember: applied.remember },
+    let cx = Cx {
+        site: &job.site,
+        distro,
+        host: look,
+        memory: &job.memory,
+        secret_tags: &job.secret_tags,
+    };
+    match step
+        .apply(&ActCx {
+            look: cx,
+            host,
+            secrets: &job.secrets,
+        })
+        .await
+    {
+        Ok(applied) => Outcome::Done {
+            remember: applied.remember,
+        },
         Err(error) => error.into(),
     }
 }

@@ -33,15 +33,15 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
 }
 
 async fn apply(step: &'static dyn Step, job: &EffectJob, config: &Config, sink: Sink) -> Outcome {
-    let actor = LinuxActor::new(LinuxHost::new(config.host()), sink, step.limits());
+    let actor = LinuxActor::new(LinuxHost::new(config.host()), sink.clone(), step.limits());
     let outcome = match tokio::time::timeout(step.limits().deadline, applied(step, job, &actor)).await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Lost {
             why: format!("not done within {} s", step.limits().deadline.as_secs()),
         },
     };
-    match actor.finish().await {
-        Ok(()) => outcome,
+    match sink.finish() {
+        Ok(_) => outcome,
         Err(error) => Outcome::Failed {
             why: format!("its output cannot be kept: {error}"),
         },
@@ -59,7 +59,7 @@ async fn applied(step: &'static dyn Step, job: &EffectJob, actor: &LinuxActor) -
     };
     let distro = match distro::detect(&system) {
         Ok(distro) => distro,
-        Err(advice) => return Outcome::Final { advice },
+        Err(advice) => return Outcome::Final { advice: *advice },
     };
     let look = Cx {
         site: &job.site,

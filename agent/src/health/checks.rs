@@ -51,14 +51,14 @@ pub const CHECKS: &[Check] = &[
     Check {
         name: "certificate",
         step: "verify.certificate",
-        every: Duration::from_mins(60),
+        every: Duration::from_hours(1),
         otherwise: Level::Degraded,
         strikes: 2,
     },
     Check {
         name: "start at boot",
         step: "verify.boot",
-        every: Duration::from_mins(60),
+        every: Duration::from_hours(1),
         otherwise: Level::Degraded,
         strikes: 2,
     },

@@ -6,9 +6,9 @@
 
 pub mod checks;
 
+use crate::host::Look;
 use crate::ledger::deployments::{self as records};
 use crate::ledger::{Ledger, LedgerError, outbox};
-use crate::host::Look;
 use crate::runbook::distro::{self, Distro};
 use crate::runbook::{self, Cx, plan};
 use chatalot_protocol::event::What;
@@ -39,7 +39,11 @@ pub struct Health {
 impl Health {
     /// The worst level of all checks; unknown while there are none.
     pub fn level(&self) -> Level {
-        let known = self.checks.iter().map(|check| check.level).filter(|level| *level != Level::Unknown);
+        let known = self
+            .checks
+            .iter()
+            .map(|check| check.level)
+            .filter(|level| *level != Level::Unknown);
         known.max().unwrap_or_default()
     }
 }
@@ -92,7 +96,11 @@ impl Watcher {
     pub async fn run(self, stop: CancellationToken) {
         let mut watched: Vec<Watched> = CHECKS
             .iter()
-            .map(|check| Watched { check, standing: Standing::default(), due: Instant::now() })
+            .map(|check| Watched {
+                check,
+                standing: Standing::default(),
+                due: Instant::now(),
+            })
             .collect();
         while !stop.is_cancelled() {
             self.pulse.send_replace(Instant::now());
@@ -113,7 +121,9 @@ impl Watcher {
     async fn round(&self, watched: &mut [Watched]) -> Duration {
         let found = async {
             let deployment = self.ledger.with(|db| records::latest(db, true)).await?;
-            let Some(deployment) = deployment else { return Ok(None) };
+            let Some(deployment) = deployment else {
+                return Ok(None);
+            };
             let domain = deployment.site.domain.to_string();
             let memory = self.ledger.with(move |db| records::memory(db, &domain)).await?;
             Ok::<_, LedgerError>(Some((deployment.site, memory)))
@@ -126,15 +136,22 @@ impl Watcher {
                 return IDLE;
             }
         };
-        let Some(distro) = self.distro().await else { return IDLE };
+        let Some(distro) = self.distro().await else {
+            return IDLE;
+        };
         for one in watched.iter_mut().filter(|one| one.due <= Instant::now()) {
             self.pulse.send_replace(Instant::now());
             let doubtful = self.ask(one, &site, distro, &memory).await;
-            let pause = if doubtful { DOUBT } else { jittered(one.check.every) };
+            let pause = if doubtful {
+                DOUBT
+            } else {
+                jittered(one.check.every)
+            };
             one.due = Instant::now() + pause;
         }
         let next = watched.iter().map(|one| one.due).min();
-        next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now())).min(IDLE)
+        next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()))
+            .min(IDLE)
     }
 
     async fn distro(&self) -> Option<&'static Distro> {
@@ -142,13 +159,31 @@ impl Watcher {
     }
 
     /// Asks one check and takes its answer; true if the answer is still in doubt.
-    async fn ask(&self, one: &mut Watched, site: &Site, distro: &'static Distro, memory: &BTreeMap<String, String>) -> bool {
-        let Some(step) = runbook::step(one.check.step) else { return false };
+    async fn ask(
+        &self,
+        one: &mut Watched,
+        site: &Site,
+        distro: &'static Distro,
+        memory: &BTreeMap<String, String>,
+    ) -> bool {
+        let Some(step) = runbook::step(one.check.step) else {
+            return false;
+        };
         let tags = BTreeMap::new();
-        let cx = Cx { site, distro, host: &*self.host, memory, secret_tags: &tags };
+        let cx = Cx {
+            site,
+            distro,
+            host: &*self.host,
+            memory,
+            secret_tags: &tags,
+        };
         let verdict = tokio::time::timeout(DEADLINE, plan::verdict(step, &cx)).await;
         let verdict = verdict.unwrap_or_else(|_| Verdict::needed("the check did not finish in time"));
-        let level = if verdict.is_satisfied() { Level::Ok } else { one.check.otherwise };
+        let level = if verdict.is_satisfied() {
+            Level::Ok
+        } else {
+            one.check.otherwise
+        };
         let from = one.standing.level;
         let changed = one.standing.take(level, one.check.strikes);
         if changed || one.standing.doubt == 0 {
@@ -165,27 +200,36 @@ impl Watcher {
             Verdict::Blocked { advice } => (advice.saw.clone(), Some(advice)),
         };
         let before = self.health.borrow().level();
-        let mut state =
-            CheckState { check: one.check.name.to_owned(), level: one.standing.level, saw, advice, since_ms: now };
+        let mut state = CheckState {
+            check: one.check.name.to_owned(),
+            level: one.standing.level,
+            saw,
+            advice,
+            since_ms: now,
+        };
         self.health.send_if_modified(|health| {
-            match health.checks.iter_mut().find(|known| known.check == state.check) {
-                Some(known) => {
-                    if changed_from.is_none() {
-                        state.since_ms = known.since_ms;
-                    }
-                    std::mem::replace(known, state.clone()) != state
+            if let Some(known) = health.checks.iter_mut().find(|known| known.check == state.check) {
+                if changed_from.is_none() {
+                    state.since_ms = known.since_ms;
                 }
-                None => {
-                    health.checks.push(state.clone());
-                    true
-                }
+                std::mem::replace(known, state.clone()) != state
+            } else {
+                health.checks.push(state.clone());
+                true
             }
         });
         let after = self.health.borrow().level();
         if before != after {
             log::warn!(from:? = before, to:? = after, check = state.check, saw = state.saw; "the level of this host has changed");
-            let what = What::LevelChanged { from: before, to: after, cause: state };
-            let told = self.ledger.with(move |db| outbox::record(db, now, None, &what)).await;
+            let what = What::LevelChanged {
+                from: before,
+                to: after,
+                cause: state,
+            };
+            let told = self
+                .ledger
+                .with(move |db| outbox::record(db, now, None, &what))
+                .await;
             if let Err(error) = told {
                 log::error!(error = crate::chain(&error); "a change of level cannot be recorded");
             }
@@ -218,9 +262,17 @@ mod tests {
 
     #[test]
     fn the_worst_known_check_decides_the_level() {
-        let state = |level| CheckState { check: String::new(), level, saw: String::new(), advice: None, since_ms: 0 };
+        let state = |level| CheckState {
+            check: String::new(),
+            level,
+            saw: String::new(),
+            advice: None,
+            since_ms: 0,
+        };
         assert_eq!(Health::default().level(), Level::Unknown);
-        let health = Health { checks: vec![state(Level::Ok), state(Level::Unknown), state(Level::Degraded)] };
+        let health = Health {
+            checks: vec![state(Level::Ok), state(Level::Unknown), state(Level::Degraded)],
+        };
         assert_eq!(health.level(), Level::Degraded);
     }
 

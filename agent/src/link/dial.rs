@@ -3,6 +3,7 @@
 use super::identity::Identity;
 use super::session::{self, SessionEnd};
 use super::tls;
+use crate::host::linux::LinuxHost;
 use crate::service::Service;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const STABLE: Duration = Duration::from_mins(1);
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Keeps a session with the controller until told to stop.
-pub async fn keep(identity: Identity, service: Arc<Service>, stop: CancellationToken) {
+pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
     let controller = identity.membership.controller.clone();
     let config = match tls::channel(&identity) {
         Ok(config) => Arc::new(config),
@@ -31,11 +32,15 @@ pub async fn keep(identity: Identity, service: Arc<Service>, stop: CancellationT
     while !stop.is_cancelled() {
         let began = Instant::now();
         let end = tokio::select! {
-            end = once(&controller, config.clone(), &service) => end, // dropped only when stopping
+            end = once(&host, &controller, config.clone(), &service) => end, // dropped only when stopping
             () = stop.cancelled() => return,                          // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
-        failures = if began.elapsed() >= STABLE { 0 } else { failures + 1 };
+        failures = if began.elapsed() >= STABLE {
+            0
+        } else {
+            failures + 1
+        };
         let pause = end.retry_after().unwrap_or_else(|| jittered(failures));
         log::info!(controller, error = crate::chain(&end), pause_ms = pause.as_millis(); "no session with the controller");
         tokio::select! {
@@ -45,8 +50,13 @@ pub async fn keep(identity: Identity, service: Arc<Service>, stop: CancellationT
     }
 }
 
-async fn once(controller: &str, config: Arc<rustls::ClientConfig>, service: &Arc<Service>) -> SessionEnd {
-    let stream = match tokio::time::timeout(HANDSHAKE, tls::connect(controller, config)).await {
+async fn once(
+    host: &LinuxHost,
+    controller: &str,
+    config: Arc<rustls::ClientConfig>,
+    service: &Arc<Service>,
+) -> SessionEnd {
+    let stream = match tokio::time::timeout(HANDSHAKE, tls::connect(host, controller, config)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return SessionEnd::Connect(error),
         Err(_) => return SessionEnd::Silent(HANDSHAKE.as_secs()),

@@ -70,15 +70,26 @@ fn folder(state: &Path) -> PathBuf {
 pub fn load(state: &Path) -> Result<Option<Identity>, IdentityError> {
     let path = folder(state);
     let text = |name: &str| {
-        fs::read(path.join(name)).map_err(|source| IdentityError::File { verb: "read", path: path.clone(), source })
+        fs::read(path.join(name)).map_err(|source| IdentityError::File {
+            verb: "read",
+            path: path.clone(),
+            source,
+        })
     };
     let membership = match text("membership.json") {
-        Err(IdentityError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(IdentityError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(None);
+        }
         other => other?,
     };
-    let damaged = |why: String| IdentityError::Damaged { path: path.clone(), why };
+    let damaged = |why: String| IdentityError::Damaged {
+        path: path.clone(),
+        why,
+    };
     let certificates = |pem: &[u8]| {
-        CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|error| damaged(error.to_string()))
+        CertificateDer::pem_slice_iter(pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| damaged(error.to_string()))
     };
     Ok(Some(Identity {
         membership: serde_json::from_slice(&membership).map_err(|error| damaged(error.to_string()))?,
@@ -113,5 +124,9 @@ pub fn store(state: &Path, controller: &str, key_pem: &str, reply: &JoinReply) -
         fs::rename(&fresh, &path)?;
         File::open(state)?.sync_all()
     };
-    write().map_err(|source| IdentityError::File { verb: "write", path: path.clone(), source })
+    write().map_err(|source| IdentityError::File {
+        verb: "write",
+        path: path.clone(),
+        source,
+    })
 }

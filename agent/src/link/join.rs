@@ -2,6 +2,7 @@
 
 use super::identity::{self, IdentityError};
 use super::tls;
+use crate::host::linux::LinuxHost;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::enrol::{JoinReply, JoinRequest, JoinToken, hex};
 use http_body_util::{BodyExt, Full, Limited};
@@ -45,22 +46,34 @@ pub enum JoinError {
 
 /// Joins the controller at `host:port` and stores the identity. With the same state folder and token it may be
 /// repeated: the key is kept until the reply is stored, so that a lost reply is answered again.
-pub async fn join(state: &Path, address: &str, token: &JoinToken) -> Result<JoinReply, JoinError> {
+pub async fn join(
+    host: &LinuxHost,
+    state: &Path,
+    address: &str,
+    token: &JoinToken,
+) -> Result<JoinReply, JoinError> {
     let pending = state.join("joining.key");
     let key = match std::fs::read_to_string(&pending) {
         Ok(pem) => rcgen::KeyPair::from_pem(&pem).map_err(JoinError::Key)?,
         Err(_) => rcgen::KeyPair::generate().map_err(JoinError::Key)?,
     };
     let key_pem = key.serialize_pem();
-    let file = |source| IdentityError::File { verb: "write", path: pending.clone(), source };
+    let file = |source| IdentityError::File {
+        verb: "write",
+        path: pending.clone(),
+        source,
+    };
     crate::effect::folder::put(&pending, key_pem.as_bytes()).map_err(file)?;
     let csr = rcgen::CertificateParams::default()
         .serialize_request(&key)
         .and_then(|request| request.pem())
         .map_err(JoinError::Key)?;
-    let request =
-        JoinRequest { token_id: hex(&token.id), token_secret: Some(token.secret.clone()), csr };
-    let asking = ask(address, token.pin, &request);
+    let request = JoinRequest {
+        token_id: hex(&token.id),
+        token_secret: Some(token.secret.clone()),
+        csr,
+    };
+    let asking = ask(host, address, token.pin, &request);
     let reply = tokio::time::timeout(DEADLINE, asking)
         .await
         .map_err(|_| JoinError::Answer(format!("nothing within {} s", DEADLINE.as_secs())))??;
@@ -69,13 +82,24 @@ pub async fn join(state: &Path, address: &str, token: &JoinToken) -> Result<Join
     Ok(reply)
 }
 
-async fn ask(address: &str, pin: [u8; 32], request: &JoinRequest) -> Result<JoinReply, JoinError> {
-    let failed = |source| JoinError::Connect { address: address.to_owned(), source };
+async fn ask(
+    host: &LinuxHost,
+    address: &str,
+    pin: [u8; 32],
+    request: &JoinRequest,
+) -> Result<JoinReply, JoinError> {
+    let failed = |source| JoinError::Connect {
+        address: address.to_owned(),
+        source,
+    };
     let config = tls::joining(pin).map_err(|error| failed(io::Error::other(error)))?;
-    let stream = tls::connect(address, Arc::new(config)).await.map_err(failed)?;
+    let stream = tls::connect(host, address, Arc::new(config))
+        .await
+        .map_err(failed)?;
     let answer = |error: &dyn std::error::Error| JoinError::Answer(crate::chain(error));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| answer(&error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| answer(&error))?;
     let body = serde_json::to_vec(request).map_err(|error| answer(&error))?;
     let request = Request::post("/v1/join")
         .header(header::HOST, address)
@@ -85,7 +109,10 @@ async fn ask(address: &str, pin: [u8; 32], request: &JoinRequest) -> Result<Join
     let exchange = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        Ok::<_, hyper::Error>((status, Limited::new(response.into_body(), LONGEST_REPLY).collect().await))
+        Ok::<_, hyper::Error>((
+            status,
+            Limited::new(response.into_body(), LONGEST_REPLY).collect().await,
+        ))
     };
     let (status, body) = tokio::select! {
         done = exchange => done.map_err(|error| answer(&error))?,
@@ -94,11 +121,16 @@ async fn ask(address: &str, pin: [u8; 32], request: &JoinRequest) -> Result<Join
             return Err(JoinError::Answer(why));
         }
     };
-    let body = body.map_err(|error| JoinError::Answer(error.to_string()))?.to_bytes();
+    let body = body
+        .map_err(|error| JoinError::Answer(error.to_string()))?
+        .to_bytes();
     if status == StatusCode::OK {
         serde_json::from_slice(&body).map_err(|error| answer(&error))
     } else {
         let advice: Result<Advice, _> = serde_json::from_slice(&body);
-        Err(advice.map_or_else(|_| JoinError::Answer(status.to_string()), |advice| JoinError::Refused(Box::new(advice))))
+        Err(advice.map_or_else(
+            |_| JoinError::Answer(status.to_string()),
+            |advice| JoinError::Refused(Box::new(advice)),
+        ))
     }
 }

@@ -42,7 +42,11 @@ impl Logs {
     pub(super) fn update(&mut self, effects: Vec<Effect>) -> Vec<ToController> {
         let mut opened = Vec::new();
         for effect in effects {
-            if let Some(known) = self.streams.iter_mut().find(|known| known.is(effect.deployment, effect.stream)) {
+            if let Some(known) = self
+                .streams
+                .iter_mut()
+                .find(|known| known.is(effect.deployment, effect.stream))
+            {
                 known.effect = effect;
                 continue;
             }
@@ -51,7 +55,12 @@ impl Logs {
                 stream: effect.stream,
                 step: effect.step.clone(),
             });
-            self.streams.push(Stream { effect, file: None, sent: None, stored: 0 });
+            self.streams.push(Stream {
+                effect,
+                file: None,
+                sent: None,
+                stored: 0,
+            });
         }
         opened
     }
@@ -72,7 +81,9 @@ impl Logs {
     /// The streams that are stored whole; they are let go of.
     pub(super) fn take_complete(&mut self) -> Vec<(DeploymentId, u32)> {
         let complete = self.streams.iter().filter(|stream| stream.complete());
-        let complete = complete.map(|stream| (stream.effect.deployment, stream.effect.stream)).collect();
+        let complete = complete
+            .map(|stream| (stream.effect.deployment, stream.effect.stream))
+            .collect();
         self.streams.retain(|stream| !stream.complete());
         complete
     }
@@ -92,7 +103,13 @@ impl Logs {
                 if chunk.is_empty() {
                     break;
                 }
-                put_log(stream.effect.deployment, stream.effect.stream, offset, &chunk, out)?;
+                put_log(
+                    stream.effect.deployment,
+                    stream.effect.stream,
+                    offset,
+                    &chunk,
+                    out,
+                )?;
                 stream.sent = Some(offset + chunk.len() as u64);
             }
         }
@@ -109,7 +126,9 @@ fn read(stream: &mut Stream, state: &Path, offset: u64) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
     }
-    let Some(file) = &stream.file else { return Ok(Vec::new()) };
+    let Some(file) = &stream.file else {
+        return Ok(Vec::new());
+    };
     let mut chunk = vec![0; MAX_LOG];
     let got = file.read_at(&mut chunk, offset)?;
     chunk.truncate(got);

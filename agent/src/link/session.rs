@@ -113,12 +113,18 @@ async fn greet<W: AsyncWrite + Unpin>(
         .await
         .map_err(|_| SessionEnd::Silent(PATIENCE.as_secs()))?
         .ok_or(SessionEnd::HungUp)??;
-    let Frame::Control(body) = first else { return Err(SessionEnd::Rude) };
+    let Frame::Control(body) = first else {
+        return Err(SessionEnd::Rude);
+    };
     match frame::message(&body)? {
         ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome).await,
-        ToAgent::Rejected { reason, retry_after_secs } => {
-            Err(SessionEnd::Rejected { reason, retry_after: Duration::from_secs(retry_after_secs) })
-        }
+        ToAgent::Rejected {
+            reason,
+            retry_after_secs,
+        } => Err(SessionEnd::Rejected {
+            reason,
+            retry_after: Duration::from_secs(retry_after_secs),
+        }),
         _ => Err(SessionEnd::Rude),
     }
 }
@@ -136,7 +142,9 @@ async fn hello(service: &Service) -> Result<Hello, LedgerError> {
         hostname: system.hostname,
         system: system.pretty,
         architecture: system.architecture,
-        steps: crate::runbook::steps().map(crate::runbook::Step::step_id).collect(),
+        steps: crate::runbook::steps()
+            .map(crate::runbook::Step::step_id)
+            .collect(),
     })
 }
 
@@ -148,7 +156,9 @@ async fn send<W: AsyncWrite + Unpin>(write: &mut W, out: &mut Vec<u8>) -> Result
         write.write_all(out).await?;
         write.flush().await
     };
-    let written = tokio::time::timeout(DEAD, writing).await.map_err(|_| SessionEnd::Silent(DEAD.as_secs()))?;
+    let written = tokio::time::timeout(DEAD, writing)
+        .await
+        .map_err(|_| SessionEnd::Silent(DEAD.as_secs()))?;
     written.map_err(SessionEnd::Write)?;
     out.clear();
     out.shrink_to(KEEP);
@@ -237,12 +247,16 @@ impl<W: AsyncWrite + Unpin> Session<W> {
     async fn send_events(&mut self) -> Result<(), SessionEnd> {
         while self.sent < self.acked + EVENT_WINDOW {
             let after = self.sent;
-            let events = self.service.ledger.with(move |db| outbox::after(db, after)).await?;
+            let events = self
+                .service
+                .ledger
+                .with(move |db| outbox::after(db, after))
+                .await?;
             let Some(last) = events.last() else { break };
             self.sent = last.seq;
             put_message(&ToController::Events { events }, &mut self.out)?;
         }
-        let effects = self.service.ledger.with(|db| deployments::unlogged(db)).await?;
+        let effects = self.service.ledger.with(deployments::unlogged).await?;
         for opened in self.logs.update(effects) {
             put_message(&opened, &mut self.out)?;
         }
@@ -252,13 +266,18 @@ impl<W: AsyncWrite + Unpin> Session<W> {
     /// Notes in the ledger which outputs the controller has whole.
     async fn let_go(&mut self) -> Result<(), SessionEnd> {
         for (deployment, stream) in self.logs.take_complete() {
-            self.service.ledger.with(move |db| deployments::logged(db, deployment, stream)).await?;
+            self.service
+                .ledger
+                .with(move |db| deployments::logged(db, deployment, stream))
+                .await?;
         }
         Ok(())
     }
 
     async fn take(&mut self, frame: Frame) -> Result<(), SessionEnd> {
-        let Frame::Control(body) = frame else { return Ok(()) };
+        let Frame::Control(body) = frame else {
+            return Ok(());
+        };
         match frame::message(&body)? {
             ToAgent::Ask { id, ask } => {
                 let (service, answering) = (self.service.clone(), self.answering.clone());
@@ -274,12 +293,19 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 self.service.ledger.with(move |db| outbox::acked(db, seq)).await?;
                 self.send_events().await?;
             }
-            ToAgent::LogStored { deployment, stream, offset } => {
+            ToAgent::LogStored {
+                deployment,
+                stream,
+                offset,
+            } => {
                 self.logs.stored(deployment, stream, offset);
                 self.let_go().await?;
             }
             ToAgent::Ping { n } => put_message(&ToController::Pong { n }, &mut self.out)?,
-            ToAgent::Rejected { reason, retry_after_secs } => {
+            ToAgent::Rejected {
+                reason,
+                retry_after_secs,
+            } => {
                 let retry_after = Duration::from_secs(retry_after_secs);
                 return Err(SessionEnd::Rejected { reason, retry_after });
             }

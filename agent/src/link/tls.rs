@@ -1,6 +1,7 @@
 //! Whom we trust on the control channel: the controller's private authority, by its key. Never a public one.
 
 use super::identity::Identity;
+use crate::host::linux::LinuxHost;
 use chatalot_protocol::identity::{ALPN_CHANNEL, ALPN_HTTP, CONTROLLER_NAME};
 use ring::digest;
 use rustls::client::WebPkiServerVerifier;
@@ -36,7 +37,10 @@ pub(super) fn channel(identity: &Identity) -> Result<ClientConfig, rustls::Error
 
 /// The configuration for joining: nobody is trusted but the authority whose key the token names.
 pub(super) fn joining(pin: [u8; 32]) -> Result<ClientConfig, rustls::Error> {
-    let verifier = Arc::new(Pinned { pin, provider: provider() });
+    let verifier = Arc::new(Pinned {
+        pin,
+        provider: provider(),
+    });
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -47,8 +51,12 @@ pub(super) fn joining(pin: [u8; 32]) -> Result<ClientConfig, rustls::Error> {
 }
 
 /// Connects to `host:port` and finishes the handshake; whatever address was dialled, the name is the controller's.
-pub(super) async fn connect(address: &str, config: Arc<ClientConfig>) -> io::Result<TlsStream<TcpStream>> {
-    let tcp = crate::host::linux::connect(address).await?;
+pub(super) async fn connect(
+    host: &LinuxHost,
+    address: &str,
+    config: Arc<ClientConfig>,
+) -> io::Result<TlsStream<TcpStream>> {
+    let tcp = host.connect(address).await?;
     tcp.set_nodelay(true)?;
     let name = ServerName::try_from(CONTROLLER_NAME).map_err(io::Error::other)?;
     TlsConnector::from(config).connect(name, tcp).await
@@ -89,9 +97,12 @@ impl ServerCertVerifier for Pinned {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let Some(root) = self.authority(intermediates) else {
-            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer));
+            return Err(rustls::Error::InvalidCertificate(
+                rustls::CertificateError::UnknownIssuer,
+            ));
         };
-        self.verifier(root)?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        self.verifier(root)?
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -114,6 +125,8 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

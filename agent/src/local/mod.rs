@@ -35,7 +35,9 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 pub async fn serve(listener: UnixListener, service: Arc<Service>, stop: CancellationToken) {
     let places = Arc::new(tokio::sync::Semaphore::new(CALLERS));
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         let caller = tokio::select! {
             caller = listener.accept() => caller, // cancel-safe per docs on `accept`
             () = stop.cancelled() => return,      // cancel-safe: level-triggered
@@ -56,7 +58,9 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>, stop: Cancella
 
 /// Only root, and whoever the agent itself runs as, whatever the socket's mode has become.
 fn may_call(stream: &UnixStream) -> bool {
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
 }
 
 async fn answer(stream: UnixStream, service: Arc<Service>, stop: CancellationToken) {

@@ -41,8 +41,13 @@ impl From<LedgerError> for Refusal {
 }
 
 /// Answers one request.
-pub(super) async fn route(request: Request<Incoming>, service: Arc<Service>) -> Result<Response<Body>, Infallible> {
-    Ok(dispatch(request, &service).await.unwrap_or_else(|Refusal(status, advice)| json(status, &advice)))
+pub(super) async fn route(
+    request: Request<Incoming>,
+    service: Arc<Service>,
+) -> Result<Response<Body>, Infallible> {
+    Ok(dispatch(request, &service)
+        .await
+        .unwrap_or_else(|Refusal(status, advice)| json(status, &advice)))
 }
 
 async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<Response<Body>, Refusal> {
@@ -57,7 +62,10 @@ async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<
         (&Method::GET, ["v1", "deployments", id]) => Ok(json(StatusCode::OK, &view(service, id).await?)),
         (&Method::GET, ["v1", "deployments", id, "watch"]) => {
             let view = view(service, id).await?;
-            let logs = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "logs=1"));
+            let logs = request
+                .uri()
+                .query()
+                .is_some_and(|query| query.split('&').any(|pair| pair == "logs=1"));
             Ok(Response::new(watch::body(service.clone(), view.deployment, logs)))
         }
         (&Method::POST, ["v1", "deployments", id, "cancel"]) => {
@@ -67,7 +75,12 @@ async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<
         }
         _ => Err(Refusal(
             StatusCode::NOT_FOUND,
-            Advice::new("UNSUPPORTED", path, "a request that this agent knows", "use the command line of this agent's version"),
+            Advice::new(
+                "UNSUPPORTED",
+                path,
+                "a request that this agent knows",
+                "use the command line of this agent's version",
+            ),
         )),
     }
 }
@@ -117,10 +130,18 @@ pub(super) fn view_of(deployment: records::Deployment) -> DeploymentView {
 
 async fn body<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, Refusal> {
     let refuse = |why: String| {
-        let advice = Advice::new("REQUEST_UNREADABLE", why, "a JSON body", "use the command line of this agent's version");
+        let advice = Advice::new(
+            "REQUEST_UNREADABLE",
+            why,
+            "a JSON body",
+            "use the command line of this agent's version",
+        );
         Refusal(StatusCode::BAD_REQUEST, advice)
     };
-    let body = Limited::new(request.into_body(), LONGEST).collect().await.map_err(|error| refuse(error.to_string()))?;
+    let body = Limited::new(request.into_body(), LONGEST)
+        .collect()
+        .await
+        .map_err(|error| refuse(error.to_string()))?;
     serde_json::from_slice(&body.to_bytes()).map_err(|error| refuse(error.to_string()))
 }
 
@@ -128,6 +149,9 @@ fn json<T: Serialize>(status: StatusCode, value: &T) -> Response<Body> {
     let text = serde_json::to_vec(value).unwrap_or_default();
     let mut response = Response::new(Full::new(Bytes::from(text)).boxed_unsync());
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     response
 }

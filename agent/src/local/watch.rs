@@ -31,7 +31,13 @@ struct Gone;
 pub(super) fn body(service: Arc<Service>, id: DeploymentId, logs: bool) -> Body {
     let (lines, receiver) = mpsc::channel::<Bytes>(4);
     tokio::spawn(async move {
-        let mut watch = Watch { service, id, logs, lines, streams: BTreeMap::new() };
+        let mut watch = Watch {
+            service,
+            id,
+            logs,
+            lines,
+            streams: BTreeMap::new(),
+        };
         if let Err(Some(error)) = watch.run().await {
             log::error!(deployment:% = id, error = crate::chain(&error); "a deployment cannot be watched");
         }
@@ -66,13 +72,22 @@ impl Watch {
         loop {
             latest.mark_unchanged();
             let id = self.id;
-            let events = self.service.ledger.with(move |db| outbox::of_deployment(db, id, seq)).await.map_err(Some)?;
+            let events = self
+                .service
+                .ledger
+                .with(move |db| outbox::of_deployment(db, id, seq))
+                .await
+                .map_err(Some)?;
             let quiet = events.is_empty();
             for event in events {
                 seq = event.seq;
                 self.before(&event.what).await.map_err(|Gone| None)?;
                 let over = matches!(event.what, What::DeploymentFinished { .. });
-                self.line(&WatchLine::Event { event: Box::new(event) }).await.map_err(|Gone| None)?;
+                self.line(&WatchLine::Event {
+                    event: Box::new(event),
+                })
+                .await
+                .map_err(|Gone| None)?;
                 if over {
                     return self.end().await;
                 }
@@ -85,7 +100,12 @@ impl Watch {
 
     async fn end(&mut self) -> Result<(), Option<LedgerError>> {
         let id = self.id;
-        let found = self.service.ledger.with(move |db| records::find(db, id)).await.map_err(Some)?;
+        let found = self
+            .service
+            .ledger
+            .with(move |db| records::find(db, id))
+            .await
+            .map_err(Some)?;
         let Some(deployment) = found else { return Ok(()) };
         let view = Box::new(view_of(deployment));
         self.line(&WatchLine::End { view }).await.map_err(|Gone| None)
@@ -97,7 +117,9 @@ impl Watch {
             What::StepStarted { stream, .. } if *stream > 0 && self.logs => {
                 self.streams.entry(*stream).or_default();
             }
-            What::StepFinished { stream, output_bytes, .. } if *stream > 0 && self.logs => {
+            What::StepFinished {
+                stream, output_bytes, ..
+            } if *stream > 0 && self.logs => {
                 while self.pump(*stream).await? {}
                 let sent = self.streams.remove(stream).map_or(0, |output| output.sent);
                 if sent < *output_bytes {
@@ -140,7 +162,9 @@ impl Watch {
         if output.file.is_none() {
             output.file = File::open(path).ok();
         }
-        let Some(file) = &output.file else { return Ok(false) };
+        let Some(file) = &output.file else {
+            return Ok(false);
+        };
         let mut chunk = vec![0; CHUNK];
         let got = file.read_at(&mut chunk, output.sent).unwrap_or(0);
         chunk.truncate(whole_text(&chunk[..got]));
@@ -149,7 +173,11 @@ impl Watch {
         }
         let offset = output.sent;
         output.sent += chunk.len() as u64;
-        let line = WatchLine::Log { stream, offset, text: String::from_utf8_lossy(&chunk).into_owned() };
+        let line = WatchLine::Log {
+            stream,
+            offset,
+            text: String::from_utf8_lossy(&chunk).into_owned(),
+        };
         self.line(&line).await?;
         Ok(true)
     }

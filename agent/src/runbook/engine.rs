@@ -99,7 +99,7 @@ impl Engine {
             .system()
             .await
             .map_err(StepError::from)
-            .and_then(|system| distro::detect(&system).map_err(StepError::last))
+            .and_then(|system| distro::detect(&system).map_err(StepError::Final))
         {
             Ok(distro) => distro,
             Err(error) => return Ok(Err((DeploymentState::Failed, Some(system_advice(error))))),

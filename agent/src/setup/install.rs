@@ -5,7 +5,7 @@ use super::{
 };
 use crate::config;
 use crate::effect::folder::put_with_mode;
-use crate::host::Look;
+use crate::host::linux::LinuxHost;
 use crate::link::{identity, join};
 use chatalot_protocol::enrol::JoinToken;
 use std::fs::{self, DirBuilder};
@@ -23,7 +23,7 @@ pub struct Install {
 }
 
 /// Installs this very program, or upgrades to it; `say` is told each thing done.
-pub async fn install(host: &dyn Look, order: &Install, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+pub async fn install(host: &LinuxHost, order: &Install, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     judge_host()?;
     let before = fs::read(PROGRAM).ok();
     let first = before.is_none();
@@ -39,11 +39,15 @@ pub async fn install(host: &dyn Look, order: &Install, say: &mut dyn FnMut(&str)
         }
         return Err(error);
     }
-    say(if first { "the agent is installed and runs" } else { "the agent is upgraded and runs" });
+    say(if first {
+        "the agent is installed and runs"
+    } else {
+        "the agent is upgraded and runs"
+    });
     Ok(())
 }
 
-async fn steps(host: &dyn Look, order: &Install, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+async fn steps(host: &LinuxHost, order: &Install, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let myself = fs::read("/proc/self/exe").map_err(|error| file("read", "/proc/self/exe", error))?;
     put_with_mode(Path::new(PROGRAM), &myself, 0o755).map_err(|error| file("write", PROGRAM, error))?;
     say(&format!("installed {PROGRAM}"));
@@ -55,9 +59,10 @@ async fn steps(host: &dyn Look, order: &Install, say: &mut dyn FnMut(&str)) -> R
             .map_err(|error| file("write", config::PATH, error))?;
     }
     if let Some(controller) = &order.controller {
-        join_once(controller, order.token.as_ref(), say).await?;
+        join_once(host, controller, order.token.as_ref(), say).await?;
     }
-    put_with_mode(Path::new(UNIT), UNIT_TEXT.as_bytes(), 0o644).map_err(|error| file("write", UNIT, error))?;
+    put_with_mode(Path::new(UNIT), UNIT_TEXT.as_bytes(), 0o644)
+        .map_err(|error| file("write", UNIT, error))?;
     systemctl(host, &["daemon-reload"]).await?;
     systemctl(host, &["enable", "--quiet", UNIT_NAME]).await?;
     systemctl(host, &["restart", UNIT_NAME]).await?;
@@ -66,7 +71,12 @@ async fn steps(host: &dyn Look, order: &Install, say: &mut dyn FnMut(&str)) -> R
 }
 
 /// Joins unless this host is a member of that controller already.
-async fn join_once(controller: &str, token: Option<&JoinToken>, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+async fn join_once(
+    host: &LinuxHost,
+    controller: &str,
+    token: Option<&JoinToken>,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), SetupError> {
     let present = identity::load(state()).map_err(join::JoinError::from)?;
     match (present, token) {
         (Some(identity), _) if identity.membership.controller == controller => {
@@ -74,7 +84,7 @@ async fn join_once(controller: &str, token: Option<&JoinToken>, say: &mut dyn Fn
             Ok(())
         }
         (_, Some(token)) => {
-            let reply = join::join(state(), controller, token).await?;
+            let reply = join::join(host, state(), controller, token).await?;
             say(&format!("joined {controller} as {}", reply.name));
             Ok(())
         }
@@ -88,16 +98,24 @@ async fn join_once(controller: &str, token: Option<&JoinToken>, say: &mut dyn Fn
 }
 
 /// An upgrade that failed: the old binary again, under its old unit.
-async fn put_back(host: &dyn Look, old: &[u8]) -> Result<(), SetupError> {
+async fn put_back(host: &LinuxHost, old: &[u8]) -> Result<(), SetupError> {
     put_with_mode(Path::new(PROGRAM), old, 0o755).map_err(|error| file("write", PROGRAM, error))?;
     systemctl(host, &["restart", UNIT_NAME]).await
 }
 
 fn make_folder(path: &Path, mode: u32) -> Result<(), SetupError> {
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.map_err(|source| SetupError::File { verb: "make", path: path.to_owned(), source })
+    let created = DirBuilder::new().recursive(true).mode(mode).create(path);
+    created.map_err(|source| SetupError::File {
+        verb: "make",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn file(verb: &'static str, path: &str, source: io::Error) -> SetupError {
-    SetupError::File { verb, path: PathBuf::from(path), source }
+    SetupError::File {
+        verb,
+        path: PathBuf::from(path),
+        source,
+    }
 }

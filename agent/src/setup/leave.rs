@@ -2,13 +2,13 @@
 
 use super::{PROGRAM, SetupError, UNIT, UNIT_NAME, judge_host, state, systemctl};
 use crate::config;
-use crate::host::Look;
+use crate::host::linux::LinuxHost;
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::{fs, result};
 
 /// Stops the agent and removes its files; what is gone already is fine. `say` is told each thing done.
-pub async fn leave(host: &dyn Look, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+pub async fn leave(host: &LinuxHost, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     judge_host()?;
     if Path::new(UNIT).exists() {
         systemctl(host, &["disable", "--now", "--quiet", UNIT_NAME]).await?;
@@ -16,7 +16,9 @@ pub async fn leave(host: &dyn Look, say: &mut dyn FnMut(&str)) -> Result<(), Set
         systemctl(host, &["daemon-reload"]).await?;
         say(&format!("stopped and removed {UNIT_NAME}"));
     }
-    let configuration = Path::new(config::PATH).parent().unwrap_or(Path::new(config::PATH));
+    let configuration = Path::new(config::PATH)
+        .parent()
+        .unwrap_or(Path::new(config::PATH));
     for folder in [configuration, state()] {
         remove(folder, fs::remove_dir_all)?;
         say(&format!("removed {}", folder.display()));
@@ -26,11 +28,13 @@ pub async fn leave(host: &dyn Look, say: &mut dyn FnMut(&str)) -> Result<(), Set
     Ok(())
 }
 
-fn remove(path: &Path, how: fn(PathBuf) -> io::Result<()>) -> result::Result<(), SetupError> {
+fn remove(path: &Path, how: fn(PathBuf) -> io::Result<()>) -> Result<(), SetupError> {
     match how(path.to_owned()) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(SetupError::File { verb: "remove", path: path.to_owned(), source })
-        }
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(SetupError::File {
+            verb: "remove",
+            path: path.to_owned(),
+            source,
+        }),
         _ => Ok(()),
     }
 }

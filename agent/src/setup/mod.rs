@@ -11,6 +11,7 @@ pub use install::{Install, install};
 pub use leave::leave;
 
 use crate::config;
+use crate::host::linux::LinuxHost;
 use crate::host::{Command, HostError, Look};
 use crate::link::join::JoinError;
 use chatalot_protocol::advice::Advice;
@@ -63,8 +64,7 @@ impl SetupError {
     /// What the operator is told.
     pub fn told(&self) -> Advice {
         match self {
-            Self::Advice(advice) => (**advice).clone(),
-            Self::Join(JoinError::Refused(advice)) => (**advice).clone(),
+            Self::Advice(advice) | Self::Join(JoinError::Refused(advice)) => (**advice).clone(),
             Self::Token(error) => Advice::new(
                 "TOKEN_UNREADABLE",
                 error.to_string(),
@@ -77,9 +77,12 @@ impl SetupError {
                 "a controller that answers and holds the key that the token names",
                 "check that its address and port can be reached from here, then run the line again",
             ),
-            Self::File { .. } | Self::Host(_) => {
-                Advice::new("SETUP_FAILED", crate::chain(self), "a host that can be written", "mend what it names, then run this again")
-            }
+            Self::File { .. } | Self::Host(_) => Advice::new(
+                "SETUP_FAILED",
+                crate::chain(self),
+                "a host that can be written",
+                "mend what it names, then run this again",
+            ),
         }
     }
 }
@@ -105,7 +108,7 @@ fn judge_host() -> Result<(), SetupError> {
     Ok(())
 }
 
-async fn systemctl(host: &dyn Look, args: &[&str]) -> Result<(), SetupError> {
+async fn systemctl(host: &LinuxHost, args: &[&str]) -> Result<(), SetupError> {
     let output = host.query(Command::new("systemctl", args)).await?;
     if output.ok() {
         return Ok(());
@@ -122,13 +125,19 @@ async fn systemctl(host: &dyn Look, args: &[&str]) -> Result<(), SetupError> {
 }
 
 /// The token from the environment or, for `-`, from standard input.
-pub fn token_from(environment: Option<String>, stdin: impl std::io::Read) -> Result<Option<JoinToken>, SetupError> {
+pub fn token_from(
+    environment: Option<String>,
+    stdin: impl std::io::Read,
+) -> Result<Option<JoinToken>, SetupError> {
     let text = match environment {
         Some(text) if text.trim() == "-" => {
             let mut text = String::new();
             let mut limited = std::io::Read::take(stdin, 4096);
-            std::io::Read::read_to_string(&mut limited, &mut text)
-                .map_err(|source| SetupError::File { verb: "read", path: PathBuf::from("standard input"), source })?;
+            std::io::Read::read_to_string(&mut limited, &mut text).map_err(|source| SetupError::File {
+                verb: "read",
+                path: PathBuf::from("standard input"),
+                source,
+            })?;
             text
         }
         Some(text) => text,

@@ -43,6 +43,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::net::TcpStream;
 
 /// Where things are on this host.
 #[derive(Debug, Clone)]
@@ -117,6 +118,20 @@ impl LinuxHost {
             .seen_address
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = address;
+    }
+
+    /// Connects to `host:port`; a name is looked up as for our own pages.
+    pub async fn connect(&self, address: &str) -> std::io::Result<TcpStream> {
+        let (name, port) = address.rsplit_once(':').unwrap_or((address, "443"));
+        let port: u16 = port.parse().map_err(std::io::Error::other)?;
+        let mut last = std::io::Error::other(format!("{name} does not resolve"));
+        for ip in names::addresses(&self.inner.config, name.trim_matches(['[', ']'])).await {
+            match TcpStream::connect((ip, port)).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// What happens to containers from now on: `(name, action)`, until the Engine goes away.
