@@ -73,7 +73,8 @@ fn pool(servers: &[SocketAddr]) -> Result<Pool, String> {
     let mut options = ResolverOpts::default();
     options.timeout = PATIENCE;
     options.attempts = 1;
-    options.num_concurrent_reqs = 1;
+    // All at once: one that is silent must not use up the time of the others.
+    options.num_concurrent_reqs = servers.len();
     let servers = servers.iter().map(|server| {
         let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
         for connection in &mut connections {

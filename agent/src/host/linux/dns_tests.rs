@@ -115,6 +115,15 @@ async fn f57_a_resolver_that_fails_is_told_from_a_name_that_is_missing() {
 }
 
 #[tokio::test]
+async fn f57_a_silent_resolver_does_not_keep_the_systems_others_from_answering() {
+    let server = Server::start().await;
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let servers = [silent.local_addr().unwrap(), server.address];
+    let (a, _) = ask(&servers, absolute("chat.example.com").unwrap()).await;
+    assert_eq!(a, v4(&["203.0.113.7", "203.0.113.9"]));
+}
+
+#[tokio::test]
 async fn f57_every_resolver_is_asked_by_itself() {
     let server = Server::start().await;
     let here = tempfile::tempdir().unwrap();

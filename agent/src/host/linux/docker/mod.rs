@@ -38,18 +38,10 @@ impl From<Trouble> for HostError {
 
 /// Whether the Engine is there and answers.
 pub(super) async fn engine(socket: &Path) -> Engine {
-    let asked = async {
-        let docker = connect(socket).await?;
-        let version = within(docker.version()).await?;
-        Ok((
-            version.version.unwrap_or_default(),
-            docker.client_version().to_string(),
-        ))
-    };
-    match asked.await {
-        Ok((version, api)) => Engine::Up {
+    match meet(socket).await {
+        Ok((_, version, api)) => Engine::Up {
             version: crate::host::plain_line(&version),
-            api,
+            api: api.to_string(),
         },
         Err(Trouble::NoSocket(_)) if files::program("dockerd").is_none() => Engine::Absent,
         Err(trouble) => Engine::Down {
@@ -60,6 +52,18 @@ pub(super) async fn engine(socket: &Path) -> Engine {
 
 /// A client that speaks the API version that both sides know.
 async fn connect(socket: &Path) -> Result<Docker, Trouble> {
+    let (docker, _, api) = meet(socket).await?;
+    Ok(docker.with_request_modifier(move |mut request| {
+        // The client leaves the version out of its paths, and the Engine would speak its newest.
+        if let Some(uri) = versioned(request.uri(), &api) {
+            *request.uri_mut() = uri;
+        }
+        request
+    }))
+}
+
+/// A client, the Engine's version, and the API version that both sides know.
+async fn meet(socket: &Path) -> Result<(Docker, String, ClientVersion), Trouble> {
     let path = socket.display().to_string();
     // Asked first: the client's own errors do not tell a socket that refuses from one that forbids.
     match timeout(PATIENCE, UnixStream::connect(socket)).await {
@@ -69,15 +73,21 @@ async fn connect(socket: &Path) -> Result<Docker, Trouble> {
     }
     let docker =
         Docker::connect_with_unix(&path, PATIENCE.as_secs(), API_DEFAULT_VERSION).map_err(|e| spoke(&e))?;
-    let docker = within(docker.negotiate_version()).await?;
-    let api = docker.client_version();
-    Ok(docker.with_request_modifier(move |mut request| {
-        // The client leaves the version out of its paths, and the Engine would speak its newest.
-        if let Some(uri) = versioned(request.uri(), &api) {
-            *request.uri_mut() = uri;
-        }
-        request
-    }))
+    let told = within(docker.version()).await?;
+    let theirs = told.api_version.as_deref().and_then(api_version);
+    let theirs = theirs.ok_or_else(|| spoke(&Error::APIVersionParseError {}))?;
+    let ours = *API_DEFAULT_VERSION;
+    let api = if theirs < ours { theirs } else { ours };
+    Ok((docker, told.version.unwrap_or_default(), api))
+}
+
+/// `1.45`
+fn api_version(text: &str) -> Option<ClientVersion> {
+    let (major, minor) = text.split_once('.')?;
+    Some(ClientVersion {
+        major_version: major.parse().ok()?,
+        minor_version: minor.parse().ok()?,
+    })
 }
 
 fn versioned(uri: &Uri, api: &ClientVersion) -> Option<Uri> {
