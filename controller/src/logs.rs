@@ -4,6 +4,7 @@ use crate::files::{self, FileError};
 use chatalot_protocol::frame::LogChunk;
 use chatalot_protocol::names::DeploymentId;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -65,8 +66,8 @@ impl Logs {
             .copied()
             .chain(chunks.iter().map(|chunk| (chunk.deployment, chunk.stream)));
         for name in names {
-            if !files.contains_key(&name) {
-                files.insert(name, self.open(name)?);
+            if let Entry::Vacant(place) = files.entry(name) {
+                place.insert(self.open(name)?);
                 order.push(name);
             }
         }

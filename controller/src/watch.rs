@@ -55,6 +55,7 @@ pub struct Watcher {
     /// The streams being followed; `None` where no output is wanted.
     tails: Option<Vec<Tail>>,
     patience: Option<Instant>,
+    patient_for: Duration,
     over: bool,
 }
 
@@ -75,8 +76,16 @@ impl Watcher {
             events: VecDeque::new(),
             tails: with_logs.then(Vec::new),
             patience: None,
+            patient_for: PATIENCE,
             over: false,
         }
+    }
+
+    /// The same with another patience for output that does not come.
+    #[must_use]
+    pub fn patient_for(mut self, time: Duration) -> Self {
+        self.patient_for = time;
+        self
     }
 
     /// The next lines; `None` after the last.
@@ -136,7 +145,7 @@ impl Watcher {
             }
         }
         for at in 0..self.tails.as_ref().map_or(0, Vec::len) {
-            self.follow(at, lines, false).await?;
+            self.follow(at, lines, u64::MAX).await?;
         }
         Ok(())
     }
@@ -157,13 +166,13 @@ impl Watcher {
             return Ok(true);
         };
         let before = lines.len();
-        let offset = self.follow(at, lines, true).await?;
+        let offset = self.follow(at, lines, *output_bytes).await?;
         if offset < *output_bytes {
             let moved = lines.len() > before;
             let patience = self.patience.filter(|_| !moved);
             let patience = *self
                 .patience
-                .insert(patience.unwrap_or_else(|| Instant::now() + PATIENCE));
+                .insert(patience.unwrap_or_else(|| Instant::now() + self.patient_for));
             if moved || Instant::now() < patience {
                 return Ok(false);
             }
@@ -194,8 +203,8 @@ impl Watcher {
         Ok(!self.events.is_empty())
     }
 
-    /// Tells what a stream has beyond what was told; how far it is told then.
-    async fn follow(&mut self, at: usize, lines: &mut Vec<u8>, ended: bool) -> Result<u64, WatchError> {
+    /// Tells what a stream has beyond what was told, knowing how long it will be; how far it is told then.
+    async fn follow(&mut self, at: usize, lines: &mut Vec<u8>, size: u64) -> Result<u64, WatchError> {
         let Some(tail) = self.tails.as_mut().and_then(|tails| tails.get_mut(at)) else {
             return Ok(0);
         };
@@ -204,6 +213,7 @@ impl Watcher {
         let bytes = tokio::task::spawn_blocking(move || logs.read(name, offset, GULP)).await??;
         let mut rest = bytes.as_slice();
         while !rest.is_empty() {
+            let ended = tail.offset + rest.len() as u64 >= size;
             let (piece, after) = rest.split_at(cut(rest, ended));
             if piece.is_empty() {
                 break;

@@ -46,7 +46,7 @@ async fn told_to_stop() {
         }
         (Err(error), _) | (_, Err(error)) => {
             log::error!(error:% = error; "signals are not heard; only SIGKILL ends this");
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

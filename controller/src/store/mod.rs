@@ -139,7 +139,7 @@ pub fn found(connection: &Connection, cluster: Cluster) -> Result<(), StoreError
     Ok(())
 }
 
-/// Makes the file ours alone; what SQLite puts beside it takes after it.
+/// Makes the file ours alone; what the database puts beside it takes after it.
 fn create(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
