@@ -232,4 +232,6 @@ fn put(inputs: &mut Inputs, row: &Input, answer: Option<Answer>) {
 }
 
 #[cfg(test)]
+pub(crate) mod script;
+#[cfg(test)]
 mod tests;

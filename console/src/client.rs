@@ -25,7 +25,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// Time enough for a plan whose checks look at the network; a daemon that needs longer is stuck.
-const ANSWER_WITHIN: Duration = Duration::from_secs(180);
+const ANSWER_WITHIN: Duration = Duration::from_mins(3);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -99,7 +99,7 @@ impl Client {
     /// Asks the host; its refusal is an error.
     pub async fn ask(&self, ask: &Ask) -> Result<Answer, ClientError> {
         match self.post("ask", ask).await? {
-            Answer::Refused { advice } => Err(ClientError::Refused(advice)),
+            Answer::Refused { advice } => Err(ClientError::Refused(Box::new(advice))),
             answer => Ok(answer),
         }
     }
@@ -184,6 +184,7 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
             "use the same version on both sides; the daemon's journal says more",
         )
     });
+    let advice = Box::new(advice);
     if status.is_server_error() {
         ClientError::Unavailable(advice)
     } else {

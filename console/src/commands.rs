@@ -41,4 +41,6 @@ impl DeploymentCommand {
 }
 
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod tests;

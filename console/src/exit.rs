@@ -213,17 +213,14 @@ fn tell(failure: &Failure, out: &mut Output) -> Result<(), Failure> {
         return out.json(&failure.as_json());
     }
     let page = out.page_of_errors();
-    let text = match failure {
-        Failure::Inputs(problems) => crate::render::problems(problems, page),
-        _ => {
-            let advice = failure.advice();
-            let blocks: Vec<String> = advice.iter().map(|advice| advice::render(advice, page)).collect();
-            if blocks.is_empty() {
-                format!("{}\n", safe(&chain(failure)))
-            } else {
-                blocks.join("\n")
-            }
-        }
+    let advice = failure.advice();
+    let text = if let Failure::Inputs(problems) = failure {
+        crate::render::problems(problems, page)
+    } else if advice.is_empty() {
+        safe(&chain(failure)).into_owned()
+    } else {
+        let blocks: Vec<String> = advice.iter().map(|advice| advice::render(advice, page)).collect();
+        blocks.join("\n")
     };
     out.note(text.trim_end())
 }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// The inputs of a site; what is not said is taken from `--site`, asked for, or left at its default.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "The site")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct SiteFlags {
     /// The public domain that chatalot will answer at
     #[arg(long, value_name = "NAME")]
@@ -20,7 +21,7 @@ pub struct SiteFlags {
     /// The username that becomes the administrator
     #[arg(long, value_name = "NAME")]
     pub admin_username: Option<String>,
-    /// Who may register: open, invite_only (default) or closed
+    /// Who may register: open, `invite_only` (default) or closed
     #[arg(long, value_name = "MODE")]
     pub registration: Option<String>,
     /// Voice and video: the host's public IPv4 address

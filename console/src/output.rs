@@ -83,6 +83,7 @@ impl Style {
 }
 
 /// The standard streams of one command, and the terminal that a person may sit at.
+#[allow(clippy::struct_excessive_bools, reason = "each answers a question of its own")]
 pub struct Output {
     /// For whom.
     pub format: Format,

@@ -1,37 +1,5 @@
 use super::*;
-use std::collections::VecDeque;
-
-/// A person with an answer ready for each question.
-struct Script {
-    answers: VecDeque<&'static str>,
-    heard: Vec<String>,
-}
-
-impl Script {
-    fn of(answers: &[&'static str]) -> Self {
-        Self {
-            answers: answers.iter().copied().collect(),
-            heard: Vec::new(),
-        }
-    }
-}
-
-impl Term for Script {
-    fn say(&mut self, text: &str) -> io::Result<()> {
-        self.heard.push(text.to_owned());
-        Ok(())
-    }
-
-    fn ask(&mut self, prompt: &str) -> io::Result<Option<String>> {
-        self.heard.push(prompt.to_owned());
-        Ok(self.answers.pop_front().map(str::to_owned))
-    }
-
-    fn ask_secret(&mut self, prompt: &str) -> io::Result<Option<Secret>> {
-        self.heard.push(format!("(hidden) {prompt}"));
-        Ok(self.answers.pop_front().map(Secret::new))
-    }
-}
+use script::Script;
 
 fn least() -> Inputs {
     Inputs {

@@ -21,10 +21,10 @@ pub enum ClientError {
     },
     /// The daemon or the host says no.
     #[error("refused")]
-    Refused(Advice),
+    Refused(Box<Advice>),
     /// The daemon cannot do it now: the host is away, it is too busy.
     #[error("not available")]
-    Unavailable(Advice),
+    Unavailable(Box<Advice>),
     /// The connection broke.
     #[error("the connection was lost")]
     Lost(#[from] hyper::Error),
@@ -65,7 +65,7 @@ impl ClientError {
     /// What a person can do about it.
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Refused(advice) | Self::Unavailable(advice) => advice.clone(),
+            Self::Refused(advice) | Self::Unavailable(advice) => Advice::clone(advice),
             Self::Connect { socket, peer, cause } => nobody_there(socket, *peer, cause),
             Self::Lost(_) | Self::Cut(_) | Self::Ended => Advice::new(
                 "CONNECTION_LOST",

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 /// Above the largest frame, and its escapes.
 const LONGEST: usize = 8 * 1024 * 1024;
 /// A daemon says at least that it is alive.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// One line as it came, and what it says.
 #[derive(Debug, Clone)]

@@ -84,13 +84,13 @@ impl<'a> Watcher<'a> {
         loop {
             let next = tokio::select! {
                 biased;
-                interrupt = interrupts.recv(), if is_listening => match interrupt {
-                    Some(()) => Next::Interrupted,
-                    None => {
-                        is_listening = false;
+                interrupt = interrupts.recv(), if is_listening => {
+                    is_listening = interrupt.is_some();
+                    if !is_listening {
                         continue;
                     }
-                },
+                    Next::Interrupted
+                }
                 heard = self.follow.next() => Next::Heard(heard?),
             };
             match next {

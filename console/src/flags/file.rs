@@ -27,7 +27,7 @@ pub(super) struct GivenSecrets {
 
 /// The inputs in a site file.
 pub(super) fn site(path: &Path) -> Result<Inputs, Failure> {
-    let source = Text::read(path)?;
+    let source = Source::read(path)?;
     let table = source.table()?;
     if table.keys().any(|key| is_secret(key)) {
         source.judge_mode()?;
@@ -38,7 +38,7 @@ pub(super) fn site(path: &Path) -> Result<Inputs, Failure> {
 
 /// The secrets on standard input.
 pub(super) fn secrets() -> Result<GivenSecrets, Failure> {
-    let source = Text::read(Path::new(STANDARD_INPUT))?;
+    let source = Source::read(Path::new(STANDARD_INPUT))?;
     let table = source.table()?;
     source.judge_secrets(&table)?;
     GivenSecrets::deserialize(table).map_err(|why| source.wrong(why.message()))
@@ -46,7 +46,7 @@ pub(super) fn secrets() -> Result<GivenSecrets, Failure> {
 
 /// The one secret in a file.
 pub(super) fn secret(path: &Path) -> Result<Secret, Failure> {
-    let source = Text::read(path)?;
+    let source = Source::read(path)?;
     source.judge_mode()?;
     Ok(Secret::new(source.text))
 }
@@ -56,14 +56,14 @@ fn is_secret(key: &str) -> bool {
 }
 
 /// A file that was read.
-struct Text {
+struct Source {
     name: String,
     /// The permission bits of a regular file.
     mode: Option<u32>,
     text: String,
 }
 
-impl Text {
+impl Source {
     fn read(path: &Path) -> Result<Self, Failure> {
         if path == Path::new(STANDARD_INPUT) {
             let name = "standard input".to_owned();

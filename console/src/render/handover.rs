@@ -106,7 +106,7 @@ fn register(handover: &Handover) -> (bool, String) {
 
 fn recovery_code() -> String {
     "Save the **recovery code** shown on the registration screen in a password manager: it is the only way back \
-     if you lose your password and your TOTP device."
+     if you lose both your password and your TOTP device."
         .to_owned()
 }
 
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_handover_says_what_the_runbook_says_with_the_real_names() {
-        let text = super::handover(&testing::handover(), Page::PLAIN);
+        let text = handover(&testing::handover(), Page::PLAIN);
         assert_eq!(text, include_str!("handover.txt"));
     }
 
@@ -200,9 +200,9 @@ mod tests {
     #[test]
     fn registering_is_urgent_until_somebody_is_known_to_have_done_it() {
         for (open, urgent) in [(Some(true), true), (None, true), (Some(false), false)] {
-            let mut handover = testing::handover();
-            handover.open_to_first_comer = open;
-            for text in [super::handover(&handover, Page::PLAIN), markdown(&handover)] {
+            let mut site = testing::handover();
+            site.open_to_first_comer = open;
+            for text in [handover(&site, Page::PLAIN), markdown(&site)] {
                 assert_eq!(text.contains("URGENT"), urgent, "{open:?}");
                 assert!(text.contains("alice"));
             }
@@ -211,17 +211,17 @@ mod tests {
 
     #[test]
     fn opting_out_of_updates_is_told_with_its_price() {
-        let mut handover = testing::handover();
-        handover.updates = false;
-        let text = super::handover(&handover, Page::PLAIN);
-        assert!(text.contains("no signed release will be offered") && !text.contains("Updates are on"));
+        let mut site = testing::handover();
+        site.updates = false;
+        let text = handover(&site, Page::PLAIN);
+        assert!(text.contains("no signed release will be offered") && !text.contains("updates are on"));
     }
 
     #[test]
     fn a_host_cannot_smuggle_markup_into_the_handover() {
-        let mut handover = testing::handover();
-        handover.duties[0].saw = "a | b <img src=x> [x](y)".to_owned();
-        assert!(markdown(&handover).contains(r"a \| b \<img src=x\> \[x\](y)"));
+        let mut site = testing::handover();
+        site.duties[0].saw = "a | b <img src=x> [x](y)".to_owned();
+        assert!(markdown(&site).contains(r"a \| b \<img src=x\> \[x\](y)"));
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
             colour: false,
             width: Some(80),
         };
-        let text = super::handover(&testing::handover(), page);
+        let text = handover(&testing::handover(), page);
         assert!(text.lines().all(|line| width(line) <= 80), "{text}");
     }
 }

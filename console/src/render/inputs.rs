@@ -4,6 +4,7 @@ use crate::output::{Page, Style};
 use crate::text::{labelled, safe};
 use chatalot_protocol::inputs::{INPUTS, Input, Problem};
 use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
 
 /// Everything that is missing or wrong, with the flag that gives it.
 pub fn problems(problems: &[Problem], page: Page) -> String {
@@ -11,7 +12,7 @@ pub fn problems(problems: &[Problem], page: Page) -> String {
     for problem in problems {
         let flag = page.paint(Style::Strong, &flag(&problem.input));
         let word = if problem.missing { "missing" } else { "wrong" };
-        text.push_str(&format!("{} {flag} ({word})\n", page.paint(Style::Bad, "✗")));
+        let _ = writeln!(text, "{} {flag} ({word})", page.paint(Style::Bad, "✗"));
         text.push_str(&labelled("", 4, &safe(&problem.why), page.width));
         if problem.missing {
             text.push_str(&labelled("", 4, &safe(&problem.question), page.width));
