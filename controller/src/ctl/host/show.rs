@@ -8,8 +8,10 @@ use chatalot_console::output::{Format, Output, Page, Style};
 use chatalot_console::text::safe;
 use chatalot_protocol::names::HostName;
 use chatalot_protocol::report::{DeploymentState, Level};
+use chatalot_protocol::site::Domain;
 use clap::Args;
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// `host show`
 #[derive(Debug, Args)]
@@ -111,7 +113,7 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
         lines.push(("joined", ago(joined, now_ms)));
     }
     if !host.domains.is_empty() {
-        let domains: Vec<&str> = host.domains.iter().map(|domain| domain.as_str()).collect();
+        let domains: Vec<&str> = host.domains.iter().map(Domain::as_str).collect();
         lines.push(("may serve", domains.join(" ")));
     }
     if let Some(latest) = &host.latest {
@@ -121,7 +123,8 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
     }
     let mut text = format!("{}\n", page.paint(Style::Strong, host.name.as_str()));
     for (name, value) in lines {
-        text.push_str(&format!("  {name:<11} {value}\n"));
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {name:<11} {value}");
     }
     text
 }
