@@ -307,3 +307,31 @@ fn pem(certificate: &CertificateDer<'_>) -> String {
     pem.push_str("-----END CERTIFICATE-----\n");
     pem
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    #[test]
+    fn f09_a_request_with_any_byte_changed_is_refused_or_means_the_same() {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let request = CertificateParams::default().serialize_request(&key).unwrap();
+        let read = |der: &[u8]| {
+            let text = STANDARD.encode(der);
+            Applicant::read(&format!(
+                "-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----\n"
+            ))
+        };
+        let fingerprint = read(request.der())
+            .unwrap_or_else(|_| panic!("ours"))
+            .fingerprint();
+        for at in 0..request.der().len() {
+            let mut forged = request.der().to_vec();
+            forged[at] ^= 1;
+            // A few bytes say nothing, and are not signed: they change nothing either.
+            let changed = read(&forged).map(|applicant| applicant.fingerprint() != fingerprint);
+            assert!(!changed.unwrap_or(false), "{at}");
+        }
+    }
+}

@@ -14,7 +14,7 @@ pub const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
 #[derive(Debug, Args)]
 pub struct ServeArgs {
     /// The folder of the controller's state
-    #[arg(long, value_name = "DIR", default_value = STATE, env = "CHATALOTCTL_STATE")]
+    #[arg(long, value_name = "DIR", default_value = STATE)]
     pub state: PathBuf,
     /// The address to listen on, for agents, bootstrap and enrolment
     #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:8443")]

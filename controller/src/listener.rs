@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,8 +23,10 @@ use tokio_util::task::TaskTracker;
 const HALF_OPEN: usize = 64;
 /// How long each half of the handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
-/// How long a newcomer waits for room before the slowest of the half-open ones is put out.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long each may take in peace; after that it is put out when a newcomer needs the room.
+const PEACE: Duration = Duration::from_secs(2);
+/// How long nothing is accepted after it has failed.
+const PAUSE: Duration = Duration::from_millis(250);
 /// How many people and programs may be served over HTTPS at once.
 const VISITORS: usize = 256;
 
@@ -65,7 +67,7 @@ impl Listener {
     /// Accepts until `stop`; the connections are in `tasks`.
     pub async fn run(self: Arc<Self>, tcp: TcpListener, tasks: TaskTracker, stop: CancellationToken) {
         let half_open = Arc::new(Semaphore::new(HALF_OPEN));
-        let mut begun: VecDeque<AbortHandle> = VecDeque::new();
+        let mut begun = VecDeque::new();
         loop {
             let accepted = tokio::select! {
                 accepted = tcp.accept() => accepted,
@@ -75,7 +77,7 @@ impl Listener {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     log::warn!(error:% = error; "cannot accept a connection");
-                    tokio::time::sleep(PATIENCE).await;
+                    tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
@@ -89,7 +91,7 @@ impl Listener {
                     log::debug!(address:% = address, error:% = crate::chain(&error); "a connection came to nothing");
                 }
             });
-            begun.push_back(task.abort_handle());
+            begun.push_back((Instant::now(), task.abort_handle()));
         }
     }
 
@@ -149,16 +151,18 @@ impl Listener {
     }
 }
 
+/// Connections that have begun their handshake, the oldest first.
+type Begun = VecDeque<(Instant, AbortHandle)>;
+
 /// Room for one more, if need be at the cost of whoever has been half open the longest.
-async fn room(half_open: &Arc<Semaphore>, begun: &mut VecDeque<AbortHandle>) -> Option<OwnedSemaphorePermit> {
+async fn room(half_open: &Arc<Semaphore>, begun: &mut Begun) -> Option<OwnedSemaphorePermit> {
     loop {
-        if begun.len() > HALF_OPEN {
-            begun.retain(|task| !task.is_finished());
-        }
-        match timeout(PATIENCE, Arc::clone(half_open).acquire_owned()).await {
+        begun.retain(|(_, task)| !task.is_finished());
+        let peace_ends = begun.front().map_or_else(Instant::now, |(since, _)| *since) + PEACE;
+        match timeout_at(peace_ends, Arc::clone(half_open).acquire_owned()).await {
             Ok(permit) => return permit.ok(),
             Err(_) => {
-                if let Some(slowest) = begun.pop_front() {
+                if let Some((_, slowest)) = begun.pop_front() {
                     slowest.abort();
                 }
             }

@@ -33,8 +33,9 @@ pub struct Added {
     pub name: HostName,
     /// The command that root runs on the host.
     pub one_liner: String,
-    /// The same without the token, for a shell that already has it in `CHATALOT_JOIN`.
-    pub fetch_and_join: String,
+    /// The first half of it: what fetches the script as `chatalot-join.sh`, which takes the token from the
+    /// environment as `CHATALOT_JOIN`.
+    pub fetch: String,
     /// The join token.
     pub token: String,
     /// When it ends, in milliseconds since 1970.

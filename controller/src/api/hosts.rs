@@ -146,7 +146,7 @@ impl Api {
             host,
             name,
             one_liner: self.bootstrap.one_liner(text.expose()),
-            fetch_and_join: self.bootstrap.fetch_and(""),
+            fetch: self.bootstrap.fetch(),
             token: text.expose().to_owned(),
             expires_ms,
         }

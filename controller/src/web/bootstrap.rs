@@ -48,17 +48,17 @@ impl Bootstrap {
         }
     }
 
-    /// The command that root runs on a host to fetch the script and run it with the token in `CHATALOT_JOIN`.
-    pub fn fetch_and(&self, join: &str) -> String {
+    /// The command that fetches the script.
+    pub fn fetch(&self) -> String {
         format!(
-            "curl --proto '=https' --tlsv1.3 --http1.1 -fsSk --pinnedpubkey '{}' https://{}/i -o chatalot-join.sh && {join}sh chatalot-join.sh",
+            "curl --proto '=https' --tlsv1.3 --http1.1 -fsSk --pinnedpubkey '{}' https://{}/i -o chatalot-join.sh",
             self.pins, self.address
         )
     }
 
-    /// The whole line, with the token.
+    /// The whole line that root runs on a host: fetch, then run with the token.
     pub fn one_liner(&self, token: &str) -> String {
-        self.fetch_and(&format!("CHATALOT_JOIN={token} "))
+        format!("{} && CHATALOT_JOIN={token} sh chatalot-join.sh", self.fetch())
     }
 
     /// The script.

@@ -120,13 +120,16 @@ async fn f09_a_request_that_is_unsigned_weak_or_huge_is_refused_and_the_token_st
     let params = CertificateParams::default();
     let weak = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let good = String::from_utf8(request(&token, &key(), &params)).unwrap();
-    let middle = good.find("REQUEST-----").unwrap() + 200;
+    let middle = good.find("REQUEST-----").unwrap() + 150;
     let mut forged = good.clone().into_bytes();
     forged[middle] = if forged[middle] == b'A' { b'B' } else { b'A' };
     let huge = format!("{good}{}", " ".repeat(1 << 20)).into_bytes();
-    for (n, bad) in [request(&token, &weak, &params), forged, huge, b"{}".to_vec()].into_iter().enumerate() {
+    for (number, bad) in [request(&token, &weak, &params), forged, huge, b"{}".to_vec()]
+        .into_iter()
+        .enumerate()
+    {
         let (status, _) = world.visit("POST", "/v1/join", bad).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "{n}");
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{number}");
     }
     let (status, _) = world.visit("POST", "/v1/join", good.into_bytes()).await;
     assert_eq!(status, StatusCode::OK);

@@ -106,7 +106,7 @@ async fn a_watcher_sees_every_event_and_byte_in_order_however_late_the_output_co
     let world = World::start().await;
     let (id, mut agent) = at_work(&world).await;
     let early = tokio::spawn(all(Watcher::new(Arc::clone(&world.centre), id, true)));
-    let output: String = (0..40_000).map(|n| format!("line {n} \u{20ac}\n")).collect();
+    let output = "a line of output \u{20ac}\n".repeat(40_000);
     let size = output.len() as u64;
     agent
         .events(vec![event(1, id, started()), event(2, id, step_started(1))])
