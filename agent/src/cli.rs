@@ -241,11 +241,11 @@ async fn set_up(config: &Config, what: Setup) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let advice = error.told();
-            fail(&format!(
-                "{}\n  saw     {}\n  wanted  {}\n  fix     {}",
-                advice.code, advice.saw, advice.wanted, advice.fix
-            ))
+            let mut out = Output::standard("chatalot-agent", &OutputFlags::default());
+            // There is nobody else to tell.
+            let _ =
+                out.note(chatalot_console::advice::render(&error.told(), out.page_of_errors()).trim_end());
+            ExitCode::FAILURE
         }
     }
 }

@@ -25,7 +25,7 @@ internet_up() {
     [ "$running" = "$wanted" ] && return
     say "internet: starting"
     docker rm -fv "$internet" >/dev/null 2>&1 || true
-    docker run -d --init --name "$internet" --hostname internet --network "$network" --ip 203.0.113.2 \
+    docker run -d --init --name "$internet" --hostname internet --network "$network" --ip 203.0.113.2 --cap-add NET_ADMIN \
         -v chatalot-sandbox-registry:/srv/registry -v chatalot-sandbox-mirror:/srv/mirror \
         -p 127.0.0.1::5000 -e "SANDBOX_MIRROR=$(mirror)" chatalot-sandbox/internet >/dev/null
 }

@@ -113,14 +113,23 @@ async fn systemctl(host: &LinuxHost, args: &[&str]) -> Result<(), SetupError> {
     if output.ok() {
         return Ok(());
     }
+    let journal = Command::new(
+        "journalctl",
+        &["-u", UNIT_NAME, "-n", "8", "-o", "cat", "--no-pager", "-q"],
+    );
+    let said = host
+        .query(journal)
+        .await
+        .map(|journal| journal.last_lines(8))
+        .unwrap_or_default();
+    let advice = Advice::new(
+        "SYSTEMCTL_FAILED",
+        format!("`systemctl {}` ended with {}", args.join(" "), output.code),
+        "a unit that starts",
+        "mend what the lines below name, then run the line again",
+    );
     Err(SetupError::Advice(Box::new(
-        Advice::new(
-            "SYSTEMCTL_FAILED",
-            format!("`systemctl {}` ended with {}", args.join(" "), output.code),
-            "a unit that starts",
-            "look at `journalctl -u chatalot-agent`",
-        )
-        .with_evidence(output.last_lines(5)),
+        advice.with_evidence(output.last_lines(5)).with_evidence(said),
     )))
 }
 

@@ -1,7 +1,7 @@
 //! Memory and disk.
 
 use crate::host::{HostError, Resources};
-use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::sys::statvfs::statvfs;
 use std::path::Path;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
@@ -25,8 +25,29 @@ pub(super) fn resources(path: &Path) -> Result<Resources, HostError> {
         disk_free: disk.blocks_available().saturating_mul(block),
         inodes: disk.files(),
         inodes_free: disk.files_available(),
-        writable: !disk.flags().contains(FsFlags::ST_RDONLY),
+        writable: is_writable(&mounts()?, there),
     })
+}
+
+/// The mounts as the first process sees them: the daemon's own view is confined, and read-only nearly everywhere.
+fn mounts() -> Result<String, HostError> {
+    let path = Path::new("/proc/1/mountinfo");
+    std::fs::read_to_string(path).map_err(|source| HostError::File { verb: "read", path: path.to_owned(), source })
+}
+
+/// Whether the mount that a path is on, and its file system, may be written (proc_pid_mountinfo(5)).
+fn is_writable(mountinfo: &str, path: &Path) -> bool {
+    let mounts = mountinfo.lines().filter_map(|line| {
+        let (mount, system) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(4);
+        let (point, options) = (mount.next()?, mount.next()?);
+        let within = path.starts_with(point.replace("\\040", " "));
+        within.then_some((point.len(), options, system.split(' ').nth(2)?))
+    });
+    let is_read_only = |options: &str| options.split(',').any(|option| option == "ro");
+    mounts
+        .max_by_key(|(length, ..)| *length)
+        .is_none_or(|(_, mount, system)| !is_read_only(mount) && !is_read_only(system))
 }
 
 /// The nearest ancestor that is there.
@@ -51,17 +72,12 @@ mod tests {
     }
 
     #[test]
-    fn f50_a_disk_that_is_mounted_read_only_is_not_writable() -> Result<(), HostError> {
-        // The kernel's own list of mounts says which are read-only; sysfs often is, in a container.
-        let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-        let read_only = mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let (path, options) = (fields.next()?, fields.nth(1)?);
-            (options.split(',').any(|o| o == "ro") && Path::new(path).exists()).then_some(path)
-        });
-        if let Some(path) = read_only {
-            assert!(!resources(Path::new(path))?.writable, "{path}");
-        }
-        Ok(())
+    fn f50_a_disk_that_is_mounted_read_only_is_not_writable() {
+        let mounts = "29 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n\
+                      31 29 0:24 / /srv ro,nosuid shared:2 - ext4 /dev/vdb rw\n\
+                      32 29 0:25 / /var/lib/docker rw - ext4 /dev/vdc ro,errors=remount-ro\n";
+        assert!(is_writable(mounts, Path::new("/var/lib")));
+        assert!(!is_writable(mounts, Path::new("/srv/chatalot")));
+        assert!(!is_writable(mounts, Path::new("/var/lib/docker/volumes")));
     }
 }
