@@ -5,7 +5,7 @@
 //! | `system`, `resources`, `files`, `addresses` | small facts, read without a child process |
 //! | `process`, `run`, `unit` | programs: their own process group, a deadline, capped output |
 //! | `docker` | the Engine's API and compose's version |
-//! | `ports`, `cgroup` | who listens on a port |
+//! | `ports`, `sock_diag`, `cgroup` | who listens on a port |
 //! | `dns`, `names` | resolvers asked one by one, and names for our own connections |
 //! | `fetch`, `tls` | pages, and the certificates that are served with them |
 //!
@@ -25,6 +25,7 @@ mod ports;
 mod process;
 mod resources;
 mod run;
+mod sock_diag;
 mod system;
 mod tls;
 mod unit;

@@ -2,7 +2,7 @@
 
 use super::cgroup::{self, Home};
 use super::docker::containers::Publishers;
-use super::files;
+use super::{files, sock_diag};
 use crate::host::{HostError, PortOwner, Transport, plain_line};
 use std::collections::BTreeSet;
 use std::fs;
@@ -50,22 +50,34 @@ fn listeners(transport: Transport, port: u16) -> Result<BTreeSet<u64>, HostError
         Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
     };
     let mut inodes = BTreeSet::new();
-    for table in tables {
-        // Not through `files::read`: a busy host's table is larger than what that reads.
-        match fs::read_to_string(table) {
-            Ok(text) => inodes.extend(text.lines().filter_map(|line| listener(line, transport, port))),
-            // A kernel without IPv6.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => {
-                return Err(HostError::File {
-                    verb: "read",
-                    path: table.into(),
-                    source,
-                });
-            }
+    for (table, family) in tables.into_iter().zip(sock_diag::FAMILIES) {
+        match transport {
+            Transport::Tcp => match sock_diag::listeners(family, port) {
+                Ok(found) => inodes.extend(found),
+                Err(_) => inodes.extend(in_table(table, transport, port)?),
+            },
+            Transport::Udp => inodes.extend(in_table(table, transport, port)?),
         }
     }
     Ok(inodes)
+}
+
+/// The same from one of the kernel's tables, which every kernel has.
+fn in_table(table: &str, transport: Transport, port: u16) -> Result<Vec<u64>, HostError> {
+    // Not through `files::read`: a busy host's table is larger than what that reads.
+    match fs::read_to_string(table) {
+        Ok(text) => Ok(text
+            .lines()
+            .filter_map(|line| listener(line, transport, port))
+            .collect()),
+        // A kernel without IPv6.
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(HostError::File {
+            verb: "read",
+            path: table.into(),
+            source,
+        }),
+    }
 }
 
 /// The inode of a line of the kernel's table, if it is a socket that listens on the port.
