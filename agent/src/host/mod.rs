@@ -6,6 +6,8 @@
 //! own review.
 
 mod facts;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 
 pub use facts::{
     Answers, Container, Engine, Fetch, FetchError, Fetched, PortOwner, Records, Resources, System, TlsFacts,
