@@ -5,7 +5,7 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
-//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], `cloudflare` | what several chapters judge by |
+//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare` | what several chapters judge by |
 //! | `engine` | the loop: check → apply → check |
 //! | `ledger` | the durable record of it |
 //! | `plan` | the same steps, asked without any effect |
@@ -20,6 +20,10 @@ pub mod distro;
 pub mod engine_version;
 pub mod packaging;
 pub mod proxies;
+pub mod recent;
+
+#[cfg(test)]
+mod laws;
 
 use crate::host::{Act, HostError, Look};
 use async_trait::async_trait;

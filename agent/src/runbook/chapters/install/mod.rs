@@ -7,8 +7,8 @@ mod summary;
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use super::checkout;
 use crate::host::{Command, Look};
-use crate::runbook::answer;
 use crate::runbook::containers::{self, Stand};
+use crate::runbook::{answer, recent};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -22,6 +22,8 @@ pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run];
 
 /// Where what the installer was last run with is remembered.
 const INPUTS: &str = "install.inputs";
+/// When that was.
+const APPLIED: &str = "install.applied";
 
 fn script(site: &Site) -> PathBuf {
     Path::new(site.folder.as_str()).join("scripts/install.sh")
@@ -174,16 +176,20 @@ impl Step for Run {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
-        match containers::judge(&containers::least(cx.site), &there) {
+        let services = containers::least(cx.site);
+        let advice = match containers::judge(&services, &there) {
             Stand::Crashing(one) => return Ok(containers::why_crashing(cx.host, &one).await?.into()),
-            Stand::Down(services) => {
-                return Ok(Verdict::needed(format!("not up: {}", services.join(", "))));
-            }
-            Stand::Up => {}
-        }
-        Ok(match answer::local(cx.host).await {
-            Ok(health) => Verdict::satisfied(format!("chatalot {} is up", health.version)),
-            Err(advice) => Verdict::needed(advice.saw),
+            Stand::Down(seen) => containers::down(cx.site, &services, &seen),
+            Stand::Up => match answer::local(cx.host).await {
+                Ok(health) => return Ok(Verdict::satisfied(format!("chatalot {} is up", health.version))),
+                Err(advice) => *advice,
+            },
+        };
+        // What is not well right after the installer has run will not get better by running it again.
+        let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, self.patience()).await?;
+        Ok(match applied {
+            Some(_) => advice.into(),
+            None => Verdict::needed(advice.saw),
         })
     }
 
@@ -203,6 +209,7 @@ impl Step for Run {
             .map(|(key, value)| (format!("installer.{key}"), value))
             .collect();
         remember.insert(INPUTS.to_owned(), wanted.text());
+        remember.insert(APPLIED.to_owned(), recent::stamp(cx.host).await?);
         Ok(Applied { remember })
     }
 }
