@@ -185,7 +185,7 @@ impl Look for FakeHost {
         self.look(format!("query {}", shown(&command)), |world| {
             world.command(&command, false)
         })
-        .await
+        .await?
     }
 
     async fn unit(&self, name: &str) -> Result<Unit, HostError> {
@@ -253,7 +253,7 @@ impl Act for FakeHost {
         self.act(format!("run {}", shown(&command)), |world| {
             world.command(&command, true)
         })
-        .await
+        .await?
     }
 
     async fn write(&self, path: &Path, content: &[u8], _mode: u32) -> Result<(), HostError> {

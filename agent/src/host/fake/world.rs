@@ -88,6 +88,8 @@ pub struct World {
     pub pages: BTreeMap<String, Result<Fetched, FetchError>>,
     /// Commands that end otherwise than they would and have no effect, by how they begin.
     pub outputs: BTreeMap<String, Output>,
+    /// Commands that never end by themselves and have no effect, by how they begin.
+    pub hangs: BTreeSet<String>,
     pub said: Vec<String>,
     /// Commands that nobody has taught this host.
     pub unknown: Vec<String>,
@@ -143,6 +145,7 @@ impl World {
             journal: Vec::new(),
             pages: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            hangs: BTreeSet::new(),
             said: Vec::new(),
             unknown: Vec::new(),
         }
@@ -261,14 +264,20 @@ impl World {
     }
 
     /// Runs a command; `may_act` is whether it was run as an effect.
-    pub(super) fn command(&mut self, command: &Command, may_act: bool) -> Output {
+    pub(super) fn command(&mut self, command: &Command, may_act: bool) -> Result<Output, HostError> {
         let line = super::shown(command);
+        if self.hangs.iter().any(|start| line.starts_with(start.as_str())) {
+            return Err(HostError::Deadline {
+                program: command.program.clone(),
+                seconds: command.deadline.as_secs(),
+            });
+        }
         let set = self
             .outputs
             .iter()
             .find(|(start, _)| line.starts_with(start.as_str()));
         if let Some((_, output)) = set {
-            return output.clone();
+            return Ok(output.clone());
         }
         let read = self
             .package_query(command)
@@ -276,7 +285,7 @@ impl World {
             .or_else(|| self.installer_help(command))
             .or_else(|| self.other_query(command));
         if let Some(output) = read {
-            return output;
+            return Ok(output);
         }
         let done = may_act.then(|| {
             self.package_change(command)
@@ -284,10 +293,10 @@ impl World {
                 .or_else(|| self.installer_run(command))
                 .or_else(|| self.other_change(command))
         });
-        done.flatten().unwrap_or_else(|| {
+        Ok(done.flatten().unwrap_or_else(|| {
             self.unknown.push(line);
             output(127, "the fake host does not know this command")
-        })
+        }))
     }
 
     fn other_query(&self, command: &Command) -> Option<Output> {

@@ -11,11 +11,13 @@ use chatalot_protocol::site::Acme;
 use std::time::Duration;
 
 mod public;
+mod turn;
 
 /// The chapter.
 pub(super) const STEPS: &[&dyn Step] = &[
     &Containers,
     &Local,
+    &turn::Turn,
     &public::Public,
     &public::Certificate,
     &WebSocket,

@@ -1,6 +1,6 @@
 //! Hosts and sites on which a deployment must stop, each with the finding that it must stop with.
 
-use super::driver::{Run, Stop, full, with_everything};
+use super::driver::{Run, Stop, full};
 use crate::host::fake::{Checkout, EngineState, FakeHost, Outcome, World};
 use crate::host::{Answers, Container, Fetched, Output, PortOwner, Records, Transport, Unit};
 use crate::runbook::distro::DISTROS;
@@ -9,13 +9,21 @@ use chatalot_protocol::report::Verdict;
 
 type Spoil = fn(&mut World);
 
-fn fails(world: &mut World, start: &str, text: &str) {
-    let output = Output {
-        code: 1,
+pub(super) fn said(text: &str) -> Output {
+    Output {
         stdout: text.into(),
-        stderr: String::new(),
-    };
-    world.outputs.insert(start.into(), output);
+        ..Output::default()
+    }
+}
+
+fn fails(world: &mut World, start: &str, text: &str) {
+    world.outputs.insert(
+        start.into(),
+        Output {
+            code: 1,
+            ..said(text)
+        },
+    );
 }
 
 fn says(world: &mut World, a: &[&str], aaaa: &[&str]) {
@@ -37,7 +45,7 @@ fn listens(world: &mut World, port: u16, process: &str, container: Option<&str>)
     world.ports.insert((Transport::Tcp, port), owner);
 }
 
-fn foreign_engine(world: &mut World) {
+pub(super) fn foreign_engine(world: &mut World) {
     world.engine = EngineState::Up;
     let unit = Unit {
         exists: true,
@@ -52,7 +60,7 @@ fn ends(world: &mut World, code: i32, text: &str) {
     world.installer.outcome = Outcome::Fails(code, text.into());
 }
 
-fn block(admin: &str) -> String {
+pub(super) fn block(admin: &str) -> String {
     format!(
         "Install complete.\npublic_url=https://chat.example.com\nadmin_username={admin}\nregistration_mode=invite_only\n\
          turn_enabled=1\nupdater_enabled=1\ncompose_profiles=turn updater\n"
@@ -180,6 +188,12 @@ const FRESH: &[(&str, Spoil)] = &[
     ("CADDY_RELOAD_FAILED", |w| {
         fails(w, "systemctl reload caddy", "Job for caddy.service failed");
     }),
+    ("CADDY_RELOAD_FAILED", |w| {
+        w.hangs.insert("systemctl reload caddy".into());
+    }),
+    ("INSTALLER_TOO_OLD", |w| {
+        w.hangs.insert("/srv/chatalot/scripts/install.sh --help".into());
+    }),
     ("ACME_FAILED", |w| {
         w.acme_refuses = Some("HTTP 400 connection".into());
     }),
@@ -200,7 +214,7 @@ fn answers(world: &mut World, url: &str, page: Fetched) {
     world.pages.insert(url.into(), Ok(page));
 }
 
-fn container<'a>(world: &'a mut World, name: &str) -> &'a mut Container {
+pub(super) fn container<'a>(world: &'a mut World, name: &str) -> &'a mut Container {
     world.containers.get_mut(name).unwrap()
 }
 
@@ -239,6 +253,9 @@ const DEPLOYED: &[(&str, &str, Spoil)] = &[
     ("verify.certificate", "CERTIFICATE_ENDING", |w| {
         answers(w, PUBLIC, status(200));
     }),
+    ("verify.turn", "TURN_NOT_LISTENING", |w| {
+        container(w, "chatalot-turn").state = "exited".into();
+    }),
     ("verify.websocket", "WEBSOCKET_NOT_FORWARDED", |w| {
         answers(w, "https://chat.example.com/ws", status(400));
     }),
@@ -263,7 +280,7 @@ fn distrusted() -> Fetched {
     }
 }
 
-fn deployed() -> (FakeHost, Run) {
+pub(super) fn deployed() -> (FakeHost, Run) {
     let mut run = full(&DISTROS[0]);
     let host = FakeHost::fresh(run.distro);
     run.deploy(&host).unwrap();
@@ -345,82 +362,4 @@ fn f56_what_caddy_refuses_is_taken_out_again() {
             );
         });
     }
-}
-
-#[test]
-fn f55_a_caddy_that_we_set_up_is_ours_on_a_second_run() {
-    let (host, run) = deployed();
-    let verdict = run.check(&host, "preflight.ports").unwrap();
-    assert_eq!(
-        verdict,
-        Verdict::satisfied("80, 443, 8080, 3478 ours already, the others free")
-    );
-}
-
-#[test]
-fn an_engine_from_elsewhere_is_used_and_left_alone() {
-    let mut run = full(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
-    host.world(foreign_engine);
-    run.deploy(&host).unwrap();
-    assert!(host.world(|world| !world.packages.contains("docker.io")));
-}
-
-#[test]
-fn f38_what_dpkg_left_half_done_is_finished_first() {
-    let mut run = full(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
-    host.world(|world| {
-        world.half_installed.insert("docker.io".into());
-    });
-    run.deploy(&host).unwrap();
-    assert!(host.world(|world| world.half_installed.is_empty()));
-}
-
-#[test]
-fn a_lock_that_a_killed_git_left_is_removed() {
-    let mut run = full(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
-    host.world(|world| {
-        world.put("/srv/chatalot/.git/index.lock", "");
-        world
-            .checkouts
-            .insert("/srv/chatalot".into(), Checkout::default());
-    });
-    run.deploy(&host).unwrap();
-}
-
-#[test]
-fn local_changes_are_never_overwritten() {
-    let (host, mut run) = deployed();
-    host.world(|world| {
-        let newer = "2e".repeat(20);
-        let remote = world.remotes.values_mut().next().unwrap();
-        let tree = remote.trees.values().next().unwrap().clone();
-        remote.trees.insert(newer.clone(), tree);
-        remote.refs.insert("refs/heads/main".into(), newer);
-        let checkout = world.checkouts.values_mut().next().unwrap();
-        checkout.changed.insert("docker-compose.yml".into());
-    });
-    assert_eq!(run.deploy(&host).unwrap_err().code(), "CHECKOUT_DIRTY");
-}
-
-#[test]
-fn an_unknown_login_is_told_before_it_is_added() {
-    let mut run = with_everything(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
-    host.world(|world| world.logins.clear());
-    assert_eq!(run.deploy(&host).unwrap_err().code(), "LOGIN_UNKNOWN");
-}
-
-#[test]
-fn f44_an_installer_that_only_says_that_it_is_done_is_found_out() {
-    let mut run = full(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
-    host.world(|world| world.installer.outcome = Outcome::Pretends(block("alice")));
-    let stop = run.deploy(&host).unwrap_err();
-    assert!(
-        matches!(&stop, Stop::Unmet("install.run", why) if why == "no .env yet"),
-        "{stop:?}"
-    );
 }

@@ -2,6 +2,7 @@
 
 mod bad_inputs;
 mod driver;
+mod stories;
 
 use super::distro::DISTROS;
 use super::{Intent, Step, steps};

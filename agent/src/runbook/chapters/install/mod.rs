@@ -178,14 +178,15 @@ impl Step for Run {
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let services = containers::least(cx.site);
         let advice = match containers::judge(&services, &there) {
-            Stand::Crashing(one) => return Ok(containers::why_crashing(cx.host, &one).await?.into()),
+            Stand::Crashing(one) => containers::why_crashing(cx.host, &one).await?,
             Stand::Down(seen) => containers::down(cx.site, &services, &seen),
             Stand::Up => match answer::local(cx.host).await {
                 Ok(health) => return Ok(Verdict::satisfied(format!("chatalot {} is up", health.version))),
                 Err(advice) => *advice,
             },
         };
-        // What is not well right after the installer has run will not get better by running it again.
+        // What is not well right after the installer has run will not get better by running it again; at
+        // another time it may, and a server that starts before its database crashes once or twice after a boot.
         let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, self.patience()).await?;
         Ok(match applied {
             Some(_) => advice.into(),
