@@ -137,13 +137,17 @@ impl World {
         let profiles = profiles.join(" ");
         let values: Vec<String> = told
             .iter()
-            .map(|(flag, value)| format!("# {flag} {value}"))
+            .map(|(flag, value)| format!("{}={value}", flag.trim_start_matches('-')))
             .collect();
         let env = format!(
             "DB_PASSWORD=generated\nCOMPOSE_PROFILES={profiles}\n{}\n",
             values.join("\n")
         );
-        self.put(Path::new(folder).join(".env"), env);
+        // An existing one keeps what it has; that is what `--overwrite-env` is for.
+        let path = Path::new(folder).join(".env");
+        if !self.files.contains_key(&path) || told.contains_key("--overwrite-env") {
+            self.put(path, env);
+        }
         for key in ["jwt_private.pem", "totp_key"] {
             self.put(Path::new(folder).join("secrets").join(key), "generated");
         }

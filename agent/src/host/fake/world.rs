@@ -10,6 +10,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+/// What a small VPS has.
+const AMPLE: Resources = Resources {
+    memory: 2_000_000_000,
+    disk: 40 << 30,
+    disk_free: 36 << 30,
+    inodes: 2_500_000,
+    inodes_free: 2_400_000,
+    writable: true,
+};
+
 /// A git repository elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Remote {
@@ -108,14 +118,7 @@ impl World {
         Self {
             distro,
             system: system(distro),
-            resources: Resources {
-                memory: 2_000_000_000,
-                disk: 40 << 30,
-                disk_free: 36 << 30,
-                inodes: 2_500_000,
-                inodes_free: 2_400_000,
-                writable: true,
-            },
+            resources: AMPLE,
             now_ms: 1_790_000_000_000,
             files: BTreeMap::new(),
             folders: BTreeSet::new(),

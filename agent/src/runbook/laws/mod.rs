@@ -112,7 +112,11 @@ fn differ(one: &World, other: &World) -> String {
 /// Lets every host call of a deployment go wrong once, in turn, and deploys again.
 fn break_every_call(modes: &[Mode], spoil: fn(&FakeHost, usize, Mode), between: fn(&mut World)) {
     let mut broken = 0;
-    for (name, mut run) in every_case() {
+    // The example with every feature of the runbook is contained in the one with everything.
+    let kinds = every_case()
+        .into_iter()
+        .filter(|(_, run)| run.site != full(run.distro).site);
+    for (name, mut run) in kinds {
         let calm = FakeHost::fresh(run.distro);
         run.deploy(&calm).unwrap();
         calm.world(between);
@@ -138,7 +142,7 @@ fn break_every_call(modes: &[Mode], spoil: fn(&FakeHost, usize, Mode), between: 
             }
         }
     }
-    assert!(broken > 500, "only {broken} faults");
+    assert!(broken > 400 * modes.len(), "only {broken} faults");
 }
 
 #[test]
@@ -197,6 +201,12 @@ fn a_changed_input_runs_the_installer_again_and_says_why() {
     run.site.registration = "open".parse().unwrap();
     let verdict = run.check(&host, "install.run").unwrap();
     assert_eq!(verdict, Verdict::needed("inputs changed: registration"));
+    let stop = run.deploy(&host).unwrap_err();
+    assert_eq!(stop.code(), "INSTALLER_KEPT_ENV");
+    host.world(|world| {
+        let env = world.text("/srv/chatalot/.env").unwrap();
+        world.put("/srv/chatalot/.env", env.replace("invite_only", "open"));
+    });
     run.deploy(&host).unwrap();
     assert_eq!(run.memory["installer.registration_mode"], "open");
 }

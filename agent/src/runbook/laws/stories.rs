@@ -26,6 +26,18 @@ fn an_engine_from_elsewhere_is_used_and_left_alone() {
 }
 
 #[test]
+fn a_unit_that_runs_but_is_not_started_at_boot_is_enabled() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        foreign_engine(world);
+        world.units.get_mut("docker.service").unwrap().enabled = false;
+    });
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.units["docker.service"].enabled));
+}
+
+#[test]
 fn f38_what_dpkg_left_half_done_is_finished_first() {
     let mut run = full(&DISTROS[0]);
     let host = FakeHost::fresh(run.distro);

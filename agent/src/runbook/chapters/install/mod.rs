@@ -29,6 +29,10 @@ fn script(site: &Site) -> PathBuf {
     Path::new(site.folder.as_str()).join("scripts/install.sh")
 }
 
+fn env_file(site: &Site) -> PathBuf {
+    Path::new(site.folder.as_str()).join(".env")
+}
+
 /// The installer, in the checkout, as an argv: by its full path, so that nothing is looked up.
 fn installer(site: &Site) -> Command {
     Command::new(&script(site).to_string_lossy(), &[]).within(site.folder.as_str())
@@ -164,8 +168,7 @@ impl Step for Run {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        let env = Path::new(cx.site.folder.as_str()).join(".env");
-        if cx.host.read(&env).await?.is_none() {
+        if cx.host.read(&env_file(cx.site)).await?.is_none() {
             return Ok(Verdict::needed("no .env yet"));
         }
         let Some(last) = cx.memory.get(INPUTS) else {
@@ -205,6 +208,11 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
+        if let Some(last) = cx.look.memory.get(INPUTS) {
+            let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
+            let changed = wanted.changed_since(last);
+            summary::taken_up(site, &changed, &String::from_utf8_lossy(&env)).map_err(StepError::Final)?;
+        }
         let mut remember: BTreeMap<String, String> = values
             .into_iter()
             .map(|(key, value)| (format!("installer.{key}"), value))
