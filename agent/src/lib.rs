@@ -1,3 +1,39 @@
 //! Puts chatalot on this host and keeps it well.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`cli`], [`config`], [`logging`] | the command line, and what it is told |
+//! | [`daemon`] | wires the tasks below, and ends them |
+//! | [`runbook`] | what to do: chapters, steps, distributions, proxies, and the loop over them |
+//! | [`effect`] | applying a step in a unit of its own |
+//! | [`ledger`] | the durable record: deployments, effects, events |
+//! | [`deployments`] | takes deployments up and goes on with them |
+//! | [`health`] | is it still well |
+//! | [`link`] | talking home |
+//! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
+//! | [`setup`] | onto a host, and off it again |
+//! | [`host`] | the only door to the operating system |
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod deployments;
+pub mod effect;
+pub mod health;
 pub mod host;
+pub mod ledger;
+pub mod link;
+pub mod local;
+pub mod logging;
 pub mod runbook;
+pub mod service;
+pub mod setup;
+
+/// An error with all its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The sandbox: fresh VPSes with systemd, an internet of their own, and what journeys need to drive them.
+//!
+//! - [`Sandbox::up`] makes sure of the images, the network and the container that is the internet;
+//! - [`Vps::fresh`] starts a bare Debian 13 in it, trusted authorities included, and removes it when dropped;
+//! - [`wait_until`] polls a condition; [`phase`] says how long something took.
+//!
+//! Everything goes through the docker command; a [`Failed`] names the command and shows what it said.
+
+mod command;
+mod controller;
+mod journey;
+mod sandbox;
+mod vps;
+mod wait;
+
+pub use command::{Failed, Output, Result, attended, run, run_with_input};
+pub use controller::{Controller, shipped};
+pub use journey::Journey;
+pub use sandbox::Sandbox;
+pub use vps::Vps;
+pub use wait::{phase, wait_until};

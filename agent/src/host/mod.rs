@@ -8,6 +8,7 @@
 mod facts;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
+pub mod linux;
 
 pub use facts::{
     Answers, Container, Engine, Fetch, FetchError, Fetched, PortOwner, Records, Resources, System, TlsFacts,

@@ -6,9 +6,9 @@
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare` | what several chapters judge by |
-//! | `engine` | the loop: check → apply → check |
-//! | `ledger` | the durable record of it |
-//! | `plan` | the same steps, asked without any effect |
+//! | [`engine`], `walk` | the loop: check → apply → check |
+//! | [`output`] | what a step's commands write, scrubbed and capped |
+//! | [`plan`] | the same steps, asked without any effect |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
@@ -17,10 +17,14 @@ pub mod chapters;
 mod cloudflare;
 pub mod containers;
 pub mod distro;
+pub mod engine;
 pub mod engine_version;
+pub mod output;
 pub mod packaging;
+pub mod plan;
 pub mod proxies;
 pub mod recent;
+mod walk;
 
 #[cfg(test)]
 mod laws;

@@ -1,0 +1,269 @@
+//! The command line: the daemon itself, what systemd and the bootstrap call, and an operator's commands without a
+//! controller.
+
+use crate::config::{self, Config};
+use crate::effect::run_step;
+use crate::host::linux::LinuxHost;
+use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
+use crate::{daemon, local, logging};
+use chatalot_console::client::Client;
+use chatalot_console::commands::{
+    self, CancelArgs, DeployArgs, HandoverArgs, PlanArgs, PreflightArgs, ShowArgs, StatusArgs, VerifyArgs,
+    WatchArgs,
+};
+use chatalot_console::exit::{Exit, Failure, finish};
+use chatalot_console::output::{Output, OutputFlags};
+use chatalot_protocol::names::DeploymentId;
+use clap::{Parser, Subcommand};
+use std::io::{Write, stderr, stdin, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+/// Puts chatalot on this host and keeps it well
+#[derive(Debug, Parser)]
+#[command(name = "chatalot-agent", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Verb,
+    #[command(flatten)]
+    output: OutputFlags,
+    /// The configuration
+    #[arg(long, global = true, value_name = "FILE", default_value = config::PATH)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Check what chatalot needs of this host; changes nothing
+    Preflight(PreflightArgs),
+    /// Show what a deployment would do; changes nothing
+    Plan(PlanArgs),
+    /// Deploy chatalot here
+    Deploy(Box<DeployArgs>),
+    /// Check the deployed site
+    Verify(VerifyArgs),
+    /// Show what the user of the deployed site must know
+    Handover(HandoverArgs),
+    /// Show how this host is
+    Status(StatusArgs),
+    /// Follow a deployment from its start
+    Watch(WatchArgs),
+    /// Look at a deployment, or wait for its end
+    Show(ShowArgs),
+    /// End a deployment at its next step
+    Cancel(CancelArgs),
+    /// Print the inputs of a site as a JSON schema
+    Inputs,
+    /// Join a controller, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
+    Join {
+        /// Its address
+        #[arg(long, value_name = "HOST:PORT")]
+        controller: String,
+    },
+    /// Take the agent away again; chatalot stays
+    Leave,
+    /// Install this very program as a service, or upgrade to it
+    Install {
+        /// The controller to join
+        #[arg(long, value_name = "HOST:PORT", required_unless_present = "standalone")]
+        controller: Option<String>,
+        /// Without a controller
+        #[arg(long, conflicts_with = "controller")]
+        standalone: bool,
+    },
+    /// Run the daemon
+    #[command(hide = true)]
+    Run,
+    /// Apply one step of a deployment
+    #[command(hide = true)]
+    RunStep {
+        /// The state folder
+        #[arg(long)]
+        state: Option<PathBuf>,
+        /// Which deployment
+        deployment: DeploymentId,
+        /// Which effect of it
+        stream: u32,
+    },
+}
+
+/// Runs a command to its end.
+pub fn run(cli: Cli) -> ExitCode {
+    let Cli {
+        command,
+        output,
+        config,
+    } = cli;
+    let config = match Config::read(&config) {
+        Ok(config) => config,
+        Err(error) => return fail(&crate::chain(&error)),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(1)
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no event loop: {error}")),
+    };
+    runtime.block_on(async move {
+        match command {
+            Verb::Run => serve(config).await,
+            Verb::RunStep {
+                state,
+                deployment,
+                stream,
+            } => {
+                let config = Config {
+                    state: state.unwrap_or(config.state.clone()),
+                    ..config
+                };
+                apply(config, deployment, stream).await
+            }
+            Verb::Install { controller, .. } => set_up(&config, Setup::Install(controller)).await,
+            Verb::Join { controller } => set_up(&config, Setup::Join(controller)).await,
+            Verb::Leave => set_up(&config, Setup::Leave).await,
+            command => {
+                let mut out = Output::standard("chatalot-agent", &output);
+                let result = operate(command, &config, &mut out).await;
+                finish(result, &mut out).into()
+            }
+        }
+    })
+}
+
+async fn serve(config: Config) -> ExitCode {
+    logging::start(log::LevelFilter::Info);
+    match daemon::run(config).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!(error = crate::chain(&error); "the agent cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn apply(config: Config, deployment: DeploymentId, stream: u32) -> ExitCode {
+    logging::start(log::LevelFilter::Warn);
+    match run_step::run(&config, deployment, stream).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error!(deployment:% = deployment, stream, error = crate::chain(&error); "a step's files cannot be used");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An operator's command, asked of the daemon; what only reads is answered without one too.
+async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
+    let client = Client::new(config.socket.clone(), "/v1");
+    let reads = matches!(
+        command,
+        Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify(_) | Verb::Handover(_) | Verb::Status(_)
+    );
+    if reads && !daemon_answers(&config.socket).await {
+        return alone(command, config, out).await;
+    }
+    ask(command, &client, out).await
+}
+
+async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, Failure> {
+    match command {
+        Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
+        Verb::Plan(flags) => commands::plan(client, &flags, out).await,
+        Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
+        Verb::Verify(flags) => commands::verify(client, &flags, out).await,
+        Verb::Handover(flags) => commands::handover(client, &flags, out).await,
+        Verb::Status(flags) => commands::status(client, &flags, out).await,
+        Verb::Watch(flags) => commands::watch(client, &flags, out).await,
+        Verb::Show(flags) => commands::show(client, &flags, out).await,
+        Verb::Cancel(flags) => commands::cancel(client, &flags, out).await,
+        _ => commands::inputs_schema(out),
+    }
+}
+
+async fn daemon_answers(socket: &Path) -> bool {
+    tokio::net::UnixStream::connect(socket).await.is_ok()
+}
+
+/// The same service in this process, for one command: there is never a second writer of the ledger.
+async fn alone(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
+    let usage = |why: String| Failure::Usage(why);
+    let service = daemon::lone_service(config)
+        .await
+        .map_err(|error| usage(crate::chain(&error)))?;
+    let folder = std::env::temp_dir().join(format!("chatalot-agent-{}", DeploymentId::fresh()));
+    let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&folder);
+    made.map_err(|error| usage(format!("cannot make `{}`: {error}", folder.display())))?;
+    let socket = folder.join("agent.sock");
+    let answered = match local::bind(&socket) {
+        Ok(listener) => {
+            let stop = CancellationToken::new();
+            let serving = tokio::spawn(local::serve(listener, service, stop.clone()));
+            let answered = ask(command, &Client::new(socket, "/v1"), out).await;
+            stop.cancel();
+            // It ends by itself; nothing waits for it but the end of this process.
+            drop(serving);
+            answered
+        }
+        Err(error) => Err(usage(format!(
+            "cannot make a socket in `{}`: {error}",
+            folder.display()
+        ))),
+    };
+    if let Err(error) = std::fs::remove_dir_all(&folder) {
+        log::debug!(error = crate::chain(&error); "a temporary folder stays behind");
+    }
+    answered
+}
+
+enum Setup {
+    Install(Option<String>),
+    Join(String),
+    Leave,
+}
+
+async fn set_up(config: &Config, what: Setup) -> ExitCode {
+    let host = LinuxHost::new(config.host());
+    let mut say = |line: &str| {
+        // A reader that went away needs no word.
+        let _ = writeln!(stdout(), "chatalot: {line}");
+    };
+    let done = match what {
+        Setup::Leave => setup::leave(&host, &mut say).await,
+        Setup::Join(controller) => join(&host, controller, &mut say).await,
+        Setup::Install(controller) => match token() {
+            Ok(token) => setup::install(&host, &Install { controller, token }, &mut say).await,
+            Err(error) => Err(error),
+        },
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let advice = error.told();
+            fail(&format!(
+                "{}\n  saw     {}\n  wanted  {}\n  fix     {}",
+                advice.code, advice.saw, advice.wanted, advice.fix
+            ))
+        }
+    }
+}
+
+async fn join(host: &LinuxHost, controller: String, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+    let order = Install {
+        controller: Some(controller),
+        token: token()?,
+    };
+    setup::install(host, &order, say).await
+}
+
+fn token() -> Result<Option<chatalot_protocol::enrol::JoinToken>, SetupError> {
+    setup::token_from(std::env::var(TOKEN_VARIABLE).ok(), stdin())
+}
+
+fn fail(why: &str) -> ExitCode {
+    // There is nobody else to tell.
+    let _ = writeln!(stderr(), "chatalot: {why}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,287 @@
+//! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
+
+use crate::effect::folder::{JobFolder, put};
+use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
+use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::runbook::engine::Engine;
+use crate::runbook::{Cx, Intent, distro, plan};
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::event::What;
+use chatalot_protocol::message::{Job, Order};
+use chatalot_protocol::names::{DeploymentId, StepId};
+use chatalot_protocol::plan::Plan;
+use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::site::{Secrets, Site};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The deployments of this host.
+pub struct Deployments {
+    engine: Arc<Engine>,
+    state: PathBuf,
+    tag_key: String,
+    current: Mutex<Option<(DeploymentId, CancellationToken)>>,
+    tasks: TaskTracker,
+}
+
+impl Deployments {
+    /// The desk at which deployments are handed in; `tag_key` keys the tags of secrets.
+    pub fn new(engine: Arc<Engine>, state: PathBuf, tag_key: String) -> Self {
+        Self {
+            engine,
+            state,
+            tag_key,
+            current: Mutex::new(None),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// The plan for an order on this host.
+    pub async fn plan(&self, order: &Order) -> Result<Result<Plan, Advice>, LedgerError> {
+        let distro = match self.distro().await {
+            Ok(distro) => distro,
+            Err(advice) => return Ok(Err(advice)),
+        };
+        let memory = self.memory(&order.site).await?;
+        let tags = plan::secret_tags(&self.tag_key, &order.secrets);
+        let cx = Cx {
+            site: &order.site,
+            distro,
+            host: &*self.engine.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
+        Ok(Ok(plan::make(&self.engine.steps, cx).await?))
+    }
+
+    /// What earlier deployments of a site left to be remembered.
+    pub async fn memory(&self, site: &Site) -> Result<BTreeMap<String, String>, LedgerError> {
+        let domain = site.domain.to_string();
+        self.engine
+            .ledger
+            .with(move |db| records::memory(db, &domain))
+            .await
+    }
+
+    /// The host's distribution.
+    pub async fn distro(&self) -> Result<&'static distro::Distro, Advice> {
+        let system = self.engine.host.system().await.map_err(|error| {
+            Advice::new(
+                "SYSTEM_UNREADABLE",
+                crate::chain(&error),
+                "a readable system",
+                "look at /etc/os-release",
+            )
+        })?;
+        distro::detect(&system).map_err(|advice| *advice)
+    }
+
+    /// The engine's steps.
+    pub fn steps(&self) -> &[&'static dyn crate::runbook::Step] {
+        &self.engine.steps
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.engine.ledger
+    }
+
+    /// Takes a job up, or refuses it on the record. The same job again changes nothing.
+    pub async fn take(self: &Arc<Self>, job: Job) -> Result<(), LedgerError> {
+        let id = job.id;
+        if self
+            .ledger()
+            .with(move |db| records::find(db, id))
+            .await?
+            .is_some()
+        {
+            return Ok(());
+        }
+        let now = self.engine.host.now_ms();
+        let mut deployment = Deployment {
+            id,
+            plan: job.plan.clone(),
+            site: job.order.site.clone(),
+            by: job.by.clone(),
+            state: DeploymentState::Running,
+            result: DeploymentResult::default(),
+        };
+        if let Some(advice) = self.objection(&job, now).await? {
+            log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
+            deployment.state = DeploymentState::Refused;
+            deployment.result.advice = Some(advice);
+            return self.ledger().with(move |db| refuse(db, &deployment, now)).await;
+        }
+        self.keep_secrets(id, &job.order.secrets)?;
+        let started = self.started(&deployment).await;
+        let row = deployment.clone();
+        let stored = self.ledger().with(move |db| {
+            records::insert(db, &row, now)?;
+            outbox::record(db, now, Some(id), &started)
+        });
+        stored.await?;
+        log::info!(deployment:% = id, domain:% = deployment.site.domain, by = deployment.by; "a deployment has started");
+        self.spawn(deployment, job.order.secrets);
+        Ok(())
+    }
+
+    async fn objection(&self, job: &Job, now: i64) -> Result<Option<Advice>, LedgerError> {
+        if now > job.not_after_ms {
+            return Ok(Some(Advice::new(
+                "JOB_EXPIRED",
+                format!("a deployment asked for {} s ago", (now - job.issued_ms) / 1000),
+                "one that is taken up in time",
+                "deploy again; if it was quick, compare the clocks of host and controller",
+            )));
+        }
+        if let Some(other) = self.ledger().with(records::running).await? {
+            return Ok(Some(Advice::new(
+                "DEPLOYMENT_RUNNING",
+                format!("deployment {} of {} is running", other.id, other.site.domain),
+                "one deployment at a time",
+                format!("wait for it, or end it with `deployment cancel {}`", other.id),
+            )));
+        }
+        let distro = match self.distro().await {
+            Ok(distro) => distro,
+            Err(advice) => return Ok(Some(advice)),
+        };
+        let (memory, tags) = (
+            BTreeMap::new(),
+            plan::secret_tags(&self.tag_key, &job.order.secrets),
+        );
+        let cx = Cx {
+            site: &job.order.site,
+            distro,
+            host: &*self.engine.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
+        let hash = plan::hash_of(&self.engine.steps, cx)?;
+        Ok((hash != job.plan).then(|| {
+            Advice::new(
+                "PLAN_CHANGED",
+                format!(
+                    "the approved plan {}, while this host would execute {}",
+                    job.plan.short(),
+                    hash.short()
+                ),
+                "the plan that was approved",
+                "make a new plan, look at it, and approve that one",
+            )
+        }))
+    }
+
+    async fn started(&self, deployment: &Deployment) -> What {
+        let steps = match self.distro().await {
+            Ok(distro) => {
+                let intent = Intent {
+                    site: &deployment.site,
+                    distro,
+                };
+                plan::steps_of(&self.engine.steps, intent)
+                    .map(|s| (s.step_id(), s.title().to_owned()))
+                    .collect()
+            }
+            Err(_) => Vec::<(StepId, String)>::new(),
+        };
+        let domain = deployment.site.domain.to_string();
+        What::DeploymentStarted {
+            plan: deployment.plan.clone(),
+            domain,
+            steps,
+        }
+    }
+
+    /// Goes on with the deployment that an earlier life began, if there is one.
+    pub async fn resume(self: &Arc<Self>, because: &str) -> Result<(), LedgerError> {
+        let Some(deployment) = self.ledger().with(records::running).await? else {
+            return Ok(());
+        };
+        let (id, now, because) = (deployment.id, self.engine.host.now_ms(), because.to_owned());
+        log::info!(deployment:% = id, because; "a deployment goes on");
+        let told = What::DeploymentResumed { because };
+        self.ledger()
+            .with(move |db| outbox::record(db, now, Some(id), &told))
+            .await?;
+        let secrets = self.kept_secrets(id)?;
+        self.spawn(deployment, secrets);
+        Ok(())
+    }
+
+    fn spawn(self: &Arc<Self>, deployment: Deployment, secrets: Secrets) {
+        let stop = CancellationToken::new();
+        *self.current() = Some((deployment.id, stop.clone()));
+        let desk = self.clone();
+        self.tasks.spawn(async move {
+            let tags = plan::secret_tags(&desk.tag_key, &secrets);
+            match desk.engine.run(&deployment, &secrets, &tags, &stop).await {
+                Ok(state) => {
+                    log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
+                    desk.forget_secrets(deployment.id);
+                }
+                Err(error) => {
+                    log::error!(deployment:% = deployment.id, error = crate::chain(&error); "a deployment cannot be recorded");
+                }
+            }
+            *desk.current() = None;
+        });
+    }
+
+    fn current(&self) -> std::sync::MutexGuard<'_, Option<(DeploymentId, CancellationToken)>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a deployment at its next step boundary; one that has ended is left as it is.
+    pub fn cancel(&self, id: DeploymentId) {
+        if let Some((current, stop)) = &*self.current()
+            && *current == id
+        {
+            stop.cancel();
+        }
+    }
+
+    /// Whether a deployment runs.
+    pub fn is_running(&self) -> bool {
+        self.current().is_some()
+    }
+
+    fn secrets_path(&self, id: DeploymentId) -> PathBuf {
+        self.state.join(format!("secrets-{id}.json"))
+    }
+
+    fn keep_secrets(&self, id: DeploymentId, secrets: &Secrets) -> Result<(), LedgerError> {
+        let text = serde_json::to_vec(secrets)?;
+        put(&self.secrets_path(id), &text).map_err(|error| LedgerError::Unreadable(error.to_string()))
+    }
+
+    fn kept_secrets(&self, id: DeploymentId) -> Result<Secrets, LedgerError> {
+        match std::fs::read(self.secrets_path(id)) {
+            Ok(text) => Ok(serde_json::from_slice(&text)?),
+            Err(error) => Err(LedgerError::Unreadable(format!(
+                "the secrets of deployment {id}: {error}"
+            ))),
+        }
+    }
+
+    /// Removes what a finished deployment no longer needs: its secrets, and job files that were never begun.
+    fn forget_secrets(&self, id: DeploymentId) {
+        let mut gone = vec![std::fs::remove_file(self.secrets_path(id))];
+        let jobs = self.state.join("jobs").join(id.to_string());
+        let streams = std::fs::read_dir(jobs).into_iter().flatten().flatten();
+        let streams = streams.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        gone.extend(streams.map(|stream| JobFolder::of(&self.state, id, stream).forget_job()));
+        for error in gone.into_iter().filter_map(Result::err) {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                log::warn!(deployment:% = id, error = crate::chain(&error); "a secret's file cannot be removed");
+            }
+        }
+    }
+}
+
+fn refuse(db: &rusqlite::Connection, deployment: &Deployment, now: i64) -> Result<(), LedgerError> {
+    records::insert(db, deployment, now)?;
+    records::finish(db, deployment.id, deployment.state, &deployment.result, now)
+}

@@ -1,0 +1,176 @@
+//! Effects in transient units of systemd. Starting and stopping them is the daemon's only power over the host.
+
+use super::folder::JobFolder;
+use super::{EffectJob, Ended, Outcome, Runner};
+use crate::host::{Command, HostError, Look};
+use crate::runbook::{self, Limits};
+use async_trait::async_trait;
+use chatalot_protocol::names::DeploymentId;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How often the result file is looked for.
+const GLANCE: Duration = Duration::from_millis(15);
+/// How often the unit itself is asked after.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long a unit gets between SIGTERM and SIGKILL, and a deadline on top of the step's own.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Starts `chatalot-agent run-step` in transient units.
+pub struct SystemdRunner {
+    host: Arc<dyn Look>,
+    state: PathBuf,
+    program: PathBuf,
+}
+
+impl SystemdRunner {
+    /// A runner for the agent's own program and state folder.
+    pub fn new(host: Arc<dyn Look>, state: PathBuf, program: PathBuf) -> Self {
+        Self { host, state, program }
+    }
+
+    fn command(&self, job: &EffectJob, limits: Limits) -> Command {
+        let seconds = (limits.deadline + GRACE).as_secs();
+        let unit = unit_name(job.deployment, job.stream);
+        Command::new("systemd-run", &["--quiet", "--collect", "--service-type=exec"])
+            .arg(format!("--unit={unit}"))
+            .arg("--description=A step of a chatalot deployment")
+            .arg(format!("--property=RuntimeMaxSec={seconds}"))
+            .arg(format!("--property=TimeoutStopSec={}", GRACE.as_secs()))
+            .arg("--property=UMask=0077")
+            .arg("--property=PrivateTmp=yes")
+            .arg("--property=ProtectClock=yes")
+            .arg("--property=ProtectKernelLogs=yes")
+            .arg("--property=LimitCORE=0")
+            .arg("--setenv=HOME=/root")
+            .arg("--")
+            .arg(self.program.display().to_string())
+            .arg("run-step")
+            .arg(format!("--state={}", self.state.display()))
+            .arg(job.deployment.to_string())
+            .arg(job.stream.to_string())
+    }
+
+    async fn wait(
+        &self,
+        deployment: DeploymentId,
+        stream: u32,
+        limits: Limits,
+        stop: &CancellationToken,
+    ) -> Ended {
+        let folder = JobFolder::of(&self.state, deployment, stream);
+        let unit = unit_name(deployment, stream);
+        let mut look_at = Instant::now() + LOOK;
+        let mut asked_to_stop = false;
+        loop {
+            if let Some(ended) = result(&folder) {
+                return ended;
+            }
+            if stop.is_cancelled() && limits.interruptible && !asked_to_stop {
+                asked_to_stop = true;
+                let stopping = Command::new("systemctl", &["stop", &unit]).deadline(GRACE + GRACE);
+                if let Err(error) = self.host.query(stopping).await {
+                    log::warn!(unit, error = crate::chain(&error); "a step's unit could not be stopped");
+                }
+                look_at = Instant::now();
+            }
+            if Instant::now() >= look_at {
+                look_at = Instant::now() + LOOK;
+                if let Ok(found) = self.host.unit(&unit).await
+                    && !found.active
+                {
+                    return result(&folder).unwrap_or_else(|| lost(&folder, asked_to_stop));
+                }
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+}
+
+fn unit_name(deployment: DeploymentId, stream: u32) -> String {
+    format!("chatalot-step-{deployment}-{stream}.service")
+}
+
+fn result(folder: &JobFolder) -> Option<Ended> {
+    folder.read_result().unwrap_or_else(|error| {
+        let why = format!("its result cannot be read: {error}");
+        Some(Ended {
+            outcome: Outcome::Lost { why },
+            output_bytes: folder.output_bytes(),
+        })
+    })
+}
+
+fn lost(folder: &JobFolder, on_request: bool) -> Ended {
+    let outcome = if on_request {
+        Outcome::Cancelled
+    } else {
+        Outcome::Lost {
+            why: "its unit ended without a result: killed, out of time, or the host went down".to_owned(),
+        }
+    };
+    Ended {
+        outcome,
+        output_bytes: folder.output_bytes(),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> Ended {
+    Ended {
+        outcome: Outcome::Failed {
+            why: crate::chain(error),
+        },
+        output_bytes: 0,
+    }
+}
+
+#[async_trait]
+impl Runner for SystemdRunner {
+    async fn start(&self, job: &EffectJob, stop: &CancellationToken) -> Ended {
+        let folder = JobFolder::of(&self.state, job.deployment, job.stream);
+        if let Err(error) = folder.prepare(job) {
+            return failed(&HostError::File {
+                verb: "write",
+                path: folder.job(),
+                source: error,
+            });
+        }
+        let limits = runbook::step(&job.step.0)
+            .map(runbook::Step::limits)
+            .unwrap_or_default();
+        match self.host.query(self.command(job, limits)).await {
+            Ok(output) if output.ok() => self.wait(job.deployment, job.stream, limits, stop).await,
+            Ok(output) => {
+                let why = format!(
+                    "systemd did not start its unit: {}",
+                    output.last_lines(3).join(" / ")
+                );
+                Ended {
+                    outcome: Outcome::Failed { why },
+                    output_bytes: 0,
+                }
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    async fn adopt(&self, deployment: DeploymentId, stream: u32, stop: &CancellationToken) -> Ended {
+        let folder = JobFolder::of(&self.state, deployment, stream);
+        if let Some(ended) = result(&folder) {
+            return ended;
+        }
+        let limits = folder
+            .read_job()
+            .ok()
+            .and_then(|job| runbook::step(&job.step.0))
+            .map(runbook::Step::limits)
+            .unwrap_or_default();
+        match self.host.unit(&unit_name(deployment, stream)).await {
+            Ok(unit) if unit.active => self.wait(deployment, stream, limits, stop).await,
+            _ => result(&folder).unwrap_or_else(|| lost(&folder, false)),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The host, to be changed.
+
+use super::run::{Patience, run};
+use super::{LinuxHost, files};
+use crate::host::{
+    Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, PortOwner,
+    Resources, System, Transport, Unit,
+};
+use crate::runbook::Limits;
+use crate::runbook::output::Sink;
+use async_trait::async_trait;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a command may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// This host, to be changed by one step within its limits; what it does is told to its output.
+#[derive(Debug)]
+pub struct LinuxActor {
+    look: LinuxHost,
+    sink: Sink,
+    limits: Limits,
+    started: Instant,
+    grace: Duration,
+}
+
+impl LinuxActor {
+    /// The step's time begins now.
+    pub fn new(look: LinuxHost, sink: Sink, limits: Limits) -> Self {
+        Self {
+            look,
+            sink,
+            limits,
+            started: Instant::now(),
+            grace: GRACE,
+        }
+    }
+}
+
+#[async_trait]
+impl Act for LinuxActor {
+    async fn run(&self, command: Command) -> Result<Output, HostError> {
+        let patience = Patience {
+            left: self.limits.deadline.saturating_sub(self.started.elapsed()),
+            idle: self.limits.idle,
+            grace: self.grace,
+        };
+        run(&command, &self.sink, patience).await
+    }
+
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), HostError> {
+        files::write(path, content, mode)
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), HostError> {
+        files::remove(path)
+    }
+
+    async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), HostError> {
+        files::make_folder(path, mode)
+    }
+
+    async fn say(&self, line: &str) {
+        self.sink.say(line);
+    }
+}
+
+#[async_trait]
+impl Look for LinuxActor {
+    async fn system(&self) -> Result<System, HostError> {
+        self.look.system().await
+    }
+
+    async fn resources(&self, path: &Path) -> Result<Resources, HostError> {
+        self.look.resources(path).await
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.look.now_ms()
+    }
+
+    async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
+        self.look.read(path).await
+    }
+
+    async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {
+        self.look.list(path).await
+    }
+
+    async fn program(&self, name: &str) -> Result<Option<PathBuf>, HostError> {
+        self.look.program(name).await
+    }
+
+    async fn query(&self, command: Command) -> Result<Output, HostError> {
+        self.look.query(command).await
+    }
+
+    async fn unit(&self, name: &str) -> Result<Unit, HostError> {
+        self.look.unit(name).await
+    }
+
+    async fn engine(&self) -> Result<Engine, HostError> {
+        self.look.engine().await
+    }
+
+    async fn compose(&self) -> Result<Option<String>, HostError> {
+        self.look.compose().await
+    }
+
+    async fn containers(&self, folder: Option<&str>) -> Result<Vec<Container>, HostError> {
+        self.look.containers(folder).await
+    }
+
+    async fn container_log(&self, name: &str, lines: u32) -> Result<Vec<String>, HostError> {
+        self.look.container_log(name, lines).await
+    }
+
+    async fn port_owner(&self, transport: Transport, port: u16) -> Result<Option<PortOwner>, HostError> {
+        self.look.port_owner(transport, port).await
+    }
+
+    async fn addresses(&self) -> Result<Vec<IpAddr>, HostError> {
+        self.look.addresses().await
+    }
+
+    fn seen_address(&self) -> Option<IpAddr> {
+        self.look.seen_address()
+    }
+
+    async fn resolve(&self, name: &str) -> Result<Vec<Answers>, HostError> {
+        self.look.resolve(name).await
+    }
+
+    async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
+        self.look.fetch(fetch).await
+    }
+}

@@ -1,0 +1,67 @@
+use super::*;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+/// A program that says a version and counts how often it was asked.
+fn program(path: &Path, version: &str) -> PathBuf {
+    let folder = path.parent().unwrap().display().to_string();
+    std::fs::write(
+        path,
+        format!("#!/bin/sh\necho \"$@\" >> {folder}/asked\n{version}\n"),
+    )
+    .unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    path.to_owned()
+}
+
+fn asked(folder: &Path) -> usize {
+    std::fs::read_to_string(folder.join("asked"))
+        .unwrap_or_default()
+        .lines()
+        .count()
+}
+
+#[tokio::test]
+async fn compose_is_asked_once_for_each_plugin_that_is_new() {
+    let here = tempfile::tempdir().unwrap();
+    let folders = [here.path().join("none"), here.path().to_owned()];
+    let seen = Mutex::new(None);
+    let docker = program(&here.path().join("docker"), "echo v2.26.1-4");
+    assert_eq!(
+        version(&folders, Some(docker.clone()), &seen).await.unwrap(),
+        None
+    );
+    let plugin = program(&here.path().join("docker-compose"), "");
+    for _ in 0..3 {
+        let told = version(&folders, Some(docker.clone()), &seen).await.unwrap();
+        assert_eq!(told.as_deref(), Some("2.26.1-4"));
+    }
+    assert_eq!(asked(here.path()), 1);
+    std::fs::remove_file(&plugin).unwrap();
+    assert_eq!(
+        version(&folders, Some(docker.clone()), &seen).await.unwrap(),
+        None
+    );
+    std::fs::write(here.path().join("other"), "").unwrap();
+    program(&plugin, "true");
+    assert!(version(&folders, Some(docker), &seen).await.unwrap().is_some());
+    assert_eq!(asked(here.path()), 2);
+}
+
+#[tokio::test]
+async fn compose_without_docker_is_none_and_a_broken_one_is_told() {
+    let here = tempfile::tempdir().unwrap();
+    let folders = [here.path().to_owned()];
+    program(&here.path().join("docker-compose"), "");
+    let seen = Mutex::new(None);
+    assert_eq!(version(&folders, None, &seen).await.unwrap(), None);
+    let docker = program(
+        &here.path().join("docker"),
+        "echo \"unknown flag: --short\" >&2; exit 125",
+    );
+    let failed = version(&folders, Some(docker), &seen).await.unwrap_err();
+    assert_eq!(
+        failed.to_string(),
+        "cannot tell compose's version: unknown flag: --short"
+    );
+}

@@ -1,0 +1,161 @@
+//! Containers and their logs.
+
+use super::{PATIENCE, Trouble, connect, hangs, spoke, within};
+use crate::host::{Container, HostError, Transport, plain_line};
+use bollard::Docker;
+use bollard::errors::Error;
+use bollard::models::{ContainerInspectResponse, ContainerSummary, HealthStatusEnum, PortSummaryTypeEnum};
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder};
+use futures_util::StreamExt;
+use std::collections::HashMap;
+use std::path::Path;
+use tokio::time::timeout;
+
+/// The labels that compose puts on what it makes.
+const PROJECT: &str = "com.docker.compose.project";
+const SERVICE: &str = "com.docker.compose.service";
+const FOLDER: &str = "com.docker.compose.project.working_dir";
+
+/// The most that is kept of a log.
+const MOST: usize = 1024 * 1024;
+
+/// The containers of a compose project, or all; sorted by name, stopped ones too.
+pub(in crate::host::linux) async fn containers(
+    socket: &Path,
+    folder: Option<&str>,
+) -> Result<Vec<Container>, HostError> {
+    let docker = connect(socket).await?;
+    let mut containers = Vec::new();
+    for summary in summaries(&docker, folder).await? {
+        let Some(id) = summary.id.clone() else {
+            continue;
+        };
+        let asked = docker.inspect_container(&id, None::<InspectContainerOptions>);
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(details)) => containers.push(container(&summary, details)),
+            // It is gone since it was listed.
+            Ok(Err(Error::DockerResponseServerError { status_code: 404, .. })) => {}
+            Ok(Err(e)) => return Err(spoke(&e).into()),
+            Err(_) => return Err(hangs().into()),
+        }
+    }
+    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(containers)
+}
+
+/// The last lines of a container's log, both streams as they came, without colours.
+pub(in crate::host::linux) async fn log(
+    socket: &Path,
+    name: &str,
+    lines: u32,
+) -> Result<Vec<String>, HostError> {
+    let docker = connect(socket).await?;
+    let options = LogsOptionsBuilder::new()
+        .stdout(true)
+        .stderr(true)
+        .tail(&lines.to_string())
+        .build();
+    let mut stream = std::pin::pin!(docker.logs(name, Some(options)));
+    let mut content = Vec::new();
+    let read = async {
+        while let Some(chunk) = stream.next().await {
+            content.extend_from_slice(chunk.map_err(|e| spoke(&e))?.as_ref());
+            if content.len() > MOST {
+                break;
+            }
+        }
+        Ok::<_, Trouble>(())
+    };
+    timeout(PATIENCE, read).await.map_err(|_| hangs())??;
+    let text = String::from_utf8_lossy(&content);
+    Ok(text.lines().map(plain_line).collect())
+}
+
+/// What is to be known of containers to name the owner of a port.
+#[derive(Debug, Default)]
+pub(in crate::host::linux) struct Publishers(Vec<ContainerSummary>);
+
+impl Publishers {
+    /// Those of this host; none where the Engine is away.
+    pub(in crate::host::linux) async fn of(socket: &Path) -> Self {
+        let Ok(docker) = connect(socket).await else {
+            return Self::default();
+        };
+        Self(summaries(&docker, None).await.unwrap_or_default())
+    }
+
+    /// The container that publishes a port.
+    pub(in crate::host::linux) fn publishing(&self, transport: Transport, port: u16) -> Option<String> {
+        let wanted = match transport {
+            Transport::Tcp => PortSummaryTypeEnum::TCP,
+            Transport::Udp => PortSummaryTypeEnum::UDP,
+        };
+        let found = self.0.iter().find(|summary| {
+            let mut ports = summary.ports.iter().flatten();
+            ports.any(|p| p.public_port == Some(port) && p.typ == Some(wanted))
+        });
+        found.map(name)
+    }
+
+    /// The container with an id.
+    pub(in crate::host::linux) fn named(&self, id: &str) -> Option<String> {
+        self.0
+            .iter()
+            .find(|summary| summary.id.as_deref() == Some(id))
+            .map(name)
+    }
+}
+
+async fn summaries(docker: &Docker, folder: Option<&str>) -> Result<Vec<ContainerSummary>, Trouble> {
+    let mut filters: HashMap<&str, Vec<String>> = HashMap::new();
+    if let Some(folder) = folder {
+        filters.insert("label", vec![format!("{FOLDER}={folder}")]);
+    }
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters)
+        .build();
+    within(docker.list_containers(Some(options))).await
+}
+
+fn name(summary: &ContainerSummary) -> String {
+    let first = summary.names.iter().flatten().next();
+    plain_line(first.map_or("", |name| name.trim_start_matches('/')))
+}
+
+fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> Container {
+    let state = details.state.unwrap_or_default();
+    let label = |key: &str| {
+        let value = summary.labels.as_ref().and_then(|labels| labels.get(key));
+        plain_line(value.map_or("", String::as_str))
+    };
+    let health = state.health.and_then(|health| health.status);
+    let policy = details.host_config.and_then(|config| config.restart_policy);
+    let mut ports: Vec<u16> = summary
+        .ports
+        .iter()
+        .flatten()
+        .filter_map(|port| port.public_port)
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Container {
+        name: name(summary),
+        project: label(PROJECT),
+        service: label(SERVICE),
+        folder: label(FOLDER),
+        state: state.status.map(|status| status.to_string()).unwrap_or_default(),
+        health: health
+            .filter(|health| !matches!(health, HealthStatusEnum::EMPTY | HealthStatusEnum::NONE))
+            .map(|health| health.to_string()),
+        exit_code: state.exit_code.unwrap_or_default(),
+        oom_killed: state.oom_killed.unwrap_or_default(),
+        restarts: u64::try_from(details.restart_count.unwrap_or_default()).unwrap_or_default(),
+        restart_policy: policy
+            .and_then(|policy| policy.name)
+            .map(|name| name.to_string())
+            .unwrap_or_default(),
+        image: plain_line(summary.image.as_deref().unwrap_or_default()),
+        ports,
+    }
+}

@@ -1,0 +1,195 @@
+//! Files and folders.
+
+use crate::host::HostError;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where programs are; nothing else is searched.
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The most that is read of a file.
+const MOST: u64 = 1024 * 1024;
+
+fn failed(verb: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> HostError {
+    move |source| HostError::File {
+        verb,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// A file's content, at most 1 MiB of it; `None` if there is none. A pipe or device in its place is refused.
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, HostError> {
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(failed("read", path)(e)),
+    };
+    let mut content = Vec::new();
+    file.metadata()
+        .and_then(|facts| {
+            if !facts.is_file() {
+                return Err(std::io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+            }
+            file.take(MOST).read_to_end(&mut content)
+        })
+        .map_err(failed("read", path))?;
+    Ok(Some(content))
+}
+
+/// The names in a folder, sorted; empty if there is none.
+pub(super) fn list(path: &Path) -> Result<Vec<String>, HostError> {
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed("list", path)(e)),
+    };
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed("list", path))?;
+    names.sort();
+    Ok(names)
+}
+
+/// Where a program is: a regular file that may be run, in one of the system's own folders.
+pub(super) fn program(name: &str) -> Option<PathBuf> {
+    if name.is_empty() || name.contains('/') {
+        return None;
+    }
+    PATH.split(':')
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| {
+            path.metadata()
+                .is_ok_and(|facts| facts.is_file() && facts.permissions().mode() & 0o111 != 0)
+        })
+}
+
+/// Puts a file in place whole; a reader sees the old content or the new, also after a power loss.
+pub(super) fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), HostError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    make_folder(folder, 0o755)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!(".{name}.{}.new", uuid::Uuid::new_v4().simple()));
+    let put = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        std::fs::rename(&beside, path)?;
+        sync_folder(folder)
+    };
+    put().map_err(|e| {
+        let _ = std::fs::remove_file(&beside);
+        failed("write", path)(e)
+    })
+}
+
+/// Removes a file, or an empty folder; it is fine if there is none.
+pub(super) fn remove(path: &Path) -> Result<(), HostError> {
+    let removed = match path.symlink_metadata() {
+        Ok(facts) if facts.is_dir() => std::fs::remove_dir(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(e) => Err(e),
+    };
+    match removed {
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(()),
+        Err(e) => Err(failed("remove", path)(e)),
+        Ok(()) => sync_folder(path.parent().unwrap_or(Path::new("/"))).map_err(failed("remove", path)),
+    }
+}
+
+/// Makes a folder and those above it, each entry durable; one that is there keeps its mode.
+pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), HostError> {
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        .collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().mode(mode).create(folder) {
+            Ok(()) => std::fs::set_permissions(folder, Permissions::from_mode(mode)),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            Err(e) => Err(e),
+        }
+        .and_then(|()| sync_folder(folder.parent().unwrap_or(Path::new("/"))))
+        .map_err(failed("make", folder))?;
+    }
+    Ok(())
+}
+
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    File::open(path)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_put_in_place_whole_with_its_mode_and_its_folders() -> Result<(), HostError> {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("a/b/site.caddy");
+        write(&path, b"old", 0o640)?;
+        write(&path, b"new", 0o600)?;
+        assert_eq!(read(&path)?.as_deref(), Some(&b"new"[..]));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(list(path.parent().unwrap())?, ["site.caddy"]);
+        remove(&path)?;
+        remove(&path)?;
+        assert_eq!(read(&path)?, None);
+        assert_eq!(list(&here.path().join("nowhere"))?, Vec::<String>::new());
+        Ok(())
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_what_was_there_and_nothing_beside_it() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("taken");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("inside"), b"x").unwrap();
+        assert!(matches!(
+            write(&path, b"new", 0o600),
+            Err(HostError::File { verb: "write", .. })
+        ));
+        assert_eq!(list(here.path()).unwrap(), ["taken"]);
+    }
+
+    #[test]
+    fn a_named_pipe_in_place_of_a_file_is_refused_at_once() {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("fifo");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(matches!(read(&path), Err(HostError::File { verb: "read", .. })));
+    }
+
+    #[test]
+    fn only_a_megabyte_of_a_file_is_read() -> Result<(), HostError> {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("big");
+        std::fs::write(&path, vec![b'x'; 3 << 20]).unwrap();
+        assert_eq!(read(&path)?.map(|content| content.len()), Some(1 << 20));
+        Ok(())
+    }
+
+    #[test]
+    fn programs_are_found_in_the_systems_folders_only() {
+        assert!(program("sh").is_some_and(|path| path.ends_with("sh")));
+        assert_eq!(program("../bin/sh"), None);
+        assert_eq!(program("no-such-program-here"), None);
+    }
+}

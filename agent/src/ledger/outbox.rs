@@ -1,0 +1,109 @@
+//! Events: written with the state that they report, kept until the controller has stored them.
+
+use super::LedgerError;
+use chatalot_protocol::event::{Event, What};
+use chatalot_protocol::names::DeploymentId;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// How many acknowledged events of no deployment are kept for a look back.
+const KEEP: u64 = 1000;
+
+/// The last event's number; zero if there is none.
+pub fn latest(connection: &Connection) -> Result<u64, LedgerError> {
+    let last: Option<i64> = connection
+        .query_row(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'event'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(last.and_then(|last| u64::try_from(last).ok()).unwrap_or(0))
+}
+
+/// Writes an event; call it in the transaction that writes the state.
+pub fn record(
+    connection: &Connection,
+    at_ms: i64,
+    deployment: Option<DeploymentId>,
+    what: &What,
+) -> Result<(), LedgerError> {
+    let text = serde_json::to_string(what)?;
+    connection
+        .prepare_cached("INSERT INTO event (at_ms, deployment, what) VALUES (?1, ?2, ?3)")?
+        .execute(params![at_ms, deployment.map(|id| id.to_string()), text])?;
+    Ok(())
+}
+
+/// The next events after one, in order, as many as fit into a message.
+pub fn after(connection: &Connection, seq: u64) -> Result<Vec<Event>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, at_ms, deployment, what FROM event WHERE seq > ?1 ORDER BY seq LIMIT 100",
+    )?;
+    collect(statement.query(params![signed(seq)])?)
+}
+
+/// The events of one deployment after one of them.
+pub fn of_deployment(
+    connection: &Connection,
+    deployment: DeploymentId,
+    seq: u64,
+) -> Result<Vec<Event>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, at_ms, deployment, what FROM event WHERE deployment = ?1 AND seq > ?2 ORDER BY seq LIMIT 100",
+    )?;
+    collect(statement.query(params![deployment.to_string(), signed(seq)])?)
+}
+
+/// Notes how far the controller has stored, and lets go of old events that it has.
+pub fn acked(connection: &Connection, seq: u64) -> Result<(), LedgerError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO meta VALUES ('acked', ?1) ON CONFLICT (key) DO UPDATE
+             SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))",
+        )?
+        .execute([seq.to_string()])?;
+    connection
+        .prepare_cached("DELETE FROM event WHERE seq <= ?1 AND deployment IS NULL")?
+        .execute([signed(seq.saturating_sub(KEEP))])?;
+    Ok(())
+}
+
+/// A value of the `meta` table.
+pub fn meta(connection: &Connection, key: &str) -> Result<Option<String>, LedgerError> {
+    Ok(connection
+        .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+        .optional()?)
+}
+
+/// Sets a value of the `meta` table.
+pub fn set_meta(connection: &Connection, key: &str, value: &str) -> Result<(), LedgerError> {
+    connection.execute(
+        "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [key, value],
+    )?;
+    Ok(())
+}
+
+fn signed(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+fn collect(mut rows: rusqlite::Rows<'_>) -> Result<Vec<Event>, LedgerError> {
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(event(row)?);
+    }
+    Ok(events)
+}
+
+fn event(row: &Row<'_>) -> Result<Event, LedgerError> {
+    let deployment: Option<String> = row.get(2)?;
+    let seq: i64 = row.get(0)?;
+    let what: String = row.get(3)?;
+    Ok(Event {
+        seq: seq.unsigned_abs(),
+        at_ms: row.get(1)?,
+        deployment: deployment.and_then(|id| id.parse().ok()),
+        what: serde_json::from_str(&what)?,
+    })
+}

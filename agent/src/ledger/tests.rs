@@ -1,0 +1,73 @@
+use super::*;
+use chatalot_protocol::event::What;
+
+fn started() -> What {
+    What::AgentStarted {
+        version: "1".to_owned(),
+        rebooted: false,
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_new_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let ledger = Ledger::open(&path).unwrap();
+    ledger
+        .with(|db| outbox::record(db, 1, None, &started()))
+        .await
+        .unwrap();
+    drop(ledger);
+    let again = Ledger::open(&path).unwrap();
+    let events = again.with(|db| outbox::after(db, 0)).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(*again.latest().borrow(), 1);
+}
+
+#[tokio::test]
+async fn a_closure_that_fails_takes_nobody_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("l")).unwrap();
+    let good = ledger.with(|db| outbox::record(db, 1, None, &started()));
+    let bad = ledger.with(|db| {
+        outbox::record(db, 2, None, &started())?;
+        Err::<(), _>(LedgerError::Unreadable("on purpose".to_owned()))
+    });
+    let (good, bad) = tokio::join!(good, bad);
+    assert!(good.is_ok() && bad.is_err());
+    assert_eq!(ledger.with(|db| outbox::after(db, 0)).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn f65_a_ledger_of_a_newer_agent_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("l");
+    drop(Ledger::open(&path).unwrap());
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 999)
+        .unwrap();
+    assert!(matches!(
+        Ledger::open(&path),
+        Err(LedgerError::Newer { found: 999, .. })
+    ));
+}
+
+#[tokio::test]
+async fn sequence_numbers_are_never_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("l")).unwrap();
+    ledger
+        .with(|db| outbox::record(db, 1, None, &started()))
+        .await
+        .unwrap();
+    ledger
+        .with(|db| Ok(db.execute("DELETE FROM event", [])?))
+        .await
+        .unwrap();
+    ledger
+        .with(|db| outbox::record(db, 1, None, &started()))
+        .await
+        .unwrap();
+    assert_eq!(ledger.with(|db| outbox::after(db, 0)).await.unwrap()[0].seq, 2);
+}

@@ -1,0 +1,17 @@
+//! Talking home: one mutually authenticated TLS 1.3 connection to the controller that this host has joined.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`identity`] | the key, certificate and authorities, as files |
+//! | [`join`] | a one-time token becomes an identity |
+//! | [`tls`] | whom we trust on this channel: never a public authority |
+//! | [`dial`] | connect, and connect again |
+//! | [`session`] | one connection, from hello to its end; generic over the byte stream |
+//! | [`logs`] | step output on its way |
+
+pub mod dial;
+pub mod identity;
+pub mod join;
+mod logs;
+pub mod session;
+mod tls;

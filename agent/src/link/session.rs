@@ -1,0 +1,316 @@
+//! One connection to the controller, from hello to its end.
+
+use super::logs::Logs;
+use crate::ledger::{LedgerError, deployments, outbox};
+use crate::service::Service;
+use chatalot_protocol::frame::{self, Frame, FrameError, MAX_CONTROL, put_message};
+use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
+use chatalot_protocol::stream::{self, ReadError};
+use chatalot_protocol::version::{NEWEST, OLDEST};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// How long the controller may take to answer the hello, and a write may take.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Silence after which the controller is gone.
+const DEAD: Duration = Duration::from_secs(45);
+/// How many events may be under way, unacknowledged.
+const EVENT_WINDOW: u64 = 256;
+/// How often growing output is looked at.
+const LOG_GLANCE: Duration = Duration::from_millis(10);
+/// How much is written at once.
+const WRITE: usize = 512 << 10;
+/// What a session keeps for writing while nothing happens.
+const KEEP: usize = 4 << 10;
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionEnd {
+    /// There was no connection.
+    #[error("cannot connect")]
+    Connect(#[source] std::io::Error),
+    /// The controller went away.
+    #[error("the controller hung up")]
+    HungUp,
+    /// The connection broke.
+    #[error("cannot write to the controller")]
+    Write(#[source] std::io::Error),
+    /// The controller said nothing.
+    #[error("the controller has said nothing for {0} s")]
+    Silent(u64),
+    /// What arrived makes no sense.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// What was to be sent makes no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The controller refuses us.
+    #[error("the controller refuses this host: {reason:?}")]
+    Rejected {
+        /// Why.
+        reason: RejectReason,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// Something else than a greeting came first.
+    #[error("the controller did not greet")]
+    Rude,
+    /// Our own ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl SessionEnd {
+    /// When to try again, where the controller has said so.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Rejected { retry_after, .. } => Some((*retry_after).max(Duration::from_secs(1))),
+            _ => None,
+        }
+    }
+}
+
+/// Holds a session until it ends, one way or another.
+pub async fn run<S>(stream: S, service: &Arc<Service>) -> SessionEnd
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (read, write) = tokio::io::split(stream);
+    let (frames, incoming) = mpsc::channel(8);
+    let reader = tokio::spawn(read_all(read, frames));
+    let end = match greet(write, incoming, service).await {
+        Ok(mut session) => session.serve().await.err().unwrap_or(SessionEnd::HungUp),
+        Err(end) => end,
+    };
+    reader.abort();
+    end
+}
+
+type Incoming = mpsc::Receiver<Result<Frame, ReadError>>;
+
+/// Reads frames until the stream or the session ends; waits while the session has enough to do.
+async fn read_all<R: AsyncRead + Unpin>(mut read: R, frames: mpsc::Sender<Result<Frame, ReadError>>) {
+    while let Some(frame) = stream::read(&mut read, MAX_CONTROL).await.transpose() {
+        let broken = frame.is_err();
+        if frames.send(frame).await.is_err() || broken {
+            return;
+        }
+    }
+}
+
+async fn greet<W: AsyncWrite + Unpin>(
+    mut write: W,
+    mut incoming: Incoming,
+    service: &Arc<Service>,
+) -> Result<Session<W>, SessionEnd> {
+    let mut out = Vec::new();
+    put_message(&ToController::Hello(Box::new(hello(service).await?)), &mut out)?;
+    send(&mut write, &mut out).await?;
+    let first = tokio::time::timeout(PATIENCE, incoming.recv())
+        .await
+        .map_err(|_| SessionEnd::Silent(PATIENCE.as_secs()))?
+        .ok_or(SessionEnd::HungUp)??;
+    let Frame::Control(body) = first else {
+        return Err(SessionEnd::Rude);
+    };
+    match frame::message(&body)? {
+        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome).await,
+        ToAgent::Rejected {
+            reason,
+            retry_after_secs,
+        } => Err(SessionEnd::Rejected {
+            reason,
+            retry_after: Duration::from_secs(retry_after_secs),
+        }),
+        _ => Err(SessionEnd::Rude),
+    }
+}
+
+async fn hello(service: &Service) -> Result<Hello, LedgerError> {
+    let system = service.host.system().await.unwrap_or_default();
+    let epoch = service.ledger.with(|db| outbox::meta(db, "stream_epoch")).await?;
+    let epoch = epoch.and_then(|text| text.parse().ok());
+    Ok(Hello {
+        protocol_min: OLDEST,
+        protocol_max: NEWEST,
+        agent: env!("CARGO_PKG_VERSION").to_owned(),
+        boot_id: system.boot_id,
+        stream_epoch: epoch.ok_or_else(|| LedgerError::Unreadable("the stream epoch".to_owned()))?,
+        hostname: system.hostname,
+        system: system.pretty,
+        architecture: system.architecture,
+        steps: crate::runbook::steps()
+            .map(crate::runbook::Step::step_id)
+            .collect(),
+    })
+}
+
+async fn send<W: AsyncWrite + Unpin>(write: &mut W, out: &mut Vec<u8>) -> Result<(), SessionEnd> {
+    if out.is_empty() {
+        return Ok(());
+    }
+    let writing = async {
+        write.write_all(out).await?;
+        write.flush().await
+    };
+    let written = tokio::time::timeout(DEAD, writing)
+        .await
+        .map_err(|_| SessionEnd::Silent(DEAD.as_secs()))?;
+    written.map_err(SessionEnd::Write)?;
+    out.clear();
+    out.shrink_to(KEEP);
+    Ok(())
+}
+
+struct Session<W> {
+    service: Arc<Service>,
+    write: W,
+    incoming: Incoming,
+    answers: mpsc::Receiver<ToController>,
+    answering: mpsc::Sender<ToController>,
+    out: Vec<u8>,
+    logs: Logs,
+    sent: u64,
+    acked: u64,
+    ping: Duration,
+    heard: Instant,
+}
+
+impl<W: AsyncWrite + Unpin> Session<W> {
+    async fn begin(
+        write: W,
+        incoming: Incoming,
+        service: &Arc<Service>,
+        welcome: Welcome,
+    ) -> Result<Self, SessionEnd> {
+        log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
+        service.connection.send_replace(welcome.your_address.parse().ok());
+        let acked = welcome.acked;
+        service.ledger.with(move |db| outbox::acked(db, acked)).await?;
+        let (answering, answers) = mpsc::channel(8);
+        Ok(Self {
+            service: service.clone(),
+            write,
+            incoming,
+            answers,
+            answering,
+            out: Vec::new(),
+            logs: Logs::default(),
+            sent: acked,
+            acked,
+            ping: Duration::from_secs(welcome.ping_secs.clamp(1, 30)),
+            heard: Instant::now(),
+        })
+    }
+
+    async fn serve(&mut self) -> Result<(), SessionEnd> {
+        let mut latest = self.service.ledger.latest();
+        latest.mark_changed();
+        let mut ping_at = Instant::now() + self.ping;
+        let mut flowing = false;
+        loop {
+            let glance = if flowing { Duration::ZERO } else { LOG_GLANCE };
+            tokio::select! {
+                frame = self.incoming.recv() => { // cancel-safe per docs on `recv`
+                    let Some(frame) = frame else { return Err(SessionEnd::HungUp) };
+                    self.heard = Instant::now();
+                    self.take(frame?).await?;
+                }
+                Some(answer) = self.answers.recv() => put_message(&answer, &mut self.out)?, // cancel-safe, as above
+                changed = latest.changed() => { // cancel-safe per docs on `changed`
+                    changed.map_err(|_| LedgerError::Stopped)?;
+                    self.send_events().await?;
+                }
+                () = tokio::time::sleep(glance), if self.logs.is_busy() => {} // cancel-safe: level-triggered
+                () = tokio::time::sleep_until(ping_at) => { // cancel-safe: level-triggered
+                    ping_at = Instant::now() + self.ping;
+                    self.keep_alive()?;
+                }
+            }
+            flowing = self.logs.pump(&self.service.state, WRITE, &mut self.out)?;
+            send(&mut self.write, &mut self.out).await?;
+        }
+    }
+
+    fn keep_alive(&mut self) -> Result<(), SessionEnd> {
+        if self.heard.elapsed() >= DEAD {
+            return Err(SessionEnd::Silent(DEAD.as_secs()));
+        }
+        put_message(&ToController::Ping { n: self.sent }, &mut self.out)?;
+        Ok(())
+    }
+
+    /// Sends what the controller has not seen, and opens the log streams that have come about.
+    async fn send_events(&mut self) -> Result<(), SessionEnd> {
+        while self.sent < self.acked + EVENT_WINDOW {
+            let after = self.sent;
+            let events = self
+                .service
+                .ledger
+                .with(move |db| outbox::after(db, after))
+                .await?;
+            let Some(last) = events.last() else { break };
+            self.sent = last.seq;
+            put_message(&ToController::Events { events }, &mut self.out)?;
+        }
+        let effects = self.service.ledger.with(deployments::unlogged).await?;
+        for opened in self.logs.update(effects) {
+            put_message(&opened, &mut self.out)?;
+        }
+        self.let_go().await
+    }
+
+    /// Notes in the ledger which outputs the controller has whole.
+    async fn let_go(&mut self) -> Result<(), SessionEnd> {
+        for (deployment, stream) in self.logs.take_complete() {
+            self.service
+                .ledger
+                .with(move |db| deployments::logged(db, deployment, stream))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, frame: Frame) -> Result<(), SessionEnd> {
+        let Frame::Control(body) = frame else {
+            return Ok(());
+        };
+        match frame::message(&body)? {
+            ToAgent::Ask { id, ask } => {
+                let (service, answering) = (self.service.clone(), self.answering.clone());
+                tokio::spawn(async move {
+                    let answer = Box::new(service.answer(*ask).await);
+                    let _ = answering.send(ToController::Answer { id, answer }).await;
+                });
+            }
+            ToAgent::Job(job) => self.service.deployments.take(*job).await?,
+            ToAgent::Cancel { deployment } => self.service.deployments.cancel(deployment),
+            ToAgent::Acked { seq } => {
+                self.acked = self.acked.max(seq);
+                self.service.ledger.with(move |db| outbox::acked(db, seq)).await?;
+                self.send_events().await?;
+            }
+            ToAgent::LogStored {
+                deployment,
+                stream,
+                offset,
+            } => {
+                self.logs.stored(deployment, stream, offset);
+                self.let_go().await?;
+            }
+            ToAgent::Ping { n } => put_message(&ToController::Pong { n }, &mut self.out)?,
+            ToAgent::Rejected {
+                reason,
+                retry_after_secs,
+            } => {
+                let retry_after = Duration::from_secs(retry_after_secs);
+                return Err(SessionEnd::Rejected { reason, retry_after });
+            }
+            ToAgent::Pong { .. } | ToAgent::Welcome(_) | ToAgent::Unknown => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,75 @@
+//! The local socket: the same questions and deployments as over the link, for root on this host. See
+//! [`chatalot_protocol::api`].
+
+mod routes;
+mod watch;
+
+use crate::service::Service;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use nix::unistd::geteuid;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+/// How many callers are served at once; more wait their turn.
+const CALLERS: usize = 16;
+
+/// Binds the socket, 0600, in a folder that only root can enter.
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Serves callers until told to stop.
+pub async fn serve(listener: UnixListener, service: Arc<Service>, stop: CancellationToken) {
+    let places = Arc::new(tokio::sync::Semaphore::new(CALLERS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        let caller = tokio::select! {
+            caller = listener.accept() => caller, // cancel-safe per docs on `accept`
+            () = stop.cancelled() => return,      // cancel-safe: level-triggered
+        };
+        match caller {
+            Ok((stream, _)) if may_call(&stream) => {
+                let (service, stop) = (service.clone(), stop.clone());
+                tokio::spawn(async move {
+                    answer(stream, service, stop).await;
+                    drop(place);
+                });
+            }
+            Ok(_) => log::warn!("a caller on the local socket was not root"),
+            Err(error) => log::warn!(error = crate::chain(&error); "a caller could not be accepted"),
+        }
+    }
+}
+
+/// Only root, and whoever the agent itself runs as, whatever the socket's mode has become.
+fn may_call(stream: &UnixStream) -> bool {
+    stream
+        .peer_cred()
+        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+}
+
+async fn answer(stream: UnixStream, service: Arc<Service>, stop: CancellationToken) {
+    let routes = service_fn(move |request| routes::route(request, service.clone()));
+    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), routes);
+    tokio::select! {
+        ended = connection => if let Err(error) = ended { // dropped only when stopping
+            log::debug!(error = crate::chain(&error); "a caller on the local socket went away");
+        },
+        () = stop.cancelled() => {} // cancel-safe: level-triggered
+    }
+}

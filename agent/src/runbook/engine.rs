@@ -1,0 +1,236 @@
+//! The loop: check → intent → apply → outcome → check, for every step in order.
+//!
+//! There is no other resume path: an agent that starts anew walks the same steps again, adopts the effect that it
+//! finds begun, and passes what is satisfied.
+
+use super::walk::{StepReport, Walk};
+use super::{Cx, Intent, Step, StepError, distro, plan};
+use crate::effect::Runner;
+use crate::host::Look;
+use crate::ledger::deployments::{self, Deployment, DeploymentResult};
+use crate::ledger::{Ledger, LedgerError, outbox};
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::event::{StepEnd, What};
+use chatalot_protocol::names::StepId;
+use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::site::Secrets;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How patiently steps are repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two checks of a step that is not satisfied yet.
+    pub recheck: Duration,
+    /// Before the first repetition of something that may pass; doubled up to thirty times as much.
+    pub retry: Duration,
+    /// How long something that may pass is repeated at all.
+    pub budget: Duration,
+    /// What a step's own patience is multiplied by.
+    pub patience: f64,
+    /// How many attempts a step gets within a deployment, over all lives of the agent.
+    pub attempts: u32,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            recheck: Duration::from_secs(1),
+            retry: Duration::from_secs(1),
+            budget: Duration::from_mins(10),
+            patience: 1.0,
+            attempts: 40,
+        }
+    }
+}
+
+/// Executes deployments, one at a time.
+pub struct Engine {
+    /// The durable record.
+    pub ledger: Ledger,
+    /// The host, to be read.
+    pub host: Arc<dyn Look>,
+    /// What applies steps.
+    pub runner: Arc<dyn Runner>,
+    /// The steps, in order.
+    pub steps: Vec<&'static dyn Step>,
+    /// How patiently.
+    pub pace: Pace,
+}
+
+impl Engine {
+    /// Walks a deployment to its end and writes that down. Dropped at any point, it can be called again.
+    pub async fn run(
+        &self,
+        deployment: &Deployment,
+        secrets: &Secrets,
+        tags: &BTreeMap<String, String>,
+        stop: &CancellationToken,
+    ) -> Result<DeploymentState, LedgerError> {
+        let (state, result) = match self.walk(deployment, secrets, tags, stop).await? {
+            Ok(result) => (DeploymentState::Succeeded, result),
+            Err((state, advice)) => (
+                state,
+                DeploymentResult {
+                    advice,
+                    ..DeploymentResult::default()
+                },
+            ),
+        };
+        let (id, now) = (deployment.id, self.host.now_ms());
+        self.ledger
+            .with(move |db| deployments::finish(db, id, state, &result, now))
+            .await?;
+        Ok(state)
+    }
+
+    async fn walk(
+        &self,
+        deployment: &Deployment,
+        secrets: &Secrets,
+        tags: &BTreeMap<String, String>,
+        stop: &CancellationToken,
+    ) -> Result<Result<DeploymentResult, (DeploymentState, Option<Advice>)>, LedgerError> {
+        let distro = match self
+            .host
+            .system()
+            .await
+            .map_err(StepError::from)
+            .and_then(|system| distro::detect(&system).map_err(StepError::Final))
+        {
+            Ok(distro) => distro,
+            Err(error) => return Ok(Err((DeploymentState::Failed, Some(system_advice(error))))),
+        };
+        let finished = self.finished_before(deployment).await?;
+        let intent = Intent {
+            site: &deployment.site,
+            distro,
+        };
+        for step in plan::steps_of(&self.steps, intent) {
+            let memory = self.memory(deployment).await?;
+            let began = Instant::now();
+            let mut walk = Walk {
+                engine: self,
+                deployment,
+                secrets,
+                tags,
+                stop,
+                step,
+                distro,
+                memory,
+            };
+            let report = walk.step(finished.contains(&step.step_id())).await?;
+            if !(report.end == StepEnd::Satisfied && finished.contains(&step.step_id())) {
+                self.tell(deployment, step, &report, began).await?;
+            }
+            match report.end {
+                StepEnd::Satisfied | StepEnd::Done => {}
+                StepEnd::Blocked => return Ok(Err((DeploymentState::Blocked, report.advice))),
+                StepEnd::Cancelled => return Ok(Err((DeploymentState::Cancelled, None))),
+                StepEnd::Failed | StepEnd::Unknown => {
+                    return Ok(Err((DeploymentState::Failed, report.advice)));
+                }
+            }
+        }
+        let memory = self.memory(deployment).await?;
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: tags,
+        };
+        Ok(Ok(self.result(&cx).await))
+    }
+
+    async fn result(&self, cx: &Cx<'_>) -> DeploymentResult {
+        let handover = super::chapters::handover::handover(cx).await;
+        let handover = handover
+            .inspect_err(|error| log::warn!(error = crate::chain(error); "the handover cannot be made"))
+            .ok()
+            .map(Box::new);
+        let values = cx.memory.iter().filter_map(|(key, value)| {
+            key.strip_prefix("installer.")
+                .map(|key| (key.to_owned(), value.clone()))
+        });
+        DeploymentResult {
+            advice: None,
+            values: values.collect(),
+            handover,
+        }
+    }
+
+    pub(super) async fn memory(
+        &self,
+        deployment: &Deployment,
+    ) -> Result<BTreeMap<String, String>, LedgerError> {
+        let domain = deployment.site.domain.to_string();
+        self.ledger.with(move |db| deployments::memory(db, &domain)).await
+    }
+
+    async fn finished_before(&self, deployment: &Deployment) -> Result<HashSet<StepId>, LedgerError> {
+        let id = deployment.id;
+        let mut finished = HashSet::new();
+        let mut seq = 0;
+        loop {
+            let events = self
+                .ledger
+                .with(move |db| outbox::of_deployment(db, id, seq))
+                .await?;
+            let Some(last) = events.last() else {
+                return Ok(finished);
+            };
+            seq = last.seq;
+            finished.extend(events.into_iter().filter_map(|event| match event.what {
+                What::StepFinished {
+                    step,
+                    end: StepEnd::Satisfied | StepEnd::Done,
+                    ..
+                } => Some(step),
+                _ => None,
+            }));
+        }
+    }
+
+    async fn tell(
+        &self,
+        deployment: &Deployment,
+        step: &dyn Step,
+        report: &StepReport,
+        began: Instant,
+    ) -> Result<(), LedgerError> {
+        let what = What::StepFinished {
+            step: step.step_id(),
+            end: report.end,
+            saw: report.saw.clone(),
+            millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            advice: report.advice.clone(),
+            stream: report.stream,
+            output_bytes: report.output_bytes,
+        };
+        if let Some(advice) = &report.advice {
+            log::warn!(deployment:% = deployment.id, step = step.id(), code:% = advice.code; "a step did not end well");
+        } else {
+            log::info!(deployment:% = deployment.id, step = step.id(), end:? = report.end; "a step has ended");
+        }
+        let (id, now) = (deployment.id, self.host.now_ms());
+        self.ledger
+            .with(move |db| outbox::record(db, now, Some(id), &what))
+            .await
+    }
+}
+
+fn system_advice(error: StepError) -> Advice {
+    match error {
+        StepError::Final(advice) | StepError::Passing(advice) => *advice,
+        other => Advice::new(
+            "SYSTEM_UNREADABLE",
+            crate::chain(&other),
+            "a readable /etc/os-release",
+            "look at /etc/os-release on the host",
+        ),
+    }
+}

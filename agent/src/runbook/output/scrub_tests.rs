@@ -1,0 +1,168 @@
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use proptest::prelude::*;
+use std::time::Instant;
+
+fn scrubbed<'a>(secrets: &[&str], chunks: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut scrubber = Scrubber::new(secrets.iter().copied()).unwrap();
+    let mut out = Vec::new();
+    for chunk in chunks {
+        scrubber.push(chunk, &mut out);
+    }
+    scrubber.finish(&mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Cut at every point, and into single bytes: always the same.
+fn same_however_cut(secrets: &[&str], text: &str, wanted: &str) {
+    let bytes = text.as_bytes();
+    for at in 0..=bytes.len() {
+        let (head, tail) = bytes.split_at(at);
+        assert_eq!(scrubbed(secrets, [head, tail]), wanted, "cut at {at}");
+    }
+    assert_eq!(scrubbed(secrets, bytes.chunks(1)), wanted, "single bytes");
+}
+
+#[test]
+fn f59_a_secret_is_replaced_wherever_it_is_cut() {
+    let secret = "correct-horse";
+    same_however_cut(&[secret], "a correct-horse b", "a [secret] b");
+    same_however_cut(&[secret], "correct-horsecorrect-horse", "[secret]");
+    same_however_cut(&[secret], "correct-hor", "[secret]");
+    same_however_cut(&[secret], "correct", "correct");
+    same_however_cut(&[secret], "correct-house correct-horse", "correct-house [secret]");
+}
+
+#[test]
+fn f59_secrets_that_overlap_leave_nothing_of_either() {
+    same_however_cut(&["abcdXYZ9", "XYZ912345678"], "<abcdXYZ912345678>", "<[secret]>");
+    same_however_cut(&["abcdabcd"], "<abcdabcdabcd>", "<[secret]>");
+    same_however_cut(
+        &["long-secret", "secret"],
+        "<long-secret> <secret>",
+        "<[secret]> <[secret]>",
+    );
+}
+
+#[test]
+fn f59_join_tokens_and_private_keys_are_known_by_their_looks() {
+    same_however_cut(&[], "join cja1_aB3_x-9_zz_1 now", "join [secret] now");
+    same_however_cut(
+        &[],
+        "x -----BEGIN CERTIFICATE-----\nMII\n",
+        "x -----BEGIN CERTIFICATE-----\nMII\n",
+    );
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\ncja1_x\n-----END RSA PRIVATE KEY-----";
+    same_however_cut(&[], &format!("before\n{key}\nafter"), "before\n[secret]\nafter");
+    same_however_cut(
+        &[key],
+        &format!("before\n{key}\nafter"),
+        "before\n[secret]\nafter",
+    );
+    same_however_cut(&[], "-----BEGIN PRIVATE KEY-----\nMIIE", "[secret]");
+}
+
+#[test]
+fn a_private_key_that_never_ends_does_not_hide_the_rest() {
+    let mut text = "-----BEGIN PRIVATE KEY-----\n".to_owned();
+    text.push_str(&"x".repeat(2 * LONGEST_KEY));
+    let chunks = text.as_bytes().chunks(1000).chain([&b"\nfailed: no space\n"[..]]);
+    assert!(scrubbed(&[], chunks).ends_with("failed: no space\n"));
+}
+
+#[test]
+fn ordinary_text_passes_at_once() {
+    let mut scrubber = Scrubber::new(["correct-horse"]).unwrap();
+    let mut out = Vec::new();
+    scrubber.push(b"Get:1 http://deb.debian.org c", &mut out);
+    assert_eq!(out, b"Get:1 http://deb.debian.org ");
+    scrubber.push(b"a", &mut out);
+    assert!(out.ends_with(b" ca"));
+}
+
+fn secrets() -> impl Strategy<Value = Vec<String>> {
+    let odd = "[a-c]{8,14}";
+    let usual = "[ -~äß€]{8,40}";
+    let lines = "[a-zA-Z0-9+/]{8,20}\n[a-zA-Z0-9+/]{8,20}";
+    proptest::collection::vec(prop_oneof![odd, usual, lines], 1..4)
+}
+
+/// How a secret may be printed.
+fn printed(secret: &str, how: u8) -> String {
+    match how % 6 {
+        0 => STANDARD.encode(format!("u:{secret}")),
+        1 => URL_SAFE.encode(format!("user:{secret}!")),
+        2 => serde_json::Value::from(secret).to_string(),
+        3 => secret.bytes().map(percent).collect(),
+        _ => secret.to_owned(),
+    }
+}
+
+fn percent(byte: u8) -> String {
+    if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+        char::from(byte).to_string()
+    } else {
+        format!("%{byte:02X}")
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn f59_no_piece_of_a_secret_survives_any_chunking(
+        secrets in secrets(),
+        said in proptest::collection::vec((0usize..4, 0u8..6, "[ \\n0-9.:]{0,12}"), 1..8),
+        cuts in proptest::collection::vec(0usize..400, 0..12),
+    ) {
+        let mut text = String::new();
+        for (which, how, between) in &said {
+            text.push_str(&printed(&secrets[which % secrets.len()], *how));
+            text.push_str(between);
+        }
+        let mut cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < text.len()).collect();
+        cuts.extend([0, text.len()]);
+        cuts.sort_unstable();
+        let chunks = cuts.windows(2).map(|pair| &text.as_bytes()[pair[0]..pair[1]]);
+        let names: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        let out = scrubbed(&names, chunks);
+        for secret in &secrets {
+            for piece in secret.as_bytes().windows(8) {
+                // Ordinary text between the secrets, which may look like a piece of one, is no leak.
+                let plain = piece.iter().all(|b| b" \n0123456789.:".contains(b));
+                let leaks = out.as_bytes().windows(8).any(|seen| seen == piece);
+                prop_assert!(plain || !leaks, "{:?} of {:?} in {:?}", piece, secret, out);
+            }
+        }
+    }
+}
+
+/// Run by hand: `cargo test --release -p chatalot-agent scrubbing_is_fast -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn scrubbing_is_fast() {
+    let secrets = [
+        "correct-horse-battery-staple",
+        "gL9x/2kf+Qz71mmVbN0pQw==",
+        "glpat-Zx81bb-1aQf_Kk2",
+    ];
+    let mut text = Vec::new();
+    while text.len() < 4 << 20 {
+        text.extend_from_slice(b"Get:12 http://deb.debian.org/debian trixie/main amd64 libssl3t64 amd64 3.5.1-1 [2,038 kB] 100%\n");
+    }
+    let mut scrubber = Scrubber::new(secrets).unwrap();
+    let mut out = Vec::with_capacity(text.len());
+    let begun = Instant::now();
+    let rounds = 64;
+    for _ in 0..rounds {
+        for chunk in text.chunks(64 * 1024) {
+            scrubber.push(chunk, &mut out);
+        }
+        out.clear();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+    let speed = (rounds * text.len()) as f64 / begun.elapsed().as_secs_f64() / 1e6;
+    println!("scrubbed {speed:.0} MB/s");
+    assert!(speed >= 150.0, "{speed:.0} MB/s");
+}

@@ -1,0 +1,326 @@
+//! One step of a deployment on its way: adopted, checked, applied, checked again.
+
+use super::distro::Distro;
+use super::engine::Engine;
+use super::{Cx, Intent, Step, StepError, plan};
+use crate::effect::{EffectJob, Ended, Outcome};
+use crate::ledger::deployments::{self, Deployment};
+use crate::ledger::{LedgerError, outbox};
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::event::{StepEnd, What};
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Secrets;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How a step ended.
+pub(super) struct StepReport {
+    pub(super) end: StepEnd,
+    pub(super) saw: String,
+    pub(super) advice: Option<Advice>,
+    pub(super) stream: u32,
+    pub(super) output_bytes: u64,
+}
+
+impl StepReport {
+    fn new(end: StepEnd, saw: impl Into<String>) -> Self {
+        Self {
+            end,
+            saw: saw.into(),
+            advice: None,
+            stream: 0,
+            output_bytes: 0,
+        }
+    }
+
+    fn advised(end: StepEnd, advice: Advice) -> Self {
+        Self {
+            advice: Some(advice.clone()),
+            ..Self::new(end, advice.saw)
+        }
+    }
+}
+
+/// One step on its way.
+pub(super) struct Walk<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) deployment: &'a Deployment,
+    pub(super) secrets: &'a Secrets,
+    pub(super) tags: &'a BTreeMap<String, String>,
+    pub(super) stop: &'a CancellationToken,
+    pub(super) step: &'static dyn Step,
+    pub(super) distro: &'static Distro,
+    pub(super) memory: BTreeMap<String, String>,
+}
+
+/// What has happened to a step so far.
+#[derive(Default)]
+struct SoFar {
+    stream: u32,
+    output_bytes: u64,
+    applied: bool,
+    done: bool,
+    passing_since: Option<Instant>,
+    pause: Duration,
+    last: Option<Advice>,
+}
+
+impl Walk<'_> {
+    fn cx(&self) -> Cx<'_> {
+        Cx {
+            site: &self.deployment.site,
+            distro: self.distro,
+            host: &*self.engine.host,
+            memory: &self.memory,
+            secret_tags: self.tags,
+        }
+    }
+
+    /// Walks the step to its end; `quietly` without saying again that it has started.
+    pub(super) async fn step(&mut self, quietly: bool) -> Result<StepReport, LedgerError> {
+        let mut so_far = SoFar {
+            pause: self.engine.pace.retry,
+            ..SoFar::default()
+        };
+        self.adopt(&mut so_far).await?;
+        if !quietly && !so_far.applied {
+            self.say_started().await?;
+        }
+        let mut report = self.converge(&mut so_far).await?;
+        (report.stream, report.output_bytes) = (so_far.stream, so_far.output_bytes);
+        Ok(report)
+    }
+
+    async fn converge(&mut self, so_far: &mut SoFar) -> Result<StepReport, LedgerError> {
+        loop {
+            if self.stop.is_cancelled() {
+                return Ok(StepReport::new(StepEnd::Cancelled, "ended on request"));
+            }
+            match self.look(so_far.done).await {
+                Ok(Verdict::Satisfied { saw }) => {
+                    let end = if so_far.applied {
+                        StepEnd::Done
+                    } else {
+                        StepEnd::Satisfied
+                    };
+                    return Ok(StepReport::new(end, saw));
+                }
+                Ok(Verdict::Blocked { advice }) => return Ok(StepReport::advised(StepEnd::Blocked, advice)),
+                Ok(Verdict::Needed { why }) => {
+                    if let Some(report) = Self::given_up(so_far, &why) {
+                        return Ok(report);
+                    }
+                    if let Some(report) = self.apply(so_far).await? {
+                        return Ok(report);
+                    }
+                }
+                Err(StepError::Passing(advice)) => {
+                    if !self.may_pass(so_far).await {
+                        return Ok(StepReport::advised(StepEnd::Failed, *advice));
+                    }
+                }
+                Err(error @ StepError::Host(_)) => {
+                    let advice = plan::advice_of(self.step, error);
+                    if !self.may_pass(so_far).await {
+                        return Ok(StepReport::advised(StepEnd::Failed, advice));
+                    }
+                }
+                Err(error) => {
+                    return Ok(StepReport::advised(
+                        StepEnd::Failed,
+                        plan::advice_of(self.step, error),
+                    ));
+                }
+            }
+        }
+    }
+
+    /// A failure that stands once the check has confirmed that nothing came of it.
+    fn given_up(so_far: &mut SoFar, why: &str) -> Option<StepReport> {
+        let advice = so_far.last.take()?;
+        let advice = advice.with_evidence([format!("still: {why}")]);
+        Some(StepReport::advised(StepEnd::Failed, advice))
+    }
+
+    /// Checks; repeats an unsatisfied check for the step's patience, after applying or for a probe.
+    async fn look(&self, done: bool) -> Result<Verdict, StepError> {
+        let intent = Intent {
+            site: &self.deployment.site,
+            distro: self.distro,
+        };
+        let patient = done || self.step.effects(&intent).is_empty();
+        let patience = if patient {
+            self.step.patience()
+        } else {
+            Duration::ZERO
+        };
+        let until = Instant::now() + patience.mul_f64(self.engine.pace.patience);
+        loop {
+            let verdict = self.step.check(&self.cx()).await;
+            let settled = matches!(verdict, Ok(Verdict::Satisfied { .. }) | Err(_));
+            if settled || Instant::now() >= until || self.stop.is_cancelled() {
+                return verdict;
+            }
+            self.pause(self.engine.pace.recheck).await;
+        }
+    }
+
+    /// Waits before something that may pass is tried again; false once the budget is used up.
+    async fn may_pass(&self, so_far: &mut SoFar) -> bool {
+        let since = *so_far.passing_since.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.engine.pace.budget {
+            return false;
+        }
+        self.pause(so_far.pause).await;
+        so_far.pause = (so_far.pause * 2).min(self.engine.pace.retry * 30);
+        true
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {} // cancel-safe: nothing is lost
+            () = self.stop.cancelled() => {}    // cancel-safe: level-triggered
+        }
+    }
+
+    async fn say_started(&self) -> Result<(), LedgerError> {
+        let what = What::StepStarted {
+            step: self.step.step_id(),
+            attempt: 0,
+            stream: 0,
+        };
+        let (id, now) = (self.deployment.id, self.engine.host.now_ms());
+        self.engine
+            .ledger
+            .with(move |db| outbox::record(db, now, Some(id), &what))
+            .await
+    }
+
+    /// Finds the effect that an earlier life began and never concluded.
+    async fn adopt(&mut self, so_far: &mut SoFar) -> Result<(), LedgerError> {
+        let id = self.deployment.id;
+        let open = self
+            .engine
+            .ledger
+            .with(move |db| deployments::open_effect(db, id))
+            .await?;
+        let Some(effect) = open.filter(|effect| effect.step == self.step.step_id()) else {
+            return Ok(());
+        };
+        let ended = self.engine.runner.adopt(id, effect.stream, self.stop).await;
+        self.conclude(effect.stream, ended, so_far).await?;
+        Ok(())
+    }
+
+    /// Applies the step once, intent first. Answers only if that ends the step.
+    async fn apply(&mut self, so_far: &mut SoFar) -> Result<Option<StepReport>, LedgerError> {
+        let (id, step, now) = (self.deployment.id, self.step.step_id(), self.engine.host.now_ms());
+        let boot = self
+            .engine
+            .host
+            .system()
+            .await
+            .map(|system| system.boot_id)
+            .unwrap_or_default();
+        let (stream, attempt) = self
+            .engine
+            .ledger
+            .with(move |db| deployments::intend(db, id, &step, &boot, now))
+            .await?;
+        if attempt > self.engine.pace.attempts {
+            let nothing = Ended {
+                outcome: Outcome::Cancelled,
+                output_bytes: 0,
+            };
+            self.store(stream, &nothing).await?;
+            return Ok(Some(StepReport::advised(
+                StepEnd::Failed,
+                keeps_failing(self.step, attempt),
+            )));
+        }
+        let job = EffectJob {
+            deployment: id,
+            stream,
+            step: self.step.step_id(),
+            site: self.deployment.site.clone(),
+            secrets: self.secrets.clone(),
+            memory: self.memory.clone(),
+            secret_tags: self.tags.clone(),
+        };
+        let ended = self.engine.runner.start(&job, self.stop).await;
+        let ended = self.conclude(stream, ended, so_far).await?;
+        match ended.outcome {
+            Outcome::Cancelled => Ok(Some(StepReport::new(StepEnd::Cancelled, "ended on request"))),
+            Outcome::Passing { advice } => {
+                let again = self.may_pass(so_far).await;
+                Ok((!again).then(|| StepReport::advised(StepEnd::Failed, advice)))
+            }
+            Outcome::Failed { why } | Outcome::Lost { why } => {
+                let again = self.may_pass(so_far).await;
+                let advice = effect_lost(self.step, &why);
+                Ok((!again).then(|| StepReport::advised(StepEnd::Failed, advice)))
+            }
+            Outcome::Done { .. } | Outcome::Final { .. } => Ok(None),
+        }
+    }
+
+    async fn conclude(
+        &mut self,
+        stream: u32,
+        ended: Ended,
+        so_far: &mut SoFar,
+    ) -> Result<Ended, LedgerError> {
+        self.store(stream, &ended).await?;
+        self.memory = self.engine.memory(self.deployment).await?;
+        (so_far.stream, so_far.output_bytes) = (stream, ended.output_bytes);
+        so_far.applied = true;
+        so_far.done = matches!(ended.outcome, Outcome::Done { .. });
+        so_far.last = match &ended.outcome {
+            Outcome::Final { advice } => Some(advice.clone()),
+            Outcome::Done { .. } => Some(without_effect(self.step)),
+            _ => None,
+        };
+        Ok(ended)
+    }
+
+    async fn store(&self, stream: u32, ended: &Ended) -> Result<(), LedgerError> {
+        let (id, domain, ended) = (
+            self.deployment.id,
+            self.deployment.site.domain.to_string(),
+            ended.clone(),
+        );
+        self.engine
+            .ledger
+            .with(move |db| deployments::conclude(db, id, stream, &domain, &ended))
+            .await
+    }
+}
+
+fn keeps_failing(step: &dyn Step, attempts: u32) -> Advice {
+    Advice::new(
+        "STEP_KEEPS_FAILING",
+        format!("{attempts} attempts at `{}` without success", step.title()),
+        "success within a few attempts",
+        "read the step's output with `chatalotctl watch`, mend what it names, then deploy again",
+    )
+}
+
+fn effect_lost(step: &dyn Step, why: &str) -> Advice {
+    Advice::new(
+        "STEP_DID_NOT_FINISH",
+        format!("`{}`: {why}", step.title()),
+        "the step's unit runs to its end",
+        "look at `journalctl -u 'chatalot-step-*'` on the host, then deploy again",
+    )
+}
+
+fn without_effect(step: &dyn Step) -> Advice {
+    Advice::new(
+        "STEP_HAD_NO_EFFECT",
+        format!("`{}` ended without an error", step.title()),
+        "its check satisfied afterwards",
+        "read the step's output with `chatalotctl watch`, mend what it names, then deploy again",
+    )
+}

@@ -1,0 +1,158 @@
+//! What the agent can be asked, by its controller or on its local socket: the one place for both.
+
+use crate::deployments::Deployments;
+use crate::health::Health;
+use crate::host::Look;
+use crate::ledger::{Ledger, LedgerError, deployments as records};
+use crate::runbook::{Cx, StepError, chapters, plan};
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::message::{Answer, Ask, Order};
+use chatalot_protocol::report::Status;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// Everything that answers.
+pub struct Service {
+    /// The durable record.
+    pub ledger: Ledger,
+    /// The host, to be read.
+    pub host: Arc<dyn Look>,
+    /// The deployments.
+    pub deployments: Arc<Deployments>,
+    /// The last word of the ongoing checks.
+    pub health: watch::Receiver<Health>,
+    /// The state folder.
+    pub state: PathBuf,
+    /// The controller that this host has joined.
+    pub controller: Option<String>,
+    /// The address that the controller sees us at, while a session is acknowledged.
+    pub connection: watch::Sender<Option<IpAddr>>,
+    /// When the agent started.
+    pub started: Instant,
+}
+
+impl Service {
+    /// Answers a question; a failure of our own is an answer too.
+    pub async fn answer(&self, ask: Ask) -> Answer {
+        let answered = match ask {
+            Ask::Ping => Ok(Answer::Pong),
+            Ask::Status => self.status().await.map(|status| Answer::Status(Box::new(status))),
+            Ask::Preflight(order) => self.preflight(&order).await,
+            Ask::Plan(order) => self.plan(&order).await,
+            Ask::Verify => self.deployed(Wanted::Verify).await,
+            Ask::Handover => self.deployed(Wanted::Handover).await,
+            Ask::Unknown => Ok(refused(Advice::new(
+                "UNSUPPORTED",
+                "a question that this agent does not know",
+                "an agent of the controller's version",
+                "run the bootstrap line again: it upgrades the agent",
+            ))),
+        };
+        answered.unwrap_or_else(|error| {
+            log::error!(error = crate::chain(&error); "a question could not be answered");
+            refused(Advice::new(
+                "LEDGER_FAILED",
+                crate::chain(&error),
+                "a ledger that can be read",
+                "look at `journalctl -u chatalot-agent` and at the free space below /var/lib",
+            ))
+        })
+    }
+
+    async fn plan(&self, order: &Order) -> Result<Answer, LedgerError> {
+        Ok(match self.deployments.plan(order).await? {
+            Ok(plan) => Answer::Plan(Box::new(plan)),
+            Err(advice) => refused(advice),
+        })
+    }
+
+    async fn preflight(&self, order: &Order) -> Result<Answer, LedgerError> {
+        let distro = match self.deployments.distro().await {
+            Ok(distro) => distro,
+            Err(advice) => return Ok(refused(advice)),
+        };
+        let memory = self.deployments.memory(&order.site).await?;
+        let tags = BTreeMap::new();
+        let cx = Cx {
+            site: &order.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
+        Ok(Answer::Report {
+            findings: plan::report(self.deployments.steps(), cx, "preflight").await,
+        })
+    }
+
+    /// Answers about the site that was deployed last.
+    async fn deployed(&self, wanted: Wanted) -> Result<Answer, LedgerError> {
+        let Some(deployment) = self.ledger.with(|db| records::latest(db, true)).await? else {
+            return Ok(refused(Advice::new(
+                "NOTHING_DEPLOYED",
+                "no deployment on this host has succeeded yet",
+                "a deployed site",
+                "deploy first",
+            )));
+        };
+        let distro = match self.deployments.distro().await {
+            Ok(distro) => distro,
+            Err(advice) => return Ok(refused(advice)),
+        };
+        let memory = self.deployments.memory(&deployment.site).await?;
+        let tags = BTreeMap::new();
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: &tags,
+        };
+        Ok(match wanted {
+            Wanted::Verify => Answer::Report {
+                findings: plan::report(self.deployments.steps(), cx, "verify").await,
+            },
+            Wanted::Handover => match chapters::handover::handover(&cx).await {
+                Ok(handover) => Answer::Handover(Box::new(handover)),
+                Err(StepError::Final(advice) | StepError::Passing(advice)) => refused(*advice),
+                Err(error) => refused(Advice::new(
+                    "HANDOVER_UNREADABLE",
+                    crate::chain(&error),
+                    "a host that answers",
+                    "look at `journalctl -u chatalot-agent` on the host",
+                )),
+            },
+        })
+    }
+
+    async fn status(&self) -> Result<Status, LedgerError> {
+        let (latest, watched) = self
+            .ledger
+            .with(|db| Ok((records::latest(db, false)?, records::latest(db, true)?)))
+            .await?;
+        let health = self.health.borrow().clone();
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_secs: self.started.elapsed().as_secs(),
+            level: health.level(),
+            checks: health.checks,
+            domain: watched.map(|deployment| deployment.site.domain.to_string()),
+            deployment: latest.map(|deployment| (deployment.id, deployment.state)),
+            controller: self.controller.clone(),
+            connected: self.connection.borrow().is_some(),
+        })
+    }
+}
+
+enum Wanted {
+    Verify,
+    Handover,
+}
+
+fn refused(advice: Advice) -> Answer {
+    Answer::Refused { advice }
+}

@@ -1,0 +1,118 @@
+//! What an operator is told when something cannot be done: stable codes, and the exact fix.
+
+use crate::fleet::AskError;
+use crate::http::{self, Reply};
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::names::DeploymentId;
+use hyper::StatusCode;
+use std::error::Error;
+
+/// Foreign text, fit to be shown.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
+pub(super) fn failed(error: &dyn Error) -> Reply {
+    log::error!(error:% = crate::chain(error); "a command failed");
+    http::failure()
+}
+
+pub(super) fn host_unknown(name: &str) -> Reply {
+    let name = shown(name);
+    let advice = Advice::new(
+        "HOST_UNKNOWN",
+        format!("there is no host `{name}`"),
+        "a host that was added",
+        format!("see `chatalotctl host list`, or run `chatalotctl host add {name}`"),
+    );
+    http::refusal(StatusCode::NOT_FOUND, &advice)
+}
+
+pub(super) fn name_taken(name: &str) -> Reply {
+    let advice = Advice::new(
+        "HOST_NAME_TAKEN",
+        format!("`{name}` has joined already"),
+        "a name that is free, or a host that has not joined yet",
+        format!("choose another name; `chatalotctl host show {name}` tells about this one"),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn life_too_long(most_secs: u64) -> Reply {
+    let advice = Advice::new(
+        "TOKEN_LIFE_INVALID",
+        "the join token would live too long, or not at all",
+        format!("1 to {most_secs} seconds"),
+        "use a shorter --ttl; a token can be had again at any time",
+    );
+    http::refusal(StatusCode::BAD_REQUEST, &advice)
+}
+
+pub(super) fn not_asked(name: &str, error: AskError) -> Reply {
+    let (status, code, fix) = match error {
+        AskError::NotConnected => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "HOST_NOT_CONNECTED",
+            format!("see `chatalotctl host show {name}`; on the host: `systemctl status chatalot-agent`"),
+        ),
+        AskError::Lost => (
+            StatusCode::BAD_GATEWAY,
+            "HOST_CONNECTION_LOST",
+            "try again".to_owned(),
+        ),
+        AskError::Busy => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "HOST_BUSY",
+            "try again in a minute".to_owned(),
+        ),
+        AskError::Late => (
+            StatusCode::GATEWAY_TIMEOUT,
+            "HOST_SILENT",
+            format!("try again; if it stays so, on the host: `journalctl -u chatalot-agent` (`{name}`)"),
+        ),
+    };
+    let advice = Advice::new(code, error.to_string(), "an answer from the host", fix);
+    http::refusal(status, &advice)
+}
+
+pub(super) fn not_joined(name: &str) -> Reply {
+    let advice = Advice::new(
+        "HOST_NOT_CONNECTED",
+        format!("`{name}` has not joined"),
+        "a host that has joined",
+        format!("run `chatalotctl host add {name}` again, and on the host the line that it prints"),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn domain_not_allowed(name: &str, domain: &str, allowed: &[String]) -> Reply {
+    let advice = Advice::new(
+        "DOMAIN_NOT_ALLOWED",
+        format!("`{domain}` for `{name}`"),
+        format!("one of {}", allowed.join(", ")),
+        "deploy one of these domains, or use a host that was added with this domain",
+    );
+    http::refusal(StatusCode::FORBIDDEN, &advice)
+}
+
+pub(super) fn deployment_unknown(id: &str) -> Reply {
+    let advice = Advice::new(
+        "DEPLOYMENT_UNKNOWN",
+        format!("there is no deployment `{}`", shown(id)),
+        "a deployment of this controller",
+        "see `chatalotctl host list` for the latest of each host",
+    );
+    http::refusal(StatusCode::NOT_FOUND, &advice)
+}
+
+pub(super) fn deployment_running(name: &str, id: DeploymentId) -> Reply {
+    let advice = Advice::new(
+        "DEPLOYMENT_RUNNING",
+        format!("deployment {id} of `{name}` is not over"),
+        "one deployment at a time",
+        format!(
+            "wait for it with `chatalotctl watch {id}`, or end it with `chatalotctl deployment cancel {id}`"
+        ),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}

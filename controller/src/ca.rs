@@ -1,0 +1,337 @@
+//! The private authority: the root, the controller's own certificate, and the agents' certificates.
+//!
+//! The root signs directly. Its key, the controller's key and the *next* controller key are made at the first
+//! start: curl's pin matches a leaf's key and nothing else, so the one-liner always publishes current and next.
+
+use crate::files::{self, FileError};
+use chatalot_protocol::identity::{CONTROLLER_NAME, agent_uri};
+use chatalot_protocol::names::HostId;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData, SanType,
+    SerialNumber,
+};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use uuid::Uuid;
+
+const DAY: Duration = Duration::from_hours(24);
+const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
+const SERVER_LIFE: Duration = DAY.saturating_mul(10 * 365);
+/// Clocks of hosts are wrong, mostly a little.
+const BACKDATE: Duration = Duration::from_hours(1);
+
+/// What went wrong with the authority.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// A file of it.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A file is missing, although hosts were enrolled with it.
+    #[error("`{}` is missing: restore the state folder from its backup", .0.display())]
+    Missing(PathBuf),
+    /// A file is not what it should be.
+    #[error("`{}` is not a {what}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// A key could not be made or a certificate not signed.
+    #[error("cannot make a key or certificate")]
+    Make(#[from] rcgen::Error),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+/// Why a certificate request is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum CsrError {
+    /// Not PEM.
+    #[error("not a certificate request in PEM")]
+    Pem,
+    /// Not a request, or not signed by its own key.
+    #[error("not a valid certificate request")]
+    Invalid(#[source] rcgen::Error),
+    /// A key of another kind.
+    #[error("only P-256 keys are taken")]
+    Key,
+}
+
+/// The public key of a host that wants to join; all that is taken from its request.
+pub struct Applicant(PublicKey);
+
+impl Applicant {
+    /// Reads a request in PEM and verifies that it was signed by its key.
+    pub fn read(csr: &str) -> Result<Self, CsrError> {
+        let der = CertificateSigningRequestDer::from_pem_slice(csr.as_bytes()).map_err(|_| CsrError::Pem)?;
+        let request = CertificateSigningRequestParams::from_der(&der).map_err(CsrError::Invalid)?;
+        if request.public_key.algorithm() == &rcgen::PKCS_ECDSA_P256_SHA256 {
+            Ok(Self(request.public_key))
+        } else {
+            Err(CsrError::Key)
+        }
+    }
+
+    /// What tells its key from every other.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        sha256(&self.0.subject_public_key_info())
+    }
+}
+
+/// A certificate that was just signed.
+pub struct Issued {
+    /// Its number.
+    pub serial: [u8; 16],
+    /// Itself, in PEM.
+    pub pem: String,
+    /// When it ends, in milliseconds since 1970.
+    pub not_after_ms: i64,
+}
+
+/// The authority, ready to sign.
+pub struct Authority {
+    root: CertificateDer<'static>,
+    root_pem: String,
+    root_pin: [u8; 32],
+    issuer: Issuer<'static, KeyPair>,
+    server: CertificateDer<'static>,
+    server_key: KeyPair,
+    next_key: KeyPair,
+}
+
+impl Authority {
+    /// Reads the authority from its folder; makes what is missing only when nobody relies on it yet.
+    pub fn open(folder: &Path, may_make: bool) -> Result<Self, CaError> {
+        files::folder(folder)?;
+        let drawer = Drawer { folder, may_make };
+        let root_key = drawer.key("root.key")?;
+        let root = drawer.certificate("root.pem", || Ok(root_params()?.self_signed(&root_key)?))?;
+        let root_pin = sha256(&root_key.subject_public_key_info());
+        let issuer = Issuer::from_ca_cert_der(&root, root_key)?;
+        let server_key = drawer.key("server.key")?;
+        let server = drawer.certificate("server.pem", || {
+            Ok(server_params()?.signed_by(&server_key, &issuer)?)
+        })?;
+        let next_key = drawer.key("next.key")?;
+        let root_pem = pem(&root);
+        Ok(Self {
+            root,
+            root_pem,
+            root_pin,
+            issuer,
+            server,
+            server_key,
+            next_key,
+        })
+    }
+
+    /// Signs a host's certificate. Everything in it but the key is ours.
+    pub fn issue(
+        &self,
+        cluster: Uuid,
+        host: HostId,
+        applicant: &Applicant,
+        life: Duration,
+    ) -> Result<Issued, CaError> {
+        let serial = serial()?;
+        let mut params = leaf_params(ExtendedKeyUsagePurpose::ClientAuth, life);
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        params.subject_alt_names = vec![SanType::URI(agent_uri(cluster, host).try_into()?)];
+        let not_after_ms = params.not_after.unix_timestamp() * 1000;
+        let certificate = params.signed_by(&applicant.0, &self.issuer)?;
+        Ok(Issued {
+            serial,
+            pem: certificate.pem(),
+            not_after_ms,
+        })
+    }
+
+    /// The root.
+    pub fn root(&self) -> &CertificateDer<'static> {
+        &self.root
+    }
+
+    /// The root in PEM.
+    pub fn root_pem(&self) -> &str {
+        &self.root_pem
+    }
+
+    /// SHA-256 of the root's public key: what a join token carries.
+    pub fn root_pin(&self) -> [u8; 32] {
+        self.root_pin
+    }
+
+    /// What the controller shows: its own certificate, and the root, for an agent knows only the root's pin.
+    pub fn server_chain(&self) -> Vec<CertificateDer<'static>> {
+        vec![self.server.clone(), self.root.clone()]
+    }
+
+    /// The key to it.
+    pub fn server_key(&self) -> PrivateKeyDer<'static> {
+        PrivatePkcs8KeyDer::from(self.server_key.serialize_der()).into()
+    }
+
+    /// curl's `--pinnedpubkey`: the current key and the next.
+    pub fn curl_pins(&self) -> String {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let pin = |key: &KeyPair| STANDARD.encode(sha256(&key.subject_public_key_info()));
+        format!(
+            "sha256//{};sha256//{}",
+            pin(&self.server_key),
+            pin(&self.next_key)
+        )
+    }
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    out.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    out
+}
+
+/// Random bytes.
+pub fn random<const N: usize>() -> Result<[u8; N], CaError> {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| CaError::Random)?;
+    Ok(bytes)
+}
+
+/// The folder of the authority's files.
+struct Drawer<'a> {
+    folder: &'a Path,
+    may_make: bool,
+}
+
+impl Drawer<'_> {
+    fn key(&self, name: &str) -> Result<KeyPair, CaError> {
+        let path = self.folder.join(name);
+        if let Some(bytes) = self.look(&path)? {
+            let text = String::from_utf8_lossy(&bytes);
+            return KeyPair::from_pem(&text).map_err(|_| CaError::Damaged {
+                path,
+                what: "private key",
+            });
+        }
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+        files::write(&path, key.serialize_pem().as_bytes())?;
+        Ok(key)
+    }
+
+    fn certificate(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<rcgen::Certificate, CaError>,
+    ) -> Result<CertificateDer<'static>, CaError> {
+        let path = self.folder.join(name);
+        if let Some(bytes) = self.look(&path)? {
+            return CertificateDer::from_pem_slice(&bytes).map_err(|_| CaError::Damaged {
+                path,
+                what: "certificate",
+            });
+        }
+        let certificate = make()?;
+        files::write(&path, certificate.pem().as_bytes())?;
+        Ok(certificate.der().clone())
+    }
+
+    fn look(&self, path: &Path) -> Result<Option<Vec<u8>>, CaError> {
+        match files::read(path)? {
+            None if !self.may_make => Err(CaError::Missing(path.to_owned())),
+            found => Ok(found),
+        }
+    }
+}
+
+fn root_params() -> Result<CertificateParams, CaError> {
+    let mut params = CertificateParams::default();
+    params.not_before = (SystemTime::now() - BACKDATE).into();
+    params.not_after = (SystemTime::now() + ROOT_LIFE).into();
+    params.serial_number = Some(SerialNumber::from_slice(&serial()?));
+    params.distinguished_name = named("chatalot controller root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn server_params() -> Result<CertificateParams, CaError> {
+    let mut params = leaf_params(ExtendedKeyUsagePurpose::ServerAuth, SERVER_LIFE);
+    params.serial_number = Some(SerialNumber::from_slice(&serial()?));
+    params.distinguished_name = named(CONTROLLER_NAME);
+    params.subject_alt_names = vec![SanType::DnsName(CONTROLLER_NAME.try_into()?)];
+    Ok(params)
+}
+
+fn leaf_params(usage: ExtendedKeyUsagePurpose, life: Duration) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.not_before = (SystemTime::now() - BACKDATE).into();
+    params.not_after = (SystemTime::now() + life).into();
+    params.distinguished_name = DistinguishedName::new();
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![usage];
+    params.use_authority_key_identifier_extension = true;
+    params
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut names = DistinguishedName::new();
+    names.push(DnType::CommonName, name);
+    names
+}
+
+/// 128 random bits, shaped so that every encoding of them is sixteen bytes long.
+fn serial() -> Result<[u8; 16], CaError> {
+    let mut serial: [u8; 16] = random()?;
+    serial[0] = serial[0] & 0x3f | 0x40;
+    Ok(serial)
+}
+
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let text = STANDARD.encode(certificate);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in text.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    #[test]
+    fn f09_a_request_with_any_byte_changed_is_refused_or_means_the_same() {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let request = CertificateParams::default().serialize_request(&key).unwrap();
+        let read = |der: &[u8]| {
+            let text = STANDARD.encode(der);
+            Applicant::read(&format!(
+                "-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----\n"
+            ))
+        };
+        let fingerprint = read(request.der())
+            .unwrap_or_else(|_| panic!("ours"))
+            .fingerprint();
+        for at in 0..request.der().len() {
+            let mut forged = request.der().to_vec();
+            forged[at] ^= 1;
+            // A few bytes say nothing, and are not signed: they change nothing either.
+            let changed = read(&forged).map(|applicant| applicant.fingerprint() != fingerprint);
+            assert!(!changed.unwrap_or(false), "{at}");
+        }
+    }
+}

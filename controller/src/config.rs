@@ -1,0 +1,113 @@
+//! How the controller was started, and what it means.
+
+use clap::Args;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the state is when nothing is said.
+pub const STATE: &str = "/var/lib/chatalotctl";
+/// The processors that agents are built for.
+pub const ARCHITECTURES: [&str; 2] = ["x86_64", "aarch64"];
+
+/// What was typed after `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The folder of the controller's state
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    pub state: PathBuf,
+    /// The address to listen on, for agents, bootstrap and enrolment
+    #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:8443")]
+    pub listen: SocketAddr,
+    /// What hosts reach this controller at, when it is not the address of this machine
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
+    /// The agent's binary for this machine's architecture
+    #[arg(long, value_name = "PATH")]
+    pub agent_binary: Option<PathBuf>,
+    /// How many days an agent's certificate is valid
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    pub certificate_days: u64,
+}
+
+/// What it means.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of the controller's state.
+    pub state: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What hosts reach us at, unless it is found out from where we listen.
+    pub address: Option<String>,
+    /// The agent's binary for each architecture, whether it is there or not.
+    pub binaries: Vec<(&'static str, PathBuf)>,
+    /// How long an agent's certificate is valid.
+    pub certificate_life: Duration,
+    /// How long a join token is valid where nothing is said.
+    pub token_life: Duration,
+    /// How long a job may wait for its host.
+    pub job_life: Duration,
+}
+
+impl From<ServeArgs> for Config {
+    fn from(typed: ServeArgs) -> Self {
+        let binaries = ARCHITECTURES
+            .iter()
+            .map(|architecture| {
+                let ours = *architecture == std::env::consts::ARCH;
+                let given = typed.agent_binary.clone().filter(|_| ours);
+                (
+                    *architecture,
+                    given.unwrap_or_else(|| installed(architecture, ours)),
+                )
+            })
+            .collect();
+        Self {
+            state: typed.state,
+            listen: typed.listen,
+            address: typed.address,
+            binaries,
+            certificate_life: Duration::from_hours(24 * typed.certificate_days),
+            token_life: Duration::from_mins(15),
+            job_life: Duration::from_mins(15),
+        }
+    }
+}
+
+impl Config {
+    /// The socket of the operator's commands.
+    pub fn socket(&self) -> PathBuf {
+        socket_in(&self.state)
+    }
+
+    /// What hosts reach us at, given where we listen.
+    pub fn reached_at(&self, listening: SocketAddr) -> String {
+        self.address.clone().unwrap_or_else(|| {
+            let ip = listening.ip();
+            let ip = if ip.is_unspecified() { outward() } else { ip };
+            SocketAddr::new(ip, listening.port()).to_string()
+        })
+    }
+}
+
+/// The socket of the operator's commands, in a state folder.
+pub fn socket_in(state: &Path) -> PathBuf {
+    state.join("operator.sock")
+}
+
+/// Beside ourselves, or where the package puts it.
+fn installed(architecture: &str, ours: bool) -> PathBuf {
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join("chatalot-agent")))
+        .filter(|path| ours && path.exists());
+    beside.unwrap_or_else(|| PathBuf::from(format!("/usr/lib/chatalot/chatalot-agent-{architecture}")))
+}
+
+/// The address that packets to the outside leave from; nothing is sent to find it out.
+fn outward() -> IpAddr {
+    let found = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|socket| socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).map(|()| socket))
+        .and_then(|socket| socket.local_addr());
+    found.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}

@@ -1,0 +1,114 @@
+//! What the operator's API says about hosts, on top of `chatalot_protocol::api`:
+//!
+//! | request | body | answer |
+//! |---|---|---|
+//! | `POST /v1/hosts` | [`AddHost`] | [`Added`] |
+//! | `GET /v1/hosts` | | a list of [`HostView`]s |
+//! | `GET /v1/hosts/NAME?wait=connected&secs=N` | | [`HostView`], once it is connected or the time is over |
+
+use chatalot_protocol::names::{DeploymentId, HostId, HostName};
+use chatalot_protocol::report::{CheckState, DeploymentState, Level};
+use chatalot_protocol::site::Domain;
+use serde::{Deserialize, Serialize};
+
+/// A host that is to join.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AddHost {
+    /// What the operator calls it.
+    pub name: HostName,
+    /// The domains that it may serve; empty means any.
+    #[serde(default)]
+    pub domains: Vec<Domain>,
+    /// How long the join token is valid; a quarter of an hour where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_secs: Option<u64>,
+}
+
+/// How a host joins. The token is in it, once and never again: hence no `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Added {
+    /// The host's id.
+    pub host: HostId,
+    /// What the operator calls it.
+    pub name: HostName,
+    /// The command that root runs on the host.
+    pub one_liner: String,
+    /// The first half of it: what fetches the script as `chatalot-join.sh`, which takes the token from the
+    /// environment as `CHATALOT_JOIN`.
+    pub fetch: String,
+    /// The join token.
+    pub token: String,
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
+/// Whether a host belongs to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Membership {
+    /// It has not joined yet.
+    Invited,
+    /// It has.
+    Active,
+    /// No longer.
+    Revoked,
+    /// A newer word than this build knows.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The latest deployment of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latest {
+    /// Which one.
+    pub deployment: DeploymentId,
+    /// How it stands.
+    pub state: DeploymentState,
+    /// Its domain.
+    pub domain: String,
+}
+
+/// A host as the controller knows it. What the host says of itself is untrusted text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostView {
+    /// Its id.
+    pub id: HostId,
+    /// What the operator calls it.
+    pub name: HostName,
+    /// Whether it belongs to us.
+    pub membership: Membership,
+    /// Whether it has a session now.
+    pub connected: bool,
+    /// How well it was when it last spoke.
+    pub level: Level,
+    /// The check that decided it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CheckState>,
+    /// The domains that it may serve; empty means any.
+    #[serde(default)]
+    pub domains: Vec<Domain>,
+    /// When it joined, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined_ms: Option<i64>,
+    /// When it was last connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_ms: Option<i64>,
+    /// Where it dialled from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The agent's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Its own host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// Its system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// Its processor architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<String>,
+    /// Its latest deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<Latest>,
+}

@@ -1,0 +1,213 @@
+//! What an agent sent while the previous batch was being stored, and how a batch is stored.
+
+use crate::centre::Centre;
+use crate::clock::now_ms;
+use crate::jobs::JobError;
+use crate::logs::{LogError, StreamName};
+use crate::store::{StoreError, deployments, events};
+use chatalot_protocol::event::Event;
+use chatalot_protocol::frame::LogChunk;
+use chatalot_protocol::message::ToAgent;
+use chatalot_protocol::names::{DeploymentId, HostId};
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// How many events a batch takes.
+const MOST_EVENTS: usize = 1024;
+/// How much output it takes.
+const MOST_OUTPUT: usize = 1 << 20;
+
+/// Why a batch was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// An order.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The thread that writes files died.
+    #[error("files cannot be written")]
+    Files(#[from] tokio::task::JoinError),
+}
+
+/// What the agent is told when a batch is stored.
+#[derive(Default)]
+pub(super) struct Done {
+    pub(super) messages: Vec<ToAgent>,
+    pub(super) gap: bool,
+}
+
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<Done, BatchError>> + Send>>;
+
+#[derive(Default)]
+pub(super) struct Batch {
+    events: Vec<Event>,
+    opened: Vec<StreamName>,
+    chunks: Vec<LogChunk>,
+    output: usize,
+    jobs: bool,
+}
+
+impl Batch {
+    /// The first of a session, in which the jobs are looked for.
+    pub(super) fn first() -> Self {
+        Self {
+            jobs: true,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn events(&mut self, mut events: Vec<Event>) {
+        self.events.append(&mut events);
+    }
+
+    pub(super) fn opened(&mut self, stream: StreamName) {
+        self.opened.push(stream);
+    }
+
+    pub(super) fn chunk(&mut self, chunk: LogChunk) {
+        self.output += chunk.output.len();
+        self.chunks.push(chunk);
+    }
+
+    pub(super) fn look_for_jobs(&mut self) {
+        self.jobs = true;
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.events.len() < MOST_EVENTS
+            && self.output < MOST_OUTPUT
+            && self.chunks.len() + self.opened.len() < MOST_EVENTS
+    }
+
+    fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.opened.is_empty() && self.chunks.is_empty() && !self.jobs
+    }
+
+    /// The work of storing what has gathered, if anything has.
+    pub(super) fn take_work(&mut self, centre: &Arc<Centre>, host: HostId, stream: i64) -> Option<Work> {
+        if self.is_empty() {
+            return None;
+        }
+        let batch = std::mem::take(self);
+        let centre = Arc::clone(centre);
+        Some(Box::pin(async move { batch.store(&centre, host, stream).await }))
+    }
+
+    async fn store(self, centre: &Arc<Centre>, host: HostId, stream: i64) -> Result<Done, BatchError> {
+        let mut done = Done::default();
+        if !self.events.is_empty() {
+            done.gap = keep_events(centre, host, stream, self.events, &mut done.messages).await?;
+        }
+        if !(self.opened.is_empty() && self.chunks.is_empty()) {
+            keep_output(centre, host, self.opened, self.chunks, &mut done.messages).await?;
+        }
+        if self.jobs {
+            find_jobs(centre, host, &mut done.messages).await?;
+        }
+        Ok(done)
+    }
+}
+
+async fn keep_events(
+    centre: &Centre,
+    host: HostId,
+    stream: i64,
+    events: Vec<Event>,
+    say: &mut Vec<ToAgent>,
+) -> Result<bool, StoreError> {
+    let now = now_ms();
+    let stored = centre
+        .store
+        .write(move |c| events::insert(c, host, stream, events, now))
+        .await?;
+    say.push(ToAgent::Acked { seq: stored.last });
+    for deployment in stored.touched {
+        // The host has the order now.
+        centre.forget_job(deployment);
+        centre.changes.touch(deployment.0);
+    }
+    if stored.level {
+        centre.changes.touch(host.0);
+    }
+    if stored.gap {
+        log::warn!(host:% = host, last = stored.last; "events are missing");
+    }
+    Ok(stored.gap)
+}
+
+async fn keep_output(
+    centre: &Arc<Centre>,
+    host: HostId,
+    mut opened: Vec<StreamName>,
+    mut chunks: Vec<LogChunk>,
+    say: &mut Vec<ToAgent>,
+) -> Result<(), BatchError> {
+    let mut deployments: Vec<DeploymentId> = opened.iter().map(|(deployment, _)| *deployment).collect();
+    deployments.extend(chunks.iter().map(|chunk| chunk.deployment));
+    deployments.sort_unstable();
+    deployments.dedup();
+    let ours = centre
+        .store
+        .read(move |c| {
+            let judged = deployments
+                .into_iter()
+                .map(|id| deployments::belongs(c, id, host).map(|ours| (id, ours)));
+            judged.collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+    for (id, _) in ours.iter().filter(|(_, ours)| !ours) {
+        log::warn!(host:% = host, deployment:% = id; "output of a deployment that is not the host's");
+        opened.retain(|(deployment, _)| deployment != id);
+        chunks.retain(|chunk| chunk.deployment != *id);
+    }
+    let logs = centre.logs.clone();
+    let lengths = tokio::task::spawn_blocking(move || logs.append(&opened, &chunks)).await??;
+    for ((deployment, stream), offset) in lengths {
+        centre.changes.touch(deployment.0);
+        say.push(ToAgent::LogStored {
+            deployment,
+            stream,
+            offset,
+        });
+    }
+    Ok(())
+}
+
+async fn find_jobs(centre: &Arc<Centre>, host: HostId, say: &mut Vec<ToAgent>) -> Result<(), BatchError> {
+    let now = now_ms();
+    let (send, cancel) = centre
+        .store
+        .write(move |c| {
+            Ok::<_, StoreError>((
+                deployments::to_send(c, host, now)?,
+                deployments::to_cancel(c, host)?,
+            ))
+        })
+        .await?;
+    say.extend(
+        cancel
+            .into_iter()
+            .map(|deployment| ToAgent::Cancel { deployment }),
+    );
+    if send.is_empty() {
+        return Ok(());
+    }
+    let jobs = centre.jobs.clone();
+    let jobs = tokio::task::spawn_blocking(move || {
+        send.into_iter()
+            .map(|id| jobs.read(id))
+            .collect::<Result<Vec<_>, _>>()
+    })
+    .await??;
+    for job in jobs.into_iter().flatten() {
+        log::info!(host:% = host, deployment:% = job.id; "a deployment is sent");
+        // Before its cancellation, if that has been asked for already.
+        say.insert(0, ToAgent::Job(Box::new(job)));
+    }
+    Ok(())
+}

@@ -1,0 +1,122 @@
+//! From the first frame to the welcome.
+
+use super::pipe::{Inbound, Outbound};
+use super::{SessionError, rejected};
+use crate::centre::Centre;
+use crate::clock::now_ms;
+use crate::peer::Peer;
+use crate::store::{StoreError, deployments, hosts};
+use chatalot_protocol::frame::{self, Frame};
+use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
+use chatalot_protocol::version;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+/// How long the agent has for its hello.
+const HELLO_TIME: Duration = Duration::from_secs(10);
+/// After how many seconds of silence the agent sends a ping.
+const PING_SECS: u64 = 15;
+/// The longest text that is kept of what an agent says of its host.
+const LONGEST_TEXT: usize = 200;
+
+pub(super) enum Greeted {
+    Welcome(hosts::Entry),
+    Rejected(RejectReason),
+}
+
+/// Hears the hello and answers it.
+pub(super) async fn greet<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    centre: &Centre,
+    peer: Peer,
+    inbound: &mut Inbound<R>,
+    outbound: &mut Outbound<W>,
+) -> Result<Greeted, SessionError> {
+    let first = timeout(HELLO_TIME, inbound.next())
+        .await
+        .map_err(|_| SessionError::NoHello)??;
+    let Some(Frame::Control(body)) = first else {
+        return Err(SessionError::NotHello);
+    };
+    let ToController::Hello(hello) = frame::message(&body)? else {
+        return Err(SessionError::NotHello);
+    };
+    if let Some((reason, retry)) = refuse(centre, peer, &hello).await? {
+        outbound.put(&rejected(reason, retry))?;
+        return Ok(Greeted::Rejected(reason));
+    }
+    let (entry, welcome) = welcome(centre, peer, *hello).await?;
+    outbound.put(&ToAgent::Welcome(welcome))?;
+    outbound.drive().await.map_err(SessionError::Write)?;
+    Ok(Greeted::Welcome(entry))
+}
+
+async fn refuse(
+    centre: &Centre,
+    peer: Peer,
+    hello: &Hello,
+) -> Result<Option<(RejectReason, u64)>, SessionError> {
+    if spoken(hello).is_none() {
+        return Ok(Some((RejectReason::Version, 3600)));
+    }
+    let may_enter = centre
+        .store
+        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
+        .await?;
+    Ok((!may_enter).then_some((RejectReason::Revoked, 300)))
+}
+
+async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::Entry, Welcome), StoreError> {
+    let protocol = spoken(&hello).unwrap_or(version::NEWEST);
+    let hello = bounded(hello);
+    let (address, now) = (peer.address.to_string(), now_ms());
+    let your_address = address.clone();
+    let (entry, lost) = centre
+        .store
+        .write(move |c| {
+            let entry = hosts::enter(c, peer.host, &hello, &address, now)?;
+            let lost = if entry.another_life {
+                deployments::lose(c, peer.host)?
+            } else {
+                Vec::new()
+            };
+            Ok::<_, StoreError>((entry, lost))
+        })
+        .await?;
+    for deployment in lost {
+        centre.changes.touch(deployment.0);
+    }
+    let welcome = Welcome {
+        protocol,
+        epoch: centre.cluster.epoch,
+        ping_secs: PING_SECS,
+        acked: entry.acked,
+        your_address,
+    };
+    Ok((entry, welcome))
+}
+
+fn spoken(hello: &Hello) -> Option<u32> {
+    version::common(
+        (version::OLDEST, version::NEWEST),
+        (hello.protocol_min, hello.protocol_max),
+    )
+}
+
+/// What the host says of itself, without control characters and not endless.
+fn bounded(mut hello: Hello) -> Hello {
+    for text in [
+        &mut hello.agent,
+        &mut hello.boot_id,
+        &mut hello.hostname,
+        &mut hello.system,
+        &mut hello.architecture,
+    ] {
+        *text = text
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(LONGEST_TEXT)
+            .collect();
+    }
+    hello
+}

@@ -1,0 +1,267 @@
+//! One connected agent: a single task, which owns both directions of the stream.
+//!
+//! What the agent sends is gathered while the previous batch is being stored, and acknowledged when its own batch
+//! is committed. While a batch is full nothing more is read, so that a fast agent is held back by TCP.
+
+mod batch;
+mod greeting;
+mod pipe;
+
+pub use batch::BatchError;
+
+use crate::centre::Centre;
+use crate::clock::now_ms;
+use crate::fleet::Command;
+use crate::peer::Peer;
+use crate::store::{StoreError, hosts};
+use batch::{Batch, Work};
+use chatalot_protocol::frame::{Frame, FrameError, MAX_CONTROL, MAX_GREETING};
+use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
+use chatalot_protocol::stream::ReadError;
+use greeting::Greeted;
+use pipe::{Inbound, Outbound};
+use std::collections::HashMap;
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, WriteHalf};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// How long an agent may be silent; it sends a ping after a third of it.
+const SILENCE: Duration = Duration::from_secs(45);
+/// How much may wait to be sent before nothing more is read.
+const MOST_WAITING: usize = 2 << 20;
+/// How long the last word may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The agent closed it.
+    Closed,
+    /// The agent was silent for too long.
+    Silent,
+    /// A newer session of the host has taken over.
+    Superseded,
+    /// The controller stops.
+    Stopped,
+    /// It never began.
+    Rejected(RejectReason),
+    /// Events were missing; the agent sends them again when it comes back.
+    Gap,
+}
+
+/// Why a session failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The agent did not say hello in time.
+    #[error("no hello in time")]
+    NoHello,
+    /// It said something else first.
+    #[error("the first message was no hello")]
+    NotHello,
+    /// It broke off, or sent what is no frame.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A message cannot be read or written.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Nothing can be sent.
+    #[error("the agent takes nothing more")]
+    Write(#[source] io::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What it sent could not be kept.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+}
+
+/// Speaks with an agent whose certificate was verified. `greeted` is dropped once it has said hello.
+pub async fn run<S, G>(centre: Arc<Centre>, stream: S, peer: Peer, greeted: G) -> Result<Ended, SessionError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let (reader, writer) = tokio::io::split(stream);
+    let mut inbound = Inbound::new(reader, MAX_GREETING);
+    let mut outbound = Outbound::new(writer);
+    let met = greeting::greet(&centre, peer, &mut inbound, &mut outbound).await?;
+    drop(greeted);
+    let entry = match met {
+        Greeted::Welcome(entry) => entry,
+        Greeted::Rejected(reason) => {
+            farewell(outbound).await;
+            return Ok(Ended::Rejected(reason));
+        }
+    };
+    inbound.most = MAX_CONTROL;
+    let mut place = centre.fleet.enter(peer.host);
+    centre.changes.touch(peer.host.0);
+    log::info!(host:% = peer.host, address:% = peer.address; "an agent is connected");
+    let mut session = Session::new(Arc::clone(&centre), peer, entry);
+    let ended = session
+        .serve(&mut inbound, &mut outbound, &mut place.commands)
+        .await;
+    centre.fleet.leave(peer.host, place.number);
+    drop(place);
+    let (host, now) = (peer.host, now_ms());
+    let noted = centre.store.write(move |c| hosts::left(c, host, now)).await;
+    centre.changes.touch(host.0);
+    if matches!(ended, Ok(Ended::Superseded)) {
+        outbound.put(&rejected(RejectReason::Superseded, 60))?;
+    }
+    farewell(outbound).await;
+    noted?;
+    ended
+}
+
+/// The refusal of a session, or its end.
+fn rejected(reason: RejectReason, retry_after_secs: u64) -> ToAgent {
+    ToAgent::Rejected {
+        reason,
+        retry_after_secs,
+    }
+}
+
+async fn farewell<W: AsyncWrite + Unpin>(outbound: Outbound<W>) {
+    // Whoever does not hear it has gone already.
+    let _ = tokio::time::timeout(FAREWELL, outbound.close()).await;
+}
+
+struct Session {
+    centre: Arc<Centre>,
+    peer: Peer,
+    entry: hosts::Entry,
+    asks: HashMap<u64, oneshot::Sender<Answer>>,
+    asked: u64,
+    batch: Batch,
+    heard: Instant,
+}
+
+impl Session {
+    fn new(centre: Arc<Centre>, peer: Peer, entry: hosts::Entry) -> Self {
+        Self {
+            centre,
+            peer,
+            entry,
+            asks: HashMap::new(),
+            asked: 0,
+            batch: Batch::first(),
+            heard: Instant::now(),
+        }
+    }
+
+    async fn serve<R, S>(
+        &mut self,
+        inbound: &mut Inbound<R>,
+        outbound: &mut Outbound<WriteHalf<S>>,
+        commands: &mut tokio::sync::mpsc::Receiver<Command>,
+    ) -> Result<Ended, SessionError>
+    where
+        R: AsyncRead + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let silence = tokio::time::sleep(SILENCE);
+        tokio::pin!(silence);
+        let mut work: Option<Work> = None;
+        loop {
+            if work.is_none() {
+                work = self
+                    .batch
+                    .take_work(&self.centre, self.peer.host, self.entry.stream);
+            }
+            let may_read = self.batch.has_room() && outbound.waiting() < MOST_WAITING;
+            // Every arm is cancel-safe: a frame half read and a message half written are remembered by the
+            // pipe, the work stays in its place, and a command is taken whole or not at all.
+            tokio::select! {
+                frame = inbound.next(), if may_read => match frame? {
+                    Some(frame) => self.take(frame, outbound)?,
+                    None => return Ok(Ended::Closed),
+                },
+                done = finish(&mut work) => {
+                    let done = done?;
+                    for message in &done.messages {
+                        outbound.put(message)?;
+                    }
+                    if done.gap {
+                        return Ok(Ended::Gap);
+                    }
+                }
+                sent = outbound.drive(), if outbound.is_busy() => sent.map_err(SessionError::Write)?,
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command, outbound)?,
+                    None if self.centre.fleet.is_closed() => return Ok(Ended::Stopped),
+                    None => return Ok(Ended::Superseded),
+                },
+                () = &mut silence => {
+                    if may_read && self.heard.elapsed() >= SILENCE {
+                        return Ok(Ended::Silent);
+                    }
+                    let since = if may_read { self.heard } else { Instant::now() };
+                    silence.as_mut().reset(since + SILENCE);
+                }
+            }
+        }
+    }
+
+    fn take<W: AsyncWrite + Unpin>(
+        &mut self,
+        frame: Frame,
+        outbound: &mut Outbound<W>,
+    ) -> Result<(), SessionError> {
+        self.heard = Instant::now();
+        let body = match frame {
+            Frame::Log(chunk) => {
+                self.batch.chunk(chunk);
+                return Ok(());
+            }
+            Frame::Control(body) => body,
+        };
+        match chatalot_protocol::frame::message(&body)? {
+            ToController::Events { events } => self.batch.events(events),
+            ToController::LogOpened {
+                deployment, stream, ..
+            } => self.batch.opened((deployment, stream)),
+            ToController::Answer { id, answer } => {
+                if let Some(asker) = self.asks.remove(&id) {
+                    // Who asked may have stopped waiting.
+                    let _ = asker.send(*answer);
+                }
+            }
+            ToController::Ping { n } => outbound.put(&ToAgent::Pong { n })?,
+            ToController::Hello(_) => return Err(SessionError::NotHello),
+            ToController::Pong { .. } | ToController::Unknown => {}
+        }
+        Ok(())
+    }
+
+    fn obey<W: AsyncWrite + Unpin>(
+        &mut self,
+        command: Command,
+        outbound: &mut Outbound<W>,
+    ) -> Result<(), SessionError> {
+        match command {
+            Command::Ask(ask, asker) => {
+                self.asks.retain(|_, asker| !asker.is_closed());
+                self.asked += 1;
+                self.asks.insert(self.asked, asker);
+                outbound.put(&ToAgent::Ask { id: self.asked, ask })?;
+            }
+            Command::Jobs => self.batch.look_for_jobs(),
+            Command::Cancel(deployment) => outbound.put(&ToAgent::Cancel { deployment })?,
+        }
+        Ok(())
+    }
+}
+
+/// The result of the work, once there is one. Cancel-safe: unfinished work stays in its place.
+async fn finish(work: &mut Option<Work>) -> Result<batch::Done, BatchError> {
+    let done = match work {
+        Some(work) => work.await,
+        None => pending().await,
+    };
+    *work = None;
+    done
+}

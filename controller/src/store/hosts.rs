@@ -1,0 +1,192 @@
+//! Hosts, and who of them may have a session.
+
+use super::StoreError;
+use crate::model::{HostView, Latest, Membership};
+use chatalot_protocol::message::Hello;
+use chatalot_protocol::names::{DeploymentId, HostId, HostName};
+use chatalot_protocol::site::Domain;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+const COLUMNS: &str = "h.id, h.name, h.state, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
+    h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain
+    FROM hosts h LEFT JOIN deployments d ON d.id =
+        (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
+
+/// Why a host cannot be invited.
+#[derive(Debug, thiserror::Error)]
+pub enum InviteError {
+    /// It has joined already.
+    #[error("the name is taken")]
+    Taken,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Notes that a host may join; again for one that has not joined yet.
+pub fn invite(
+    connection: &Connection,
+    name: &HostName,
+    domains: &[Domain],
+    now_ms: i64,
+) -> Result<HostId, InviteError> {
+    let domains = serde_json::to_string(domains).map_err(StoreError::Value)?;
+    let known = connection
+        .query_row(
+            "SELECT id, state FROM hosts WHERE name = ?1",
+            [name.as_str()],
+            |row| Ok((host_id(row, 0)?, row.get::<_, String>(1)?)),
+        )
+        .optional()
+        .map_err(StoreError::Sql)?;
+    let host = match known {
+        Some((host, state)) if state == "invited" => host,
+        Some(_) => return Err(InviteError::Taken),
+        None => HostId::fresh(),
+    };
+    connection
+        .execute(
+            "INSERT INTO hosts (id, name, state, domains, created_ms) VALUES (?1, ?2, 'invited', ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET domains = excluded.domains",
+            (host.0.as_bytes(), name.as_str(), domains, now_ms),
+        )
+        .map_err(StoreError::Sql)?;
+    Ok(host)
+}
+
+/// All hosts, by name. Whether they are connected is not known here.
+pub fn list(connection: &Connection) -> Result<Vec<HostView>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} ORDER BY h.name"))?;
+    let rows = statement.query_map([], view)?;
+    rows.map(|row| row.map_err(StoreError::Sql)).collect()
+}
+
+/// One host.
+pub fn by_name(connection: &Connection, name: &str) -> Result<Option<HostView>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} WHERE h.name = ?1"))?;
+    Ok(statement.query_row([name], view).optional()?)
+}
+
+/// Whether a host with this certificate may have a session at this moment.
+pub fn may_enter(connection: &Connection, host: HostId, serial: [u8; 16]) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM hosts h JOIN certificates c ON c.host = h.id
+         WHERE h.id = ?1 AND h.state = 'active' AND c.serial = ?2",
+    )?;
+    Ok(statement.exists((host.0.as_bytes(), &serial))?)
+}
+
+/// How the store welcomes a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The stream of events, in the store's own numbering.
+    pub stream: i64,
+    /// The last event of it that is stored.
+    pub acked: u64,
+    /// Whether the agent's state is another one than before: what it had taken up is lost.
+    pub another_life: bool,
+}
+
+/// Notes a new session.
+pub fn enter(
+    connection: &Connection,
+    host: HostId,
+    hello: &Hello,
+    address: &str,
+    now_ms: i64,
+) -> Result<Entry, StoreError> {
+    let (id, epoch) = (host.0.as_bytes(), hello.stream_epoch.as_bytes());
+    let before: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT epoch FROM hosts WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
+    connection
+        .prepare_cached(
+            "UPDATE hosts SET seen_ms = ?2, address = ?3, agent = ?4, hostname = ?5, system = ?6,
+             architecture = ?7, boot_id = ?8, epoch = ?9 WHERE id = ?1",
+        )?
+        .execute((
+            id,
+            now_ms,
+            address,
+            &hello.agent,
+            &hello.hostname,
+            &hello.system,
+            &hello.architecture,
+            &hello.boot_id,
+            epoch,
+        ))?;
+    connection
+        .prepare_cached("INSERT INTO streams (host, epoch) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+        .execute((id, epoch))?;
+    let (stream, acked) = connection
+        .prepare_cached("SELECT id, last_seq FROM streams WHERE host = ?1 AND epoch = ?2")?
+        .query_row((id, epoch), |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    Ok(Entry {
+        stream,
+        acked: acked.cast_unsigned(),
+        another_life: before.is_some_and(|before| before != epoch.as_slice()),
+    })
+}
+
+/// Notes the end of a session.
+pub fn left(connection: &Connection, host: HostId, now_ms: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("UPDATE hosts SET seen_ms = ?2 WHERE id = ?1")?
+        .execute((host.0.as_bytes(), now_ms))?;
+    Ok(())
+}
+
+/// Reads an id out of a column.
+pub(super) fn host_id(row: &Row<'_>, column: usize) -> rusqlite::Result<HostId> {
+    row.get(column).map(|bytes| HostId(Uuid::from_bytes(bytes)))
+}
+
+/// Reads a value that is stored as the word that serde writes for it.
+pub(super) fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_value(serde_json::Value::String(text)).map_err(|error| unreadable(column, error))
+}
+
+/// Reads a value that is stored as JSON.
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| serde_json::from_str(&text).map_err(|error| unreadable(column, error)))
+        .transpose()
+}
+
+fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
+    let name: String = row.get(1)?;
+    let latest = match row.get::<_, Option<[u8; 16]>>(13)? {
+        Some(id) => Some(Latest {
+            deployment: DeploymentId(Uuid::from_bytes(id)),
+            state: word(row, 14)?,
+            domain: row.get(15)?,
+        }),
+        None => None,
+    };
+    Ok(HostView {
+        id: host_id(row, 0)?,
+        name: name
+            .parse()
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+        membership: word::<Membership>(row, 2)?,
+        connected: false,
+        level: word(row, 3)?,
+        cause: json(row, 4)?,
+        domains: json(row, 5)?.unwrap_or_default(),
+        joined_ms: row.get(6)?,
+        seen_ms: row.get(7)?,
+        address: row.get(8)?,
+        agent: row.get(9)?,
+        hostname: row.get(10)?,
+        system: row.get(11)?,
+        architecture: row.get(12)?,
+        latest,
+    })
+}

@@ -1,0 +1,287 @@
+//! What survives a restart. All SQL is in this module.
+//!
+//! One thread writes, another reads. The writer takes everything that is waiting into one transaction, each piece
+//! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
+
+pub mod deployments;
+pub mod events;
+pub mod hosts;
+pub mod tokens;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use std::path::{Path, PathBuf};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+/// Each entry lifts the schema by one version, in a transaction.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+/// How much work may wait; whoever comes then waits for room.
+const WAITING: usize = 1024;
+/// How much work shares a transaction at most.
+const TOGETHER: usize = 256;
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened or set up.
+    #[error("cannot open the database `{}`", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Its file cannot be made.
+    #[error("cannot make the database's file")]
+    Create(#[source] std::io::Error),
+    /// A newer build has written it.
+    #[error("the database has schema {found}, this build knows up to {known}: install the newer chatalotctl")]
+    Newer {
+        /// What it has.
+        found: usize,
+        /// What we know.
+        known: usize,
+    },
+    /// A statement failed.
+    #[error("the database refuses a statement")]
+    Sql(#[from] rusqlite::Error),
+    /// A stored value cannot be read back.
+    #[error("a stored value cannot be read back")]
+    Value(#[from] serde_json::Error),
+    /// The transaction could not be committed, or the store has stopped.
+    #[error("nothing was stored")]
+    NotStored,
+    /// A thread could not be started.
+    #[error("cannot start the store's threads")]
+    Thread(#[source] std::io::Error),
+}
+
+type Answer = Box<dyn FnOnce() + Send>;
+type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
+
+/// The handle to the store; cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    writer: mpsc::Sender<Work>,
+    reader: mpsc::Sender<Work>,
+}
+
+impl Store {
+    /// Opens the database and brings it up to date.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        create(path).map_err(StoreError::Create)?;
+        let mut connection = Connection::open(path).map_err(failed)?;
+        prepare(&connection).map_err(failed)?;
+        migrate(&mut connection)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let readable = Connection::open_with_flags(path, flags).map_err(failed)?;
+        let writer = thread("store-write", move |work| write_all(&connection, work))?;
+        let reader = thread("store-read", move |work| read_all(&readable, work))?;
+        Ok(Self { writer, reader })
+    }
+
+    /// Does a piece of work that writes; returns after the commit, or having changed nothing.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        send(&self.writer, |connection| savepoint(connection, work)).await
+    }
+
+    /// Does a piece of work that only reads, beside the writer.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        send(&self.reader, work).await
+    }
+}
+
+/// What the database knows of the cluster itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Cluster {
+    /// Its id, part of every agent's identity.
+    pub id: Uuid,
+    /// Raised whenever the database is restored from a backup.
+    pub epoch: u64,
+}
+
+/// Reads the cluster; `None` in a database that was just made.
+pub fn cluster(connection: &Connection) -> Result<Option<Cluster>, StoreError> {
+    let value = |key: &str| {
+        connection
+            .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+                row.get::<_, String>(0)
+            })
+            .optional()
+    };
+    let (id, epoch) = (value("cluster")?, value("epoch")?);
+    Ok(id
+        .and_then(|id| Uuid::parse_str(&id).ok())
+        .zip(epoch.and_then(|epoch| epoch.parse().ok()))
+        .map(|(id, epoch)| Cluster { id, epoch }))
+}
+
+/// Names the cluster, once.
+pub fn found(connection: &Connection, cluster: Cluster) -> Result<(), StoreError> {
+    let mut insert = connection.prepare("INSERT INTO meta (key, value) VALUES (?1, ?2)")?;
+    insert.execute(("cluster", cluster.id.to_string()))?;
+    insert.execute(("epoch", cluster.epoch.to_string()))?;
+    Ok(())
+}
+
+/// Makes the file ours alone; what the database puts beside it takes after it.
+fn create(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true).mode(0o600).open(path).map(drop)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let found = usize::try_from(version).unwrap_or(usize::MAX);
+    let known = MIGRATIONS.len();
+    let Some(missing) = MIGRATIONS.get(found..) else {
+        return Err(StoreError::Newer { found, known });
+    };
+    for (step, sql) in missing.iter().enumerate() {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        let version = i64::try_from(found + step + 1).unwrap_or(i64::MAX);
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn thread(
+    name: &str,
+    run: impl FnOnce(mpsc::Receiver<Work>) + Send + 'static,
+) -> Result<mpsc::Sender<Work>, StoreError> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .stack_size(1 << 20)
+        .spawn(move || run(receiver))
+        .map_err(StoreError::Thread)?;
+    Ok(sender)
+}
+
+async fn send<T, E, F>(to: &mpsc::Sender<Work>, work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<StoreError> + Send + 'static,
+    F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    let work: Work = Box::new(move |connection| {
+        let result = work(connection);
+        Box::new(move || drop(answer.send(result)))
+    });
+    to.send(work).await.map_err(|_| E::from(StoreError::NotStored))?;
+    answered
+        .await
+        .unwrap_or_else(|_| Err(E::from(StoreError::NotStored)))
+}
+
+fn savepoint<T, E: From<StoreError>>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
+    let run = |sql: &str| connection.prepare_cached(sql)?.execute([]).map(drop);
+    let sql = |error: rusqlite::Error| E::from(StoreError::Sql(error));
+    run("SAVEPOINT work").map_err(sql)?;
+    let result = work(connection);
+    if result.is_err() {
+        run("ROLLBACK TO work").map_err(sql)?;
+    }
+    run("RELEASE work").map_err(sql)?;
+    result
+}
+
+fn write_all(connection: &Connection, mut waiting: mpsc::Receiver<Work>) {
+    while let Some(first) = waiting.blocking_recv() {
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            log::error!(error:% = error; "the database cannot be written");
+            continue;
+        }
+        let mut answers = Vec::new();
+        let mut next = Some(first);
+        while let Some(work) = next {
+            answers.push(work(connection));
+            next = (answers.len() < TOGETHER)
+                .then(|| waiting.try_recv().ok())
+                .flatten();
+        }
+        match connection.execute_batch("COMMIT") {
+            Ok(()) => answers.into_iter().for_each(|answer| answer()),
+            Err(error) => {
+                log::error!(error:% = error; "the database cannot be written");
+                // Fails only where SQLite has rolled back itself.
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+        }
+    }
+}
+
+fn read_all(connection: &Connection, mut waiting: mpsc::Receiver<Work>) {
+    while let Some(work) = waiting.blocking_recv() {
+        work(connection)();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f65_a_database_of_a_newer_build_is_left_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let path = state.path().join("db");
+        drop(Store::open(&path).unwrap());
+        let connection = Connection::open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(
+            Store::open(&path),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_leaves_its_neighbours_in_the_transaction_alone() {
+        let state = tempfile::tempdir().unwrap();
+        let store = Store::open(&state.path().join("db")).unwrap();
+        let insert = |key: &'static str, fail: bool| {
+            store.write(move |connection| {
+                connection.execute("INSERT INTO meta VALUES (?1, '')", [key])?;
+                if fail { Err(StoreError::NotStored) } else { Ok(()) }
+            })
+        };
+        let (a, b, c) = tokio::join!(insert("a", false), insert("b", true), insert("c", false));
+        assert!(a.is_ok() && b.is_err() && c.is_ok());
+        let count = store.read(|connection| {
+            Ok::<_, StoreError>(
+                connection.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0))?,
+            )
+        });
+        assert_eq!(count.await.unwrap(), 2);
+    }
+}

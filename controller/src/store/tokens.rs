@@ -1,0 +1,209 @@
+//! Join tokens: made, and used up in the same transaction that records the certificate.
+
+use super::StoreError;
+use super::hosts::{host_id, json};
+use crate::ca::{CaError, Issued};
+use chatalot_protocol::names::{HostId, HostName};
+use rusqlite::{Connection, OptionalExtension};
+
+/// What is kept of a token: not its secret.
+#[derive(Debug, Clone, Copy)]
+pub struct Token {
+    /// Which.
+    pub id: [u8; 8],
+    /// SHA-256 of its secret.
+    pub secret: [u8; 32],
+    /// When it ends, in milliseconds since 1970.
+    pub expires_ms: i64,
+}
+
+/// Keeps a token for a host; tokens that the host had and did not use are worth nothing from then on.
+pub fn keep(connection: &Connection, host: HostId, token: &Token, now_ms: i64) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM tokens WHERE host = ?1 AND used_ms IS NULL",
+        [host.0.as_bytes()],
+    )?;
+    connection.execute(
+        "INSERT INTO tokens (id, secret, host, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            &token.id,
+            &token.secret,
+            host.0.as_bytes(),
+            now_ms,
+            token.expires_ms,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Somebody who shows a token.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// Which token.
+    pub id: [u8; 8],
+    /// SHA-256 of the secret that was shown.
+    pub secret: [u8; 32],
+    /// SHA-256 of the public key that asks for a certificate.
+    pub spki: [u8; 32],
+}
+
+/// Why a token is refused. The network is told nothing of it; the log is.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such token.
+    #[error("unknown token")]
+    Unknown,
+    /// The secret is another one.
+    #[error("wrong secret")]
+    Secret,
+    /// Its time is over.
+    #[error("expired token")]
+    Expired,
+    /// Another key has used it: perhaps somebody else's.
+    #[error("the token was used by another key")]
+    Used,
+    /// The host is not to come back.
+    #[error("the host is revoked")]
+    Revoked,
+    /// No certificate could be made.
+    #[error(transparent)]
+    Issue(#[from] CaError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A host that has joined.
+#[derive(Debug)]
+pub struct Joined {
+    /// Its id.
+    pub host: HostId,
+    /// What the operator calls it.
+    pub name: HostName,
+    /// The domains that it may serve.
+    pub domains: Vec<String>,
+    /// Its certificate in PEM.
+    pub certificate: String,
+    /// Whether this is a repeated answer.
+    pub again: bool,
+}
+
+/// Uses a token up: once, or again by the same key within its time, for the first answer may have been lost.
+pub fn consume(
+    connection: &Connection,
+    shown: &Shown,
+    now_ms: i64,
+    issue: impl FnOnce(HostId) -> Result<Issued, CaError>,
+) -> Result<Joined, Refusal> {
+    let (host, first) = judge(connection, shown, now_ms)?;
+    let certificate = if first {
+        record(connection, shown, host, now_ms, issue(host)?)?
+    } else {
+        recorded(connection, shown)?
+    };
+    let (name, domains) = connection
+        .query_row(
+            "SELECT name, domains FROM hosts WHERE id = ?1",
+            [host.0.as_bytes()],
+            |row| Ok((row.get::<_, String>(0)?, json(row, 1)?)),
+        )
+        .map_err(StoreError::Sql)?;
+    Ok(Joined {
+        host,
+        name: name.parse().map_err(|_| Refusal::Unknown)?,
+        domains: domains.unwrap_or_default(),
+        certificate,
+        again: !first,
+    })
+}
+
+fn judge(connection: &Connection, shown: &Shown, now_ms: i64) -> Result<(HostId, bool), Refusal> {
+    let sql = |error| Refusal::Store(StoreError::Sql(error));
+    let (secret, host, expires_ms, state) = connection
+        .query_row(
+            "SELECT t.secret, t.host, t.expires_ms, h.state FROM tokens t JOIN hosts h ON h.id = t.host
+             WHERE t.id = ?1",
+            [&shown.id],
+            |row| {
+                Ok((
+                    row.get::<_, [u8; 32]>(0)?,
+                    host_id(row, 1)?,
+                    row.get::<_, i64>(2)?,
+                    row.get::<_, String>(3)?,
+                ))
+            },
+        )
+        .optional()
+        .map_err(sql)?
+        .ok_or(Refusal::Unknown)?;
+    if !same(&secret, &shown.secret) {
+        return Err(Refusal::Secret);
+    }
+    if state == "revoked" {
+        return Err(Refusal::Revoked);
+    }
+    let first = connection
+        .execute(
+            "UPDATE tokens SET used_ms = ?1, spki = ?2 WHERE id = ?3 AND used_ms IS NULL AND expires_ms > ?1",
+            (now_ms, &shown.spki, &shown.id),
+        )
+        .map_err(sql)?
+        == 1;
+    if first {
+        return Ok((host, true));
+    }
+    if expires_ms <= now_ms {
+        return Err(Refusal::Expired);
+    }
+    let ours = connection
+        .prepare_cached("SELECT 1 FROM tokens WHERE id = ?1 AND spki = ?2")
+        .and_then(|mut statement| statement.exists((&shown.id, &shown.spki)))
+        .map_err(sql)?;
+    if ours {
+        Ok((host, false))
+    } else {
+        Err(Refusal::Used)
+    }
+}
+
+fn record(
+    connection: &Connection,
+    shown: &Shown,
+    host: HostId,
+    now_ms: i64,
+    issued: Issued,
+) -> Result<String, StoreError> {
+    connection.execute(
+        "INSERT INTO certificates (serial, host, spki, pem, issued_ms, not_after_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &issued.serial,
+            host.0.as_bytes(),
+            &shown.spki,
+            &issued.pem,
+            now_ms,
+            issued.not_after_ms,
+        ),
+    )?;
+    connection.execute(
+        "UPDATE tokens SET serial = ?2 WHERE id = ?1",
+        (&shown.id, &issued.serial),
+    )?;
+    connection.execute(
+        "UPDATE hosts SET state = 'active', joined_ms = ?2 WHERE id = ?1",
+        (host.0.as_bytes(), now_ms),
+    )?;
+    Ok(issued.pem)
+}
+
+fn recorded(connection: &Connection, shown: &Shown) -> Result<String, StoreError> {
+    Ok(connection.query_row(
+        "SELECT c.pem FROM tokens t JOIN certificates c ON c.serial = t.serial WHERE t.id = ?1",
+        [&shown.id],
+        |row| row.get(0),
+    )?)
+}
+
+/// Compares without telling by the time it takes how much was right.
+fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+    a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}

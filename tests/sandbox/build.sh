@@ -1,0 +1,64 @@
+#!/bin/sh
+# Builds the sandbox's images. An image whose recipe has not changed is left alone.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/sandbox/lib.sh
+. "$here/lib.sh"
+
+base() {
+    image_is chatalot-sandbox/base "$1" && return
+    say "image base: debootstrap of Debian 13 from $(mirror)"
+    tree="$cache/base"
+    as_root rm -rf "$tree"
+    quietly debootstrap as_root sh "$here/base/make" "$tree" "$(mirror)"
+    as_root tar -C "$tree" -c . | docker import --change "LABEL $label=$1" - chatalot-sandbox/base >/dev/null
+    as_root rm -rf "$tree"
+}
+
+# Builds an image from a folder, if its recipe changed.
+image() { # name folder hash
+    image_is "chatalot-sandbox/$1" "$3" && return
+    say "image $1: building"
+    quietly "image-${1%%:*}" docker build --network host --label "$label=$3" -t "chatalot-sandbox/$1" "$2"
+}
+
+# The static stand-in, beside its Dockerfile, in a folder of the cache.
+server_folder() {
+    say "image server: compiling the stand-in"
+    target="$(uname -m)-unknown-linux-gnu"
+    quietly cargo env -u CARGO_ENCODED_RUSTFLAGS RUSTFLAGS='-C target-feature=+crt-static' cargo build --locked --release \
+        --manifest-path "$root/Cargo.toml" -p chatalot-stand-in --target "$target" --target-dir "$cache/target"
+    gather server tests/sandbox/server
+    cp "$cache/target/$target/release/chatalot-stand-in" "$cache/context-server/"
+}
+
+# Copies the contents of folders of the repository into one folder of the cache.
+gather() { # name folders…
+    context="$cache/context-$1"
+    shift
+    rm -rf "$context"
+    mkdir -p "$context"
+    for each in "$@"; do cp -R "$root/$each/." "$context/"; done
+}
+
+internet_folder() {
+    gather internet
+    cp "$here/internet/Dockerfile" "$context/"
+    cp -R "$here/internet" "$context/internet"
+    cp -R "$root/tests/stand-in/repo" "$root/tests/stand-in/repo-v0.17.0" "$context/"
+    mv "$context/repo/gitignore" "$context/repo/.gitignore"
+}
+
+started=$(date +%s)
+of_base=$(recipe tests/sandbox/base)
+base "$of_base"
+image vps:debian13 "$here/vps" "$of_base$(recipe tests/sandbox/vps)"
+image postgres "$here/postgres" "$of_base$(recipe tests/sandbox/postgres)"
+of_server=$(recipe tests/sandbox/server tests/stand-in/server)
+if ! image_is chatalot-sandbox/server "$of_server"; then
+    server_folder
+    image server "$cache/context-server" "$of_server"
+fi
+internet_folder
+image internet "$cache/context-internet" "$of_base$(recipe tests/sandbox/internet tests/stand-in/repo tests/stand-in/repo-v0.17.0)"
+say "images: ready after $(($(date +%s) - started)) s"

@@ -1,0 +1,131 @@
+//! The real controller of a test, on this machine, and its command line.
+
+use std::env;
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::command::{Failed, Output, Result, run};
+use crate::sandbox::Sandbox;
+use crate::wait::wait_until;
+
+/// A controller with a state folder of its own. Dropping it ends it and removes the folder.
+#[derive(Debug)]
+pub struct Controller {
+    state: PathBuf,
+    port: u16,
+    process: Child,
+}
+
+impl Controller {
+    /// Starts a controller that the sandbox's VPSes can reach.
+    pub fn start(name: &str) -> Result<Self> {
+        let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
+        fs::create_dir_all(&state).map_err(failed(&state))?;
+        let port = TcpListener::bind((Sandbox::GATEWAY, 0))
+            .and_then(|listener| listener.local_addr())
+            .map_err(failed(Path::new("a free port")))?
+            .port();
+        let process = serve(&state, port)?;
+        let controller = Self { state, port, process };
+        controller.wait_until_it_answers()?;
+        Ok(controller)
+    }
+
+    /// A command of the operator's; whatever its exit code.
+    pub fn ctl(&self, args: &[&str]) -> Result<Output> {
+        let program = shipped("chatalotctl");
+        let socket = self.state.join("operator.sock");
+        let socket = format!("--socket={}", socket.display());
+        run(&program.to_string_lossy(), &[&[socket.as_str()], args].concat())
+    }
+
+    /// The operator's command line, for a test that talks to it while it runs.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(shipped("chatalotctl"));
+        command.arg(format!("--socket={}", self.state.join("operator.sock").display()));
+        command
+    }
+
+    /// Kills the controller without a word and starts it again.
+    pub fn kill_and_restart(&mut self) -> Result<()> {
+        self.process.kill().map_err(failed(&self.state))?;
+        self.process.wait().map_err(failed(&self.state))?;
+        self.process = serve(&self.state, self.port)?;
+        self.wait_until_it_answers()
+    }
+
+    /// Its state folder.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.state.join("log")).unwrap_or_default()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    fn wait_until_it_answers(&self) -> Result<()> {
+        wait_until("the controller", Duration::from_secs(20), || {
+            self.ctl(&["host", "list"]).is_ok_and(|output| output.is_ok())
+        })
+    }
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        // There is nobody to tell.
+        drop(self.process.kill());
+        drop(self.process.wait());
+        if env::var_os("CHATALOT_SANDBOX_KEEP").is_none() {
+            drop(fs::remove_dir_all(&self.state));
+        }
+    }
+}
+
+fn serve(state: &Path, port: u16) -> Result<Child> {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(state.join("log"))
+        .map_err(failed(state))?;
+    let address = format!("{}:{port}", Sandbox::GATEWAY);
+    Command::new(shipped("chatalotctl"))
+        .args(["serve", "--state"])
+        .arg(state)
+        .args(["--listen", &address, "--address", &address, "--agent-binary"])
+        .arg(shipped("chatalot-agent"))
+        .env_remove("JOURNAL_STREAM")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .map_err(failed(&shipped("chatalotctl")))
+}
+
+/// A program as `packaging/build.sh` leaves it; `CHATALOT_SHIPPED` names another folder.
+pub fn shipped(name: &str) -> PathBuf {
+    let folder = env::var_os("CHATALOT_SHIPPED").map_or_else(
+        || {
+            let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../target")
+                .join(target)
+                .join("ship")
+        },
+        PathBuf::from,
+    );
+    folder.join(name)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failed {
+    let path = path.display().to_string();
+    move |source| Failed::File { path, source }
+}

@@ -1,0 +1,150 @@
+//! The journey from a controller and a bare VPS to a handover, step by step.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::command::{Failed, Output, Result};
+use crate::controller::Controller;
+use crate::sandbox::Sandbox;
+use crate::vps::Vps;
+use crate::wait::wait_until;
+
+/// A VPS that has joined a controller, and the domain that points at it.
+#[derive(Debug)]
+pub struct Journey {
+    /// The controller.
+    pub controller: Controller,
+    /// The VPS.
+    pub vps: Vps,
+    /// The domain.
+    pub domain: String,
+    /// What the operator calls the VPS.
+    pub name: String,
+}
+
+impl Journey {
+    /// A controller, a fresh VPS with its domain, and the printed line pasted into it.
+    pub fn joined(sandbox: &Sandbox, name: &str) -> Result<Self> {
+        let domain = format!("{name}.example.com");
+        let controller = Controller::start(name)?;
+        let vps = Vps::fresh(sandbox, name)?;
+        sandbox.dns(&domain, Some(vps.address()), None)?;
+        let journey = Self {
+            controller,
+            vps,
+            domain,
+            name: name.to_owned(),
+        };
+        journey.paste()?;
+        Ok(journey)
+    }
+
+    /// Asks the controller for a line and pastes it into the VPS.
+    pub fn paste(&self) -> Result<Output> {
+        let printed = self.controller.ctl(&["host", "add", &self.name])?.ok()?.stdout;
+        let line = printed
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("curl "))
+            .unwrap_or_default();
+        let pasted = self.vps.sh(line)?.ok()?;
+        wait_until("the agent's session", Duration::from_secs(20), || {
+            self.controller
+                .ctl(&["--output", "json", "host", "show", &self.name])
+                .is_ok_and(|output| output.stdout.contains("\"connected\":true"))
+        })?;
+        Ok(pasted)
+    }
+
+    /// The flags of a deployment: the least inputs, and the sandbox's forge and authority.
+    pub fn site(&self) -> Vec<String> {
+        [
+            "--domain",
+            &self.domain,
+            "--admin-username",
+            "alice",
+            "--repository",
+            Sandbox::REPOSITORY,
+            "--ref",
+            "v0.24.0",
+            "--acme",
+            Sandbox::ACME,
+            "--acme-root",
+            "/usr/local/share/ca-certificates/sandbox.crt",
+        ]
+        .map(str::to_owned)
+        .to_vec()
+    }
+
+    /// Deploys and waits for the end, with more flags; whatever the exit code.
+    pub fn deploy(&self, more: &[&str]) -> Result<Output> {
+        let site = self.site();
+        let site: Vec<&str> = site.iter().map(String::as_str).collect();
+        self.controller
+            .ctl(&[&["deploy", &self.name, "--yes"], &site[..], more].concat())
+    }
+
+    /// Starts a deployment that goes on by itself; its id.
+    pub fn deploy_detached(&self, more: &[&str]) -> Result<String> {
+        let output = self.deploy(&[&["--detach"], more].concat())?.ok()?;
+        let id = output
+            .stdout
+            .split_whitespace()
+            .find(|word| word.len() == 36 && word.matches('-').count() == 4);
+        id.map(str::to_owned)
+            .ok_or_else(|| Failed::Late(format!("an id in `{}`", output.stdout), 0))
+    }
+
+    /// Waits until a deployment is over; what `deployment show` says in the end.
+    pub fn wait(&self, id: &str, patience: Duration) -> Result<Output> {
+        let timeout = patience.as_secs().to_string();
+        let show = [
+            "--output",
+            "json",
+            "deployment",
+            "show",
+            id,
+            "--wait",
+            "--timeout",
+            &timeout,
+        ];
+        self.controller.ctl(&show)
+    }
+
+    /// Waits until a deployment has started a step (or is past it), by watching it.
+    pub fn wait_for_step(&self, id: &str, step: &str, patience: Duration) -> Result<()> {
+        let mut command = self.controller.command();
+        let mut watch = command
+            .args(["--output", "json", "watch", id])
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| Failed::Run {
+                command: "chatalotctl watch".to_owned(),
+                source,
+            })?;
+        let (tell, told) = std::sync::mpsc::channel();
+        let wanted = format!("\"step\":\"{step}\"");
+        let lines = watch.stdout.take().map(BufReader::new);
+        std::thread::spawn(move || {
+            let mut lines = lines
+                .into_iter()
+                .flat_map(BufRead::lines)
+                .map_while(std::io::Result::ok);
+            if lines.any(|line| line.contains("step_started") && line.contains(&wanted)) {
+                // The test may have given up meanwhile.
+                let _ = tell.send(());
+            }
+        });
+        let seen = told.recv_timeout(patience);
+        drop(watch.kill());
+        drop(watch.wait());
+        seen.map_err(|_| Failed::Late(format!("step {step}"), patience.as_secs()))
+    }
+
+    /// The site as the world sees it, from inside the VPS by its public name.
+    pub fn public_health(&self) -> Result<String> {
+        self.vps
+            .must(&format!("curl -sf -m 10 https://{}/api/health", self.domain))
+    }
+}

@@ -1,0 +1,107 @@
+//! The house rules that a machine can read.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn tracked(pattern: &str) -> Vec<(String, String)> {
+    let listed = Command::new("git")
+        .args(["ls-files", pattern])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    String::from_utf8(listed.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(|path| Some((path.to_owned(), fs::read_to_string(root().join(path)).ok()?)))
+        .collect()
+}
+
+#[test]
+fn no_file_is_longer_than_450_lines() {
+    let files = tracked("*.rs");
+    assert!(files.len() > 50, "git lists the sources");
+    let long: Vec<_> = files
+        .iter()
+        .filter(|(_, text)| text.lines().count() > 450)
+        .map(|(path, text)| format!("{path}: {}", text.lines().count()))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn the_protocol_needs_no_runtime_unless_it_is_asked_for() {
+    let tree = Command::new("cargo")
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "chatalot-protocol",
+            "--no-default-features",
+            "-e",
+            "normal",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    assert!(tree.contains("serde_json") && !tree.contains("tokio"), "{tree}");
+}
+
+#[test]
+fn only_the_host_starts_processes_in_the_agent() {
+    for (path, text) in tracked("agent/src/*.rs") {
+        let allowed = path.starts_with("agent/src/host/linux");
+        assert!(
+            allowed || !text.contains("process::Command"),
+            "{path} starts a process"
+        );
+        assert!(!text.contains("\"-c\""), "{path} may hand text to a shell");
+    }
+}
+
+#[test]
+fn nothing_that_is_shipped_knows_of_the_stand_in_or_the_sandbox() {
+    for folder in [
+        "agent/*",
+        "controller/*",
+        "protocol/*",
+        "console/*",
+        "packaging/*",
+    ] {
+        for (path, text) in tracked(folder) {
+            let text = text.to_lowercase();
+            for word in ["stand-in", "stand_in", "sandbox", "203.0.113.1/", "pebble"] {
+                assert!(!text.contains(word), "{path} knows of `{word}`");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_file_names_a_machine_or_carries_a_key() {
+    for (path, text) in tracked("*") {
+        if path == "tests/tests/house_rules.rs" {
+            continue;
+        }
+        for word in ["/work/", "/root/.", "BEGIN PRIVATE KEY", "BEGIN EC PRIVATE KEY"] {
+            assert!(!text.contains(word), "{path} contains `{word}`");
+        }
+    }
+}
+
+#[test]
+fn every_test_is_run_and_none_sleeps() {
+    for (path, text) in tracked("*.rs") {
+        if path == "tests/tests/house_rules.rs" {
+            continue;
+        }
+        assert!(!text.contains("#[ignore"), "{path} ignores a test");
+        assert!(!text.contains("thread::sleep"), "{path} sleeps");
+    }
+}
