@@ -6,6 +6,8 @@
 //! own review.
 
 mod facts;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod linux;
 
 pub use facts::{

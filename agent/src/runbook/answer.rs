@@ -81,6 +81,10 @@ pub fn health(page: &Fetched, of: &str) -> Result<Health, Box<Advice>> {
         .with_evidence(first_line(page))
         .into());
     };
+    well(&body, of)
+}
+
+fn well(body: &Body, of: &str) -> Result<Health, Box<Advice>> {
     let version = plain_line(&body.version);
     if !body.db_healthy {
         return Err(Advice::new(

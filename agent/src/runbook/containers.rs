@@ -103,6 +103,20 @@ const CAUSES: &[Cause] = &[
     },
 ];
 
+/// What to do about services that are not up.
+pub fn down<S: AsRef<str>>(site: &Site, services: &[S], seen: &[String]) -> Advice {
+    let all: Vec<&str> = services.iter().map(AsRef::as_ref).collect();
+    Advice::new(
+        "CONTAINERS_DOWN",
+        format!("not up: {}", seen.join(", ")),
+        format!("{} up", all.join(", ")),
+        format!(
+            "read `docker compose logs --tail 50` in {}, mend what it names, then deploy again",
+            site.folder
+        ),
+    )
+}
+
 /// What a crashing container's log says of why.
 pub async fn why_crashing(host: &dyn Look, container: &Container) -> Result<Advice, HostError> {
     let log = host.container_log(&container.name, 20).await?;

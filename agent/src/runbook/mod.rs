@@ -5,7 +5,7 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
-//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], `cloudflare` | what several chapters judge by |
+//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
 //! | [`plan`] | the same steps, asked without any effect |
@@ -23,7 +23,11 @@ pub mod output;
 pub mod packaging;
 pub mod plan;
 pub mod proxies;
+pub mod recent;
 mod walk;
+
+#[cfg(test)]
+mod laws;
 
 use crate::host::{Act, HostError, Look};
 use async_trait::async_trait;

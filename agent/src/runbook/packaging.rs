@@ -32,20 +32,16 @@ pub async fn install(cx: &ActCx<'_>, names: &[&'static str]) -> Result<(), StepE
             .await;
     }
     let installed = cx.host.run(distro.command(distro.install, names)).await?;
-    match (installed.ok(), refreshed.ok()) {
-        (true, _) => Ok(()),
-        (false, true) => Err(failure(&installed, names)),
-        (false, false) => Err(worse(failure(&refreshed, names), failure(&installed, names))),
+    if installed.ok() {
+        return Ok(());
     }
-}
-
-/// Of two failures the one that may pass: lists that could not be fetched make packages unknown.
-fn worse(refresh: StepError, install: StepError) -> StepError {
-    if matches!(refresh, StepError::Passing(_)) {
-        refresh
+    // Lists that could not be fetched make packages unknown, and apt calls that a success.
+    let lists = failure(&refreshed, names);
+    Err(if matches!(lists, StepError::Passing(_)) {
+        lists
     } else {
-        install
-    }
+        failure(&installed, names)
+    })
 }
 
 struct Failure {

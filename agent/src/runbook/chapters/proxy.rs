@@ -1,12 +1,12 @@
 //! A reverse proxy in front, with a certificate.
 
 use super::super::proxies::{self, Proxy, Refusal, Standing, served};
-use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging};
+use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging, recent};
 use super::packages::PACKAGE_LIMITS;
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::site::{Acme, Site};
+use chatalot_protocol::site::Site;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) const STEPS: &[&dyn Step] = &[&Package, &InFront];
 
 /// Where it is remembered when the proxy was last told to serve the site.
-const APPLIED: &str = "proxy.applied_ms";
+const APPLIED: &str = "proxy.applied";
 /// How long a certificate may take; a refusal within it is the answer to our asking.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Let's Encrypt allows five failed validations an hour for a name; the fifth is left to the operator.
@@ -93,20 +93,20 @@ impl Step for InFront {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let proxy = proxies::chosen(cx.site);
         let lacking = match served(cx).await {
-            Ok(saw) if cx.host.unit(proxy.unit()).await?.enabled => return Ok(Verdict::satisfied(saw)),
+            Ok(saw) if proxy.keeps(cx).await? => return Ok(Verdict::satisfied(saw)),
             Ok(_) => {
-                return Ok(Verdict::needed(format!(
-                    "{} is not started at boot",
-                    proxy.unit()
-                )));
+                let why = format!("{} would not serve it after a restart", proxy.name());
+                return Ok(Verdict::needed(why));
             }
             Err(lacking) => lacking.0,
         };
         let refusals = proxy.refusals(cx).await?;
-        let applied = cx.memory.get(APPLIED).and_then(|text| text.parse().ok());
-        Ok(match judge(cx.site, &refusals, applied, cx.host.now_ms()) {
-            Some(advice) => advice.into(),
-            None => Verdict::needed(lacking),
+        let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, PATIENCE).await?;
+        let refused = judge(cx.site, &refusals, applied, cx.host.now_ms());
+        Ok(match (refused, applied) {
+            (Some(advice), _) => advice.into(),
+            (None, Some(_)) => not_served(proxy, &lacking).into(),
+            (None, None) => Verdict::needed(lacking),
         })
     }
 
@@ -120,14 +120,28 @@ impl Step for InFront {
             proxies::revert(cx, before).await?;
             return Err(error);
         }
-        let asked = cx.host.now_ms();
+        let asked = recent::stamp(cx.host).await?;
         if let Err(error) = proxy.reload(cx).await {
             proxies::revert(cx, before).await?;
+            // It may have taken ours up after all; what it runs with must be what it would start with.
+            let _ = proxy.reload(cx).await;
             return Err(error);
         }
-        let remember = BTreeMap::from([(APPLIED.to_owned(), asked.to_string())]);
+        let remember = BTreeMap::from([(APPLIED.to_owned(), asked)]);
         Ok(Applied { remember })
     }
+}
+
+fn not_served(proxy: &dyn Proxy, lacking: &str) -> Advice {
+    Advice::new(
+        "PROXY_NOT_SERVING",
+        lacking,
+        "the site through the proxy, over HTTPS",
+        format!(
+            "look at `journalctl -u {} -n 50`, mend what it names, then deploy again",
+            proxy.unit()
+        ),
+    )
 }
 
 fn foreign(proxy: &dyn Proxy, serves: &str) -> Advice {
@@ -141,10 +155,10 @@ fn foreign(proxy: &dyn Proxy, serves: &str) -> Advice {
 
 /// What the authority's refusals mean: the answer to our last asking, or a reason not to ask again.
 fn judge(site: &Site, refusals: &[Refusal], applied_ms: Option<i64>, now_ms: i64) -> Option<Advice> {
-    let patience = i64::try_from(PATIENCE.as_millis()).unwrap_or(i64::MAX);
     let last = refusals.last()?;
+    let counted = refusals.iter().filter(|refusal| refusal.counts).count();
     let words = refusals.iter().rev().take(3).map(|refusal| refusal.words.clone());
-    if last.rate_limited || (refusals.len() >= MOST_REFUSALS && site.acme == Acme::Production) {
+    if last.rate_limited || (counted >= MOST_REFUSALS) {
         let minutes = (now_ms - last.at_ms).max(0) / 60_000;
         return Some(
             Advice::new(
@@ -160,8 +174,9 @@ fn judge(site: &Site, refusals: &[Refusal], applied_ms: Option<i64>, now_ms: i64
             .with_evidence(words),
         );
     }
-    let ours = |asked: i64| last.at_ms >= asked - 1000 && now_ms - asked <= patience + 5000;
-    applied_ms.is_some_and(ours).then(|| {
+    // The journal's times are whole seconds here.
+    let answers_us = |asked: i64| last.at_ms >= asked - 1000;
+    applied_ms.is_some_and(answers_us).then(|| {
         Advice::new(
             "ACME_FAILED",
             format!("the authority did not sign a certificate for {}", site.domain),
@@ -193,6 +208,7 @@ mod tests {
         Refusal {
             at_ms,
             rate_limited: false,
+            counts: true,
             words: "HTTP 400 connection".into(),
         }
     }
@@ -209,7 +225,7 @@ mod tests {
             Some("ACME_FAILED")
         );
         assert_eq!(code(&[refusal(80_000)], Some(90_000)), None);
-        assert_eq!(code(&[refusal(95_000)], Some(-90_000)), None);
+        assert_eq!(code(&[refusal(95_000)], None), None);
     }
 
     #[test]

@@ -11,11 +11,13 @@ use chatalot_protocol::site::Acme;
 use std::time::Duration;
 
 mod public;
+mod turn;
 
 /// The chapter.
 pub(super) const STEPS: &[&dyn Step] = &[
     &Containers,
     &Local,
+    &turn::Turn,
     &public::Public,
     &public::Certificate,
     &WebSocket,
@@ -51,16 +53,7 @@ impl Step for Containers {
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         Ok(match containers::judge(&services, &there) {
             Stand::Crashing(one) => containers::why_crashing(cx.host, &one).await?.into(),
-            Stand::Down(down) => Advice::new(
-                "CONTAINERS_DOWN",
-                format!("not up: {}", down.join(", ")),
-                services.join(", "),
-                format!(
-                    "run `docker compose up -d` in {}, and read `docker compose logs --tail 50`",
-                    cx.site.folder
-                ),
-            )
-            .into(),
+            Stand::Down(seen) => containers::down(cx.site, &services, &seen).into(),
             Stand::Up => {
                 let restarts: u64 = there.iter().map(|one| one.restarts).sum();
                 let told = if restarts == 0 {

@@ -14,6 +14,8 @@ const CADDYFILE: &str = "/etc/caddy/Caddyfile";
 const SITES: &str = "/etc/caddy/conf.d";
 const IMPORT: &str = "import /etc/caddy/conf.d/*.caddy";
 const UNIT: &str = "caddy.service";
+/// The first line of a file of ours.
+const MARK: &str = "# Written by chatalot-agent, which writes it anew when it deploys.";
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
 /// What the package's own Caddyfile says, without comments: nobody's site.
@@ -49,7 +51,7 @@ impl Proxy for Caddy {
             return Ok(Standing::Ours);
         }
         let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
-        let others = cx.host.list(Path::new(SITES)).await?;
+        let others = foreign_sites(cx).await?;
         let lines = settings(&String::from_utf8_lossy(&main));
         let pristine = lines.is_empty() || lines == PRISTINE;
         Ok(match (pristine, others.first()) {
@@ -136,6 +138,15 @@ impl Proxy for Caddy {
         Ok(())
     }
 
+    async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let unit = cx.host.unit(UNIT).await?;
+        let ours = cx.host.read(&site_file(cx.site)).await?;
+        let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
+        let wanted = render(cx.site).map_err(StepError::Final)?;
+        let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
+        Ok(unit.enabled && imported && ours.is_some_and(|text| text == wanted.as_bytes()))
+    }
+
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
         let args = [
             "-u",
@@ -157,6 +168,18 @@ impl Proxy for Caddy {
             .filter_map(|line| refusal(line, about))
             .collect())
     }
+}
+
+/// The files beside ours that somebody else has written.
+async fn foreign_sites(cx: &Cx<'_>) -> Result<Vec<String>, StepError> {
+    let mut foreign = Vec::new();
+    for name in cx.host.list(Path::new(SITES)).await? {
+        let text = cx.host.read(&Path::new(SITES).join(&name)).await?;
+        if !text.is_some_and(|text| text.starts_with(MARK.as_bytes())) {
+            foreign.push(name);
+        }
+    }
+    Ok(foreign)
 }
 
 /// Our own file for a site.
@@ -191,7 +214,7 @@ fn render(site: &Site) -> Result<String, Box<Advice>> {
         }
     };
     Ok(format!(
-        "# Written by chatalot-agent, which writes it anew when it deploys.\n\
+        "{MARK}\n\
          {} {{\n\
          \tencode zstd gzip\n\
          \treverse_proxy 127.0.0.1:8080\n\
@@ -274,6 +297,7 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     Some(Refusal {
         at_ms: whole * 1000,
         rate_limited: rest.contains("rateLimited") || rest.contains("HTTP 429"),
+        counts: rest.contains("acme-v02.api.letsencrypt.org"),
         words: plain_line(words.split("\"}").next().unwrap_or(words)),
     })
 }

@@ -36,6 +36,8 @@ pub struct Refusal {
     pub at_ms: i64,
     /// Whether because there were too many requests.
     pub rate_limited: bool,
+    /// Whether it counts against the limit of failed validations: a staging authority's does not.
+    pub counts: bool,
     /// The proxy's words.
     pub words: String,
 }
@@ -63,6 +65,8 @@ pub trait Proxy: Sync {
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Has the proxy use its configuration, now and after a boot.
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
+    /// Whether what it serves now it will serve after a restart too.
+    async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError>;
     /// Why there is no certificate, within the last hour, oldest first.
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError>;
 }

@@ -7,8 +7,8 @@ mod summary;
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use super::checkout;
 use crate::host::{Command, Look};
-use crate::runbook::answer;
 use crate::runbook::containers::{self, Stand};
+use crate::runbook::{answer, recent};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -22,9 +22,15 @@ pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run];
 
 /// Where what the installer was last run with is remembered.
 const INPUTS: &str = "install.inputs";
+/// When that was.
+const APPLIED: &str = "install.applied";
 
 fn script(site: &Site) -> PathBuf {
     Path::new(site.folder.as_str()).join("scripts/install.sh")
+}
+
+fn env_file(site: &Site) -> PathBuf {
+    Path::new(site.folder.as_str()).join(".env")
 }
 
 /// The installer, in the checkout, as an argv: by its full path, so that nothing is looked up.
@@ -162,8 +168,7 @@ impl Step for Run {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        let env = Path::new(cx.site.folder.as_str()).join(".env");
-        if cx.host.read(&env).await?.is_none() {
+        if cx.host.read(&env_file(cx.site)).await?.is_none() {
             return Ok(Verdict::needed("no .env yet"));
         }
         let Some(last) = cx.memory.get(INPUTS) else {
@@ -174,16 +179,21 @@ impl Step for Run {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
-        match containers::judge(&containers::least(cx.site), &there) {
-            Stand::Crashing(one) => return Ok(containers::why_crashing(cx.host, &one).await?.into()),
-            Stand::Down(services) => {
-                return Ok(Verdict::needed(format!("not up: {}", services.join(", "))));
-            }
-            Stand::Up => {}
-        }
-        Ok(match answer::local(cx.host).await {
-            Ok(health) => Verdict::satisfied(format!("chatalot {} is up", health.version)),
-            Err(advice) => Verdict::needed(advice.saw),
+        let services = containers::least(cx.site);
+        let advice = match containers::judge(&services, &there) {
+            Stand::Crashing(one) => containers::why_crashing(cx.host, &one).await?,
+            Stand::Down(seen) => containers::down(cx.site, &services, &seen),
+            Stand::Up => match answer::local(cx.host).await {
+                Ok(health) => return Ok(Verdict::satisfied(format!("chatalot {} is up", health.version))),
+                Err(advice) => *advice,
+            },
+        };
+        // What is not well right after the installer has run will not get better by running it again; at
+        // another time it may, and a server that starts before its database crashes once or twice after a boot.
+        let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, self.patience()).await?;
+        Ok(match applied {
+            Some(_) => advice.into(),
+            None => Verdict::needed(advice.saw),
         })
     }
 
@@ -198,11 +208,17 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
+        if let Some(last) = cx.look.memory.get(INPUTS) {
+            let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
+            let changed = wanted.changed_since(last);
+            summary::taken_up(site, &changed, &String::from_utf8_lossy(&env)).map_err(StepError::Final)?;
+        }
         let mut remember: BTreeMap<String, String> = values
             .into_iter()
             .map(|(key, value)| (format!("installer.{key}"), value))
             .collect();
         remember.insert(INPUTS.to_owned(), wanted.text());
+        remember.insert(APPLIED.to_owned(), recent::stamp(cx.host).await?);
         Ok(Applied { remember })
     }
 }

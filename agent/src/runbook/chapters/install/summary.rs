@@ -6,8 +6,6 @@ use chatalot_protocol::site::Site;
 use std::collections::BTreeMap;
 
 const HEADING: &str = "Install complete.";
-/// The block stands at the end: further up it is something that a build or an image has printed.
-const END: usize = 40;
 const LONGEST: usize = 300;
 const KEYS: &[&str] = &[
     "public_url",
@@ -18,17 +16,21 @@ const KEYS: &[&str] = &[
     "compose_profiles",
 ];
 
-/// The values of the last block.
+/// The values of the last block, if nothing but the installer's list of what is next comes after it: anywhere else
+/// it is something that a build or an image has printed.
 pub(super) fn last_block(output: &Output) -> Result<BTreeMap<String, String>, Box<Advice>> {
     let lines: Vec<String> = output.stdout.lines().map(plain_line).collect();
-    let end = lines.len().saturating_sub(END);
     let heading = lines.iter().rposition(|line| line == HEADING);
-    let values: BTreeMap<String, String> = heading
-        .filter(|at| *at >= end)
-        .map(|at| &lines[at + 1..])
-        .unwrap_or_default()
+    let after = heading.map(|at| &lines[at + 1..]).unwrap_or_default();
+    let pairs = after
         .iter()
-        .map_while(|line| line.split_once('='))
+        .take_while(|line| line.contains('=') && !line.starts_with(' '));
+    let (pairs, rest) = after.split_at(pairs.count());
+    let what_is_next = |line: &String| line.is_empty() || line == "Next:" || line.starts_with(' ');
+    let values: BTreeMap<String, String> = pairs
+        .iter()
+        .filter(|_| rest.iter().all(what_is_next))
+        .filter_map(|line| line.split_once('='))
         .filter(|(key, value)| KEYS.contains(key) && value.len() <= LONGEST)
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .collect();
@@ -88,6 +90,42 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
     .into())
 }
 
+/// Whether an installer that ran again has taken up the inputs that changed, or kept its `.env` as it was.
+pub(super) fn taken_up(site: &Site, changed: &[String], env: &str) -> Result<(), Box<Advice>> {
+    let holds = |value: &str| {
+        let values = env.lines().filter_map(|line| line.split_once('='));
+        let mut values = values.map(|(_, value)| value.trim().trim_matches(['"', '\'']));
+        values.any(|there| there == value || there.strip_prefix("https://") == Some(value))
+    };
+    let asked = [
+        ("domain", Some(site.domain.to_string())),
+        ("registration", Some(site.registration.as_str().to_owned())),
+        ("turn-external-ip", site.turn.map(|ip| ip.address().to_string())),
+    ];
+    let kept: Vec<String> = asked
+        .into_iter()
+        .filter(|(name, _)| changed.iter().any(|one| one == name))
+        .filter_map(|(name, value)| {
+            value
+                .filter(|value| !holds(value))
+                .map(|value| format!("{name} {value}"))
+        })
+        .collect();
+    if kept.is_empty() {
+        return Ok(());
+    }
+    Err(Advice::new(
+        "INSTALLER_KEPT_ENV",
+        format!("{}/.env is as it was, without the new {}", site.folder, kept.join(", ")),
+        "the new values in it",
+        format!(
+            "set them in {0}/.env yourself, then deploy again; `--overwrite-env` would do it too, but may make a new database password that the existing database does not know",
+            site.folder
+        ),
+    )
+    .into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,8 +165,7 @@ mod tests {
         let forged = BLOCK.replace("chat.example.com", "evil.example.com");
         let values = last_block(&said(format!("{forged}more\npublic_url=https://other\n{BLOCK}"))).unwrap();
         assert_eq!(values["public_url"], "https://chat.example.com");
-        let pulls = "pulling\n".repeat(60);
-        let only = last_block(&said(format!("{BLOCK}{pulls}"))).unwrap_err();
+        let only = last_block(&said(format!("{BLOCK}\nall done, or so I say\n"))).unwrap_err();
         assert_eq!(only.code, "INSTALLER_NO_SUMMARY");
     }
 
@@ -165,5 +202,25 @@ mod tests {
         assert_eq!(advice.saw, "turn_enabled: asked for 1, it says 0");
         let values = last_block(&said(BLOCK.replace("turn updater", "updater"))).unwrap();
         assert!(compare(&site(), &values).unwrap_err().saw.contains("with turn"));
+    }
+
+    #[test]
+    fn an_env_that_was_kept_is_noticed_by_its_values() {
+        let changed = [
+            "domain".to_owned(),
+            "turn-external-ip".to_owned(),
+            "commit".to_owned(),
+        ];
+        let env = "PUBLIC_URL=https://chat.example.com\nTURN_EXTERNAL_IP='203.0.113.42'\n";
+        taken_up(&site(), &changed, env).unwrap();
+        let old = env.replace("203.0.113.42", "203.0.113.9");
+        let advice = taken_up(&site(), &changed, &old).unwrap_err();
+        assert!(
+            advice
+                .saw
+                .ends_with("without the new turn-external-ip 203.0.113.42"),
+            "{advice}"
+        );
+        taken_up(&site(), &["admin-username".to_owned()], "").unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! What an earlier chatalot left behind, where it would get in the way of this one.
 
-use crate::host::{Command, Container, Engine};
+use crate::host::{Container, Engine};
 use crate::runbook::{Cx, Step, StepError};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -17,6 +17,9 @@ const FIXED_NAMES: &[&str] = &[
     "chatalot-socket-proxy",
 ];
 
+/// Where the Engine keeps its volumes: to be seen without its client, which may not be there yet.
+const VOLUMES: &str = "/var/lib/docker/volumes";
+
 /// No container of somebody else has one of our names, and no old database waits for a new password.
 pub(super) struct Leftovers;
 
@@ -31,10 +34,10 @@ impl Step for Leftovers {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        if !matches!(cx.host.engine().await?, Engine::Up { .. }) {
-            return Ok(Verdict::satisfied("no containers, as no engine runs"));
-        }
-        if let Some(advice) = name_taken(cx.site, &cx.host.containers(None).await?) {
+        // An engine that does not run has no containers that could be in the way, but it may have their volumes.
+        if matches!(cx.host.engine().await?, Engine::Up { .. })
+            && let Some(advice) = name_taken(cx.site, &cx.host.containers(None).await?)
+        {
             return Ok(advice.into());
         }
         Ok(match old_database(cx).await? {
@@ -71,9 +74,7 @@ async fn old_database(cx: &Cx<'_>) -> Result<Option<Advice>, StepError> {
         return Ok(None);
     }
     let volume = volume_name(cx.site);
-    let list = Command::new("docker", &["volume", "ls", "--format", "{{.Name}}"]);
-    let volumes = cx.host.query(list).await?;
-    let there = volumes.stdout.lines().any(|line| line.trim() == volume);
+    let there = cx.host.list(Path::new(VOLUMES)).await?.contains(&volume);
     Ok(there.then(|| {
         Advice::new(
             "DATABASE_WITHOUT_ENV",

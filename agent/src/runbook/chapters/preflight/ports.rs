@@ -38,6 +38,7 @@ impl Step for Ports {
                 ours.push(port);
             }
         }
+        ours.dedup();
         Ok(Verdict::satisfied(if ours.is_empty() {
             "all free".to_owned()
         } else {

@@ -85,16 +85,20 @@ fn judge(facts: &Facts, path: &Path, least: u64) -> Result<String, Box<Advice>> 
         )
         .into());
     }
+    Ok(enough(facts))
+}
+
+fn enough(facts: &Facts) -> String {
     let short = if facts.disk_free < 20 * GIB {
         ", less than the 20 GiB recommended: enough to install, watch it as uploads grow"
     } else {
         ""
     };
-    Ok(format!(
+    format!(
         "{:.1} GB of memory, {} free{short}",
         gigabytes(facts.memory),
         gib(facts.disk_free)
-    ))
+    )
 }
 
 fn gib(bytes: u64) -> String {

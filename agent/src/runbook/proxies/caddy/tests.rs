@@ -67,12 +67,18 @@ fn f55_the_packages_own_caddyfile_is_nobodys() {
 
 #[test]
 fn f56_a_refusal_is_read_from_the_journal() {
-    let line = r#"1795468683.522309 vps caddy[812]: {"level":"error","ts":1795468683.5,"logger":"tls.obtain","msg":"could not get certificate from issuer","identifier":"chat.example.com","issuer":"acme-v02","error":"HTTP 400 urn:ietf:params:acme:error:connection - 203.0.113.42: Timeout during connect"}"#;
+    let line = r#"1795468683.522309 vps caddy[812]: {"level":"error","ts":1795468683.5,"logger":"tls.obtain","msg":"could not get certificate from issuer","identifier":"chat.example.com","issuer":"acme-v02.api.letsencrypt.org-directory","error":"HTTP 400 urn:ietf:params:acme:error:connection - 203.0.113.42: Timeout during connect"}"#;
     let told = refusal(line, "chat.example.com").unwrap();
     assert_eq!(told.at_ms, 1_795_468_683_000);
     assert!(
         !told.rate_limited && told.words.starts_with("HTTP 400 urn:"),
         "{told:?}"
+    );
+    assert!(
+        told.counts
+            && !refusal(&line.replace("acme-v02", "acme-staging-v02"), "chat.example.com")
+                .unwrap()
+                .counts
     );
     assert!(refusal(line, "other.example.com").is_none());
     let many = line.replace(

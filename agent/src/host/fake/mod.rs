@@ -1,0 +1,283 @@
+//! A host made of maps that behaves: what is installed can be started, what is loaded is served.
+//!
+//! | module | what |
+//! |---|---|
+//! | `world` | everything there is, to be set and looked at by a test |
+//! | `meter` | counts the calls, and fails, loses or never answers the nth |
+//! | `packages` | the package manager, by the distribution's own row |
+//! | `git` | repositories and checkouts |
+//! | `installer` | chatalot's installer, as the runbook describes it |
+//! | `web` | Caddy, chatalot, and what they answer |
+//!
+//! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
+
+mod git;
+mod installer;
+mod meter;
+mod packages;
+mod web;
+mod world;
+
+pub use installer::{Installer, Outcome};
+pub use meter::Mode;
+pub use world::{Checkout, EngineState, Remote, World};
+
+use super::{
+    Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, PortOwner,
+    Resources, System, Transport, Unit,
+};
+use crate::runbook::distro::Distro;
+use async_trait::async_trait;
+use meter::Meter;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A host made of maps. Clones share one world.
+#[derive(Debug, Clone)]
+pub struct FakeHost {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    world: World,
+    meter: Meter,
+}
+
+impl FakeHost {
+    /// A freshly installed host of a distribution: nothing on it, its domain leads to it, the network is well.
+    pub fn fresh(distro: &'static Distro) -> Self {
+        let inner = Inner {
+            world: World::fresh(distro),
+            meter: Meter::default(),
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the world or changes it, uncounted.
+    pub fn world<T>(&self, touch: impl FnOnce(&mut World) -> T) -> T {
+        touch(&mut self.inner().world)
+    }
+
+    /// The world without what only time and talk have left in it: equal for hosts in the same state.
+    pub fn snapshot(&self) -> World {
+        self.inner().world.lasting()
+    }
+
+    /// Lets the nth call from now on (from one) go wrong, once.
+    pub fn fail_nth(&self, n: usize, mode: Mode) {
+        self.inner().meter.set_trap(n, mode);
+    }
+
+    /// Lets the nth call from now on (from one) never answer: the place to drop what waits for it.
+    pub fn kill_nth(&self, n: usize, mode: Mode) {
+        self.inner().meter.set_trap(n, mode.unanswered());
+    }
+
+    /// Takes a trap away that was not stepped on; whether there was one.
+    pub fn heal(&self) -> bool {
+        self.inner().meter.heal()
+    }
+
+    /// How many calls there were: looks and effects.
+    pub fn calls(&self) -> usize {
+        self.inner().meter.calls
+    }
+
+    /// How many of them were effects: zero for a run that writes nothing.
+    pub fn writes(&self) -> usize {
+        self.inner().meter.writes
+    }
+
+    /// Every call in order, for a message when a law is broken.
+    pub fn log(&self) -> Vec<String> {
+        self.inner().meter.log.clone()
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: i64) {
+        self.inner().world.now_ms += seconds * 1000;
+    }
+
+    async fn look<T>(&self, what: String, see: impl FnOnce(&mut World) -> T) -> Result<T, HostError> {
+        match self.enter(&what, false) {
+            None => Ok(see(&mut self.inner().world)),
+            Some(mode) => Err(lost(mode, &what).await),
+        }
+    }
+
+    async fn act<T>(&self, what: String, change: impl FnOnce(&mut World) -> T) -> Result<T, HostError> {
+        let mode = self.enter(&what, true);
+        if mode.is_none_or(Mode::has_effect) {
+            let done = change(&mut self.inner().world);
+            if mode.is_none() {
+                return Ok(done);
+            }
+        }
+        Err(lost(mode.unwrap_or(Mode::NoEffect), &what).await)
+    }
+
+    fn enter(&self, what: &str, effect: bool) -> Option<Mode> {
+        self.inner().meter.enter(what, effect)
+    }
+}
+
+/// The error of a call that went wrong; never comes for one that is never answered.
+async fn lost(mode: Mode, what: &str) -> HostError {
+    if mode.never_answers() {
+        std::future::pending::<()>().await;
+    }
+    HostError::Unknown {
+        what: "what the fake host was told to fail",
+        why: what.to_owned(),
+    }
+}
+
+fn shown(command: &Command) -> String {
+    format!("{} {}", command.program, command.args.join(" "))
+}
+
+#[async_trait]
+impl Look for FakeHost {
+    async fn system(&self) -> Result<System, HostError> {
+        self.look("system".into(), |world| world.system.clone()).await
+    }
+
+    async fn resources(&self, path: &Path) -> Result<Resources, HostError> {
+        self.look(format!("resources {}", path.display()), |world| world.resources)
+            .await
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.inner().world.now_ms
+    }
+
+    async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
+        self.look(format!("read {}", path.display()), |world| {
+            world.files.get(path).cloned()
+        })
+        .await
+    }
+
+    async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {
+        self.look(format!("list {}", path.display()), |world| world.list(path))
+            .await
+    }
+
+    async fn program(&self, name: &str) -> Result<Option<PathBuf>, HostError> {
+        self.look(format!("program {name}"), |world| {
+            world
+                .programs
+                .contains(name)
+                .then(|| PathBuf::from(format!("/usr/bin/{name}")))
+        })
+        .await
+    }
+
+    async fn query(&self, command: Command) -> Result<Output, HostError> {
+        self.look(format!("query {}", shown(&command)), |world| {
+            world.command(&command, false)
+        })
+        .await?
+    }
+
+    async fn unit(&self, name: &str) -> Result<Unit, HostError> {
+        self.look(format!("unit {name}"), |world| {
+            world.units.get(name).cloned().unwrap_or_default()
+        })
+        .await
+    }
+
+    async fn engine(&self) -> Result<Engine, HostError> {
+        self.look("engine".into(), |world| world.engine()).await
+    }
+
+    async fn compose(&self) -> Result<Option<String>, HostError> {
+        self.look("compose".into(), |world| world.compose.clone()).await
+    }
+
+    async fn containers(&self, folder: Option<&str>) -> Result<Vec<Container>, HostError> {
+        self.look(format!("containers {}", folder.unwrap_or("of all")), |world| {
+            world.containers_of(folder)
+        })
+        .await?
+    }
+
+    async fn container_log(&self, name: &str, lines: u32) -> Result<Vec<String>, HostError> {
+        self.look(format!("container_log {name}"), |world| {
+            let log = world.logs.get(name).cloned().unwrap_or_default();
+            let keep = usize::try_from(lines).unwrap_or(usize::MAX);
+            log[log.len().saturating_sub(keep)..].to_vec()
+        })
+        .await
+    }
+
+    async fn port_owner(&self, transport: Transport, port: u16) -> Result<Option<PortOwner>, HostError> {
+        self.look(format!("port_owner {port}"), |world| {
+            world.port_owner(transport, port)
+        })
+        .await
+    }
+
+    async fn addresses(&self) -> Result<Vec<IpAddr>, HostError> {
+        self.look("addresses".into(), |world| world.addresses.clone())
+            .await
+    }
+
+    fn seen_address(&self) -> Option<IpAddr> {
+        self.inner().world.seen_address
+    }
+
+    async fn resolve(&self, name: &str) -> Result<Vec<Answers>, HostError> {
+        self.look(format!("resolve {name}"), |world| world.resolve(name))
+            .await
+    }
+
+    async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
+        let what = format!("fetch {}", fetch.url);
+        let answer = self.look(what, |world| world.fetch(&fetch)).await;
+        answer.unwrap_or_else(|error| Err(FetchError::Http(error.to_string())))
+    }
+}
+
+#[async_trait]
+impl Act for FakeHost {
+    async fn run(&self, command: Command) -> Result<Output, HostError> {
+        self.act(format!("run {}", shown(&command)), |world| {
+            world.command(&command, true)
+        })
+        .await?
+    }
+
+    async fn write(&self, path: &Path, content: &[u8], _mode: u32) -> Result<(), HostError> {
+        self.act(format!("write {}", path.display()), |world| {
+            world.put(path, content);
+        })
+        .await
+    }
+
+    async fn remove(&self, path: &Path) -> Result<(), HostError> {
+        self.act(format!("remove {}", path.display()), |world| {
+            world.files.remove(path);
+        })
+        .await
+    }
+
+    async fn make_folder(&self, path: &Path, _mode: u32) -> Result<(), HostError> {
+        self.act(format!("make_folder {}", path.display()), |world| {
+            world.folders.insert(path.to_owned());
+        })
+        .await
+    }
+
+    async fn say(&self, line: &str) {
+        self.inner().world.said.push(line.to_owned());
+    }
+}

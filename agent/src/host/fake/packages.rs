@@ -1,0 +1,108 @@
+//! The package manager of a fake host, which learns its commands from the distribution's row.
+
+use super::world::{EngineState, World, output};
+use crate::host::{Command, Output, Unit};
+
+/// What Debian's package brings as /etc/caddy/Caddyfile.
+const CADDYFILE: &str = "# The Caddyfile is an easy way to configure your Caddy web server.\n\n:80 {\n\t# Set this path\n\troot * /usr/share/caddy\n\n\tfile_server\n\n\t# reverse_proxy localhost:8080\n}\n";
+
+/// The names behind an argv of the row, if a command begins with it.
+fn names<'a>(command: &'a Command, argv: &[&'a str]) -> Option<Vec<&'a str>> {
+    let words = std::iter::once(&command.program).chain(&command.args);
+    let words: Vec<&str> = words.map(String::as_str).collect();
+    words.strip_prefix(argv).map(<[&str]>::to_vec)
+}
+
+impl World {
+    pub(super) fn package_query(&self, command: &Command) -> Option<Output> {
+        if names(command, self.distro.audit).is_some() {
+            let half: Vec<String> = self
+                .half_installed
+                .iter()
+                .map(|name| format!(" {name}"))
+                .collect();
+            return Some(output(0, &half.join("\n")));
+        }
+        let asked = names(command, self.distro.query)?;
+        let known: Vec<String> = asked
+            .iter()
+            .filter_map(|name| {
+                let installed = self.packages.contains(*name).then_some("installed");
+                let half = self.half_installed.contains(*name).then_some("half-configured");
+                half.or(installed).map(|state| format!("{name}\t{state}"))
+            })
+            .collect();
+        let code = i32::from(known.len() < asked.len());
+        Some(output(code, &known.join("\n")))
+    }
+
+    pub(super) fn package_change(&mut self, command: &Command) -> Option<Output> {
+        if names(command, self.distro.repair).is_some() {
+            for name in std::mem::take(&mut self.half_installed) {
+                self.install(&name);
+            }
+            return Some(output(0, ""));
+        }
+        if names(command, self.distro.refresh).is_some() {
+            if !self.network {
+                let text = "W: Failed to fetch http://deb/  Temporary failure resolving 'deb'\nW: Some index files failed to download.";
+                return Some(output(0, text));
+            }
+            self.lists = true;
+            return Some(output(0, "Reading package lists..."));
+        }
+        let wanted: Vec<String> = names(command, self.distro.install)?
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        if !self.half_installed.is_empty() {
+            return Some(output(
+                100,
+                "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'",
+            ));
+        }
+        if !self.lists {
+            return Some(output(100, "E: Unable to locate package"));
+        }
+        if !self.network {
+            return Some(output(
+                100,
+                "E: Failed to fetch http://deb/  Temporary failure resolving 'deb'",
+            ));
+        }
+        for name in &wanted {
+            self.install(name);
+        }
+        Some(output(0, "Setting up"))
+    }
+
+    /// A package and what comes with it.
+    pub fn install(&mut self, name: &str) {
+        self.packages.insert(name.to_owned());
+        let row = self.distro;
+        let mut unit = Unit {
+            exists: true,
+            ..Unit::default()
+        };
+        if row.engine.first() == Some(&name) {
+            self.programs.insert("docker".to_owned());
+            self.units.entry(row.engine_unit.to_owned()).or_insert(unit);
+            if self.engine == EngineState::Absent {
+                self.engine = EngineState::Down;
+            }
+        } else if row.compose.contains(&name) {
+            self.compose = Some("2.26.1".to_owned());
+        } else if row.caddy.contains(&name) {
+            self.programs.insert("caddy".to_owned());
+            // Debian starts and enables it at once.
+            (unit.active, unit.enabled) = (true, true);
+            self.units.entry("caddy.service".to_owned()).or_insert(unit);
+            if self.text("/etc/caddy/Caddyfile").is_none() {
+                self.put("/etc/caddy/Caddyfile", CADDYFILE);
+            }
+            self.load_caddy();
+        } else if row.tools.contains(&name) {
+            self.programs.insert(name.to_owned());
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Caddy and chatalot on a fake host: what they load, and what they answer.
+
+use super::world::{World, output};
+use crate::host::{Fetch, FetchError, Fetched, Output, Records, TlsFacts};
+use std::path::Path;
+
+const MAIN: &str = "/etc/caddy/Caddyfile";
+const UNIT: &str = "caddy.service";
+const NINETY_DAYS: i64 = 90 * 86_400;
+
+fn page(status: u16, kind: &str, body: impl Into<Vec<u8>>) -> Fetched {
+    Fetched {
+        status,
+        headers: vec![("content-type".to_owned(), kind.to_owned())],
+        body: body.into(),
+        tls: None,
+    }
+}
+
+impl World {
+    /// The Caddyfile with what it imports; why it is not valid.
+    fn caddy_configuration(&self) -> Result<String, &'static str> {
+        let main = self.text(MAIN).ok_or("no Caddyfile")?;
+        let mut whole = String::new();
+        for line in main.lines() {
+            match line.trim().strip_prefix("import ") {
+                Some(glob) => {
+                    let folder = Path::new(glob).parent().unwrap_or(Path::new("/"));
+                    for name in self.list(folder) {
+                        whole += &self.text(folder.join(name)).unwrap_or_default();
+                    }
+                }
+                None => whole += line,
+            }
+            whole.push('\n');
+        }
+        if whole.matches('{').count() == whole.matches('}').count() {
+            Ok(whole)
+        } else {
+            Err("Caddyfile: unexpected end of input")
+        }
+    }
+
+    pub(super) fn validate_caddy(&self) -> Output {
+        match self.caddy_configuration() {
+            Ok(_) => output(0, "Valid configuration"),
+            Err(why) => output(1, why),
+        }
+    }
+
+    /// Starts Caddy with its configuration, if its unit is active and the configuration is valid.
+    pub(super) fn load_caddy(&mut self) {
+        let active = self.units.get(UNIT).is_some_and(|unit| unit.active);
+        self.caddy_loaded = active.then(|| self.caddy_configuration().ok()).flatten();
+        if let (Some(why), Some(_)) = (self.acme_refuses.clone(), &self.caddy_loaded) {
+            let text = format!(
+                "{{\"level\":\"error\",\"msg\":\"could not get certificate from issuer\",\"identifier\":\"chat.example.com\",\"error\":\"{why}\"}}"
+            );
+            self.journal.push((self.now_ms, UNIT.to_owned(), text));
+        }
+    }
+
+    pub(super) fn reload_caddy(&mut self) -> Output {
+        if !self.units.get(UNIT).is_some_and(|unit| unit.active) {
+            return output(1, "caddy.service is not active, cannot reload.");
+        }
+        if let Err(why) = self.caddy_configuration() {
+            return output(1, why);
+        }
+        self.load_caddy();
+        output(0, "")
+    }
+
+    pub(super) fn caddy_listens(&self, port: u16) -> bool {
+        let loaded = self.caddy_loaded.as_deref().unwrap_or_default();
+        match port {
+            80 => !loaded.is_empty(),
+            443 => sites(loaded).any(|site| !site.starts_with(':')),
+            _ => false,
+        }
+    }
+
+    pub(super) fn fetch(&self, fetch: &Fetch) -> Result<Fetched, FetchError> {
+        if let Some(answer) = self.pages.get(&fetch.url) {
+            return answer.clone();
+        }
+        if let Some(path) = fetch.url.strip_prefix("http://127.0.0.1:8080") {
+            return self
+                .chatalot(path, fetch)
+                .ok_or_else(|| FetchError::Connect("127.0.0.1:8080".to_owned()));
+        }
+        let rest = fetch.url.strip_prefix("https://").unwrap_or_default();
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let here = fetch.connect_to.is_some_and(|to| to.ip().is_loopback());
+        if here || self.leads_here(host) {
+            return self.through_caddy(host, &format!("/{path}"), fetch);
+        }
+        if self.network && !self.dns.contains_key(host) {
+            return Ok(page(200, "text/html", "somebody else"));
+        }
+        Err(FetchError::Connect(host.to_owned()))
+    }
+
+    fn leads_here(&self, host: &str) -> bool {
+        let answers = self.dns.get(host).map(Vec::as_slice).unwrap_or_default();
+        answers.iter().any(|one| match &one.a {
+            Records::Found(list) => list.iter().any(|ip| self.addresses.contains(&(*ip).into())),
+            Records::Failed(_) => false,
+        })
+    }
+
+    fn through_caddy(&self, host: &str, path: &str, fetch: &Fetch) -> Result<Fetched, FetchError> {
+        if !self.caddy_listens(443) {
+            return Err(FetchError::Connect(format!("{host}:443")));
+        }
+        let loaded = self.caddy_loaded.clone().unwrap_or_default();
+        if !sites(&loaded).any(|site| site == host) || self.acme_refuses.is_some() {
+            return Err(FetchError::Tls("internal error alert".to_owned()));
+        }
+        let staging = loaded.contains("acme-staging");
+        if staging && fetch.verify {
+            return Err(FetchError::Tls("unknown issuer".to_owned()));
+        }
+        let bad_gateway = || page(502, "text/plain", "");
+        let mut answer = self.chatalot(path, fetch).unwrap_or_else(bad_gateway);
+        let mut add = |name: &str, value: &str| answer.headers.push((name.to_owned(), value.to_owned()));
+        if loaded.contains("Strict-Transport-Security") {
+            add("strict-transport-security", "max-age=31536000; includeSubDomains");
+        }
+        if !loaded.contains("-Server") {
+            add("server", "Caddy");
+        }
+        let asked = fetch.headers.iter().any(|(name, _)| name == "accept-encoding");
+        if asked && loaded.contains("encode ") {
+            add("content-encoding", "gzip");
+        }
+        answer.tls = Some(TlsFacts {
+            issuer: if staging { "(STAGING) E1" } else { "E1" }.to_owned(),
+            not_after: self.now_ms / 1000 + NINETY_DAYS,
+            distrust: staging.then(|| "unknown issuer".to_owned()),
+        });
+        Ok(answer)
+    }
+
+    /// chatalot itself, if it runs.
+    fn chatalot(&self, path: &str, fetch: &Fetch) -> Option<Fetched> {
+        let server = self.containers.get("chatalot-server")?;
+        if server.state != "running" {
+            return None;
+        }
+        let upgrade = fetch.headers.iter().any(|(name, _)| name == "upgrade");
+        Some(match path {
+            "/ws" if upgrade => page(101, "", ""),
+            "/ws" => page(400, "text/plain", "Connection header did not include 'upgrade'"),
+            "/api/health" => {
+                let db = self.database_up && self.containers.get("chatalot-db")?.state == "running";
+                let status = if db { "ok" } else { "degraded" };
+                let body = format!(
+                    "{{\"status\":\"{status}\",\"version\":\"{}\",\"uptime_secs\":42,\"db_healthy\":{db}}}",
+                    self.installer.version
+                );
+                page(200, "application/json", body)
+            }
+            _ => page(200, "text/html", format!("<!doctype html>{}", "x".repeat(600))),
+        })
+    }
+}
+
+/// The addresses of a configuration's sites.
+fn sites(configuration: &str) -> impl Iterator<Item = &str> {
+    configuration
+        .lines()
+        .filter(|line| !line.starts_with(['\t', ' ', '#', '{', '}']))
+        .filter_map(|line| line.strip_suffix(" {"))
+}

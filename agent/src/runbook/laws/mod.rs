@@ -1,0 +1,236 @@
+//! What holds for every step, on every supported distribution, for every kind of site.
+
+mod bad_inputs;
+mod driver;
+mod stories;
+
+use super::distro::DISTROS;
+use super::{Intent, Step, steps};
+use crate::host::fake::{FakeHost, Mode, World};
+use chatalot_protocol::report::Verdict;
+use driver::{Run, Stop, full, least, with_everything};
+use std::collections::BTreeSet;
+
+/// Every supported distribution with every kind of site.
+fn every_case() -> Vec<(&'static str, Run)> {
+    let rows = DISTROS.iter().filter(|row| row.refused.is_none());
+    rows.flat_map(|row| [least(row), full(row), with_everything(row)].map(|run| (row.name, run)))
+        .collect()
+}
+
+#[test]
+fn step_ids_are_unique_and_named_after_their_chapter() {
+    let mut seen = BTreeSet::new();
+    for chapter in super::chapters::CHAPTERS {
+        assert!(!chapter.steps.is_empty(), "{} is empty", chapter.name);
+        for step in chapter.steps {
+            assert_eq!(step.step_id().chapter(), chapter.name, "{}", step.id());
+            assert!(seen.insert(step.id()), "{} twice", step.id());
+            assert!(!step.title().is_empty(), "{}", step.id());
+        }
+    }
+}
+
+#[test]
+fn a_step_comes_after_one_that_is_before_it_and_always_there() {
+    let mut before = BTreeSet::new();
+    for step in steps() {
+        if let Some(after) = step.after() {
+            assert!(before.contains(after), "{} is not after {after}", step.id());
+            assert!(
+                super::step(after).unwrap().applies(&least(&DISTROS[0]).site),
+                "{after} may be left out"
+            );
+        }
+        before.insert(step.id());
+    }
+}
+
+#[test]
+fn every_effect_is_announced_and_a_probe_announces_none() {
+    for (name, run) in every_case() {
+        let intent = Intent {
+            site: &run.site,
+            distro: run.distro,
+        };
+        for step in steps().filter(|step| step.applies(&run.site)) {
+            let host = FakeHost::fresh(run.distro);
+            let probe = matches!(run.apply_alone(&host, step), Err(Stop::Probe));
+            assert_eq!(step.effects(&intent).is_empty(), probe, "{} on {name}", step.id());
+            assert!(
+                !probe || host.writes() == 0,
+                "{} is a probe that writes",
+                step.id()
+            );
+        }
+    }
+}
+
+#[test]
+fn effects_never_show_a_secret() {
+    let run = with_everything(&DISTROS[0]);
+    let intent = Intent {
+        site: &run.site,
+        distro: run.distro,
+    };
+    for step in steps() {
+        let text = step.effects(&intent).join("\n");
+        for (name, secret) in run.secrets.present() {
+            assert!(!text.contains(secret.expose()), "{} shows {name}", step.id());
+        }
+    }
+}
+
+#[test]
+fn a_fresh_host_ends_deployed_and_a_second_run_writes_nothing() {
+    for (name, mut run) in every_case() {
+        let host = FakeHost::fresh(run.distro);
+        run.deploy(&host)
+            .unwrap_or_else(|stop| panic!("{name}: {stop:?}"));
+        let (writes, end) = (host.writes(), host.snapshot());
+        run.deploy(&host)
+            .unwrap_or_else(|stop| panic!("{name}, again: {stop:?}"));
+        assert_eq!(host.writes(), writes, "{name}: {:?}", host.log());
+        assert!(host.snapshot() == end, "{name}");
+        assert!(
+            host.world(|world| world.unknown.is_empty()),
+            "{:?}",
+            host.world(|world| world.unknown.clone())
+        );
+        assert!(run.memory.contains_key("commit") && run.memory.contains_key("installer.public_url"));
+    }
+}
+
+/// What two worlds differ in, as far as a message needs it.
+fn differ(one: &World, other: &World) -> String {
+    let lines = |world: &World| format!("{world:#?}");
+    let (one, other) = (lines(one), lines(other));
+    let odd = one.lines().zip(other.lines()).find(|(a, b)| a != b);
+    format!("{odd:?}")
+}
+
+/// Lets every host call of a deployment go wrong once, in turn, and deploys again.
+fn break_every_call(modes: &[Mode], spoil: fn(&FakeHost, usize, Mode), between: fn(&mut World)) {
+    let mut broken = 0;
+    // The example with every feature of the runbook is contained in the one with everything.
+    let kinds = every_case()
+        .into_iter()
+        .filter(|(_, run)| run.site != full(run.distro).site);
+    for (name, mut run) in kinds {
+        let calm = FakeHost::fresh(run.distro);
+        run.deploy(&calm).unwrap();
+        calm.world(between);
+        let (calls, end) = (calm.calls(), calm.snapshot());
+        for n in 1..=calls {
+            for mode in modes {
+                run.memory.clear();
+                let host = FakeHost::fresh(run.distro);
+                spoil(&host, n, *mode);
+                let _ = run.deploy(&host);
+                host.heal();
+                host.world(between);
+                let what = || format!("{name}, call {n}, {mode:?}: {}", host.log()[n - 1]);
+                run.deploy(&host)
+                    .unwrap_or_else(|stop| panic!("{}: {stop:?}", what()));
+                assert!(
+                    host.snapshot() == end,
+                    "{}: {}",
+                    what(),
+                    differ(&host.snapshot(), &end)
+                );
+                broken += 1;
+            }
+        }
+    }
+    assert!(broken > 400 * modes.len(), "only {broken} faults");
+}
+
+#[test]
+fn f40_any_call_may_fail_once_and_running_again_ends_the_same() {
+    let modes = [Mode::NoEffect, Mode::EffectButAnswerLost];
+    break_every_call(&modes, FakeHost::fail_nth, |_| {});
+}
+
+#[test]
+fn f40_a_run_may_be_killed_in_any_call_and_running_again_ends_the_same() {
+    let modes = [Mode::NoEffect, Mode::EffectButAnswerLost];
+    break_every_call(&modes, FakeHost::kill_nth, |_| {});
+}
+
+#[test]
+fn f38_the_host_may_boot_after_any_call_and_running_again_ends_the_same() {
+    break_every_call(&[Mode::EffectButAnswerLost], FakeHost::kill_nth, World::reboot);
+}
+
+#[test]
+fn every_finding_has_something_in_each_field() {
+    let found = bad_inputs::every_finding();
+    assert!(found.len() > 30, "only {} findings", found.len());
+    for advice in found {
+        let code = &advice.code;
+        assert!(
+            code.bytes()
+                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
+            "{code}"
+        );
+        assert!(
+            !advice.saw.trim().is_empty() && !advice.wanted.trim().is_empty(),
+            "{advice}"
+        );
+        assert!(!advice.fix.trim().is_empty(), "{advice}");
+    }
+}
+
+#[test]
+fn the_handover_is_whole() {
+    let mut run = with_everything(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    run.deploy(&host).unwrap();
+    let handover = run.handover(&host);
+    assert_eq!((handover.version.as_str(), handover.commit.len()), ("0.24.1", 40));
+    assert_eq!(handover.duties.len(), 5);
+    assert_eq!(handover.files.len(), 3);
+    assert_eq!(handover.open_to_first_comer, None);
+}
+
+#[test]
+fn a_changed_input_runs_the_installer_again_and_says_why() {
+    let mut run = least(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    run.deploy(&host).unwrap();
+    run.site.registration = "open".parse().unwrap();
+    let verdict = run.check(&host, "install.run").unwrap();
+    assert_eq!(verdict, Verdict::needed("inputs changed: registration"));
+    let stop = run.deploy(&host).unwrap_err();
+    assert_eq!(stop.code(), "INSTALLER_KEPT_ENV");
+    host.world(|world| {
+        let env = world.text("/srv/chatalot/.env").unwrap();
+        world.put("/srv/chatalot/.env", env.replace("invite_only", "open"));
+    });
+    run.deploy(&host).unwrap();
+    assert_eq!(run.memory["installer.registration_mode"], "open");
+}
+
+#[test]
+fn a_branch_that_moves_is_followed() {
+    let mut run = least(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    run.deploy(&host).unwrap();
+    let newer = "2e".repeat(20);
+    host.world(|world| {
+        let remote = world.remotes.values_mut().next().unwrap();
+        let tree = remote.trees.values().next().unwrap().clone();
+        remote.trees.insert(newer.clone(), tree);
+        remote.refs.insert("refs/heads/main".into(), newer.clone());
+    });
+    run.deploy(&host).unwrap();
+    assert_eq!(run.memory["commit"], newer);
+}
+
+#[test]
+fn every_step_is_found_by_its_name() {
+    for known in steps() {
+        assert!(super::step(known.id()).is_some_and(|step: &dyn Step| step.id() == known.id()));
+    }
+    assert!(super::step("preflight.nonsense").is_none());
+}

@@ -1,0 +1,127 @@
+//! What a deployment does with hosts that are neither fresh nor broken.
+
+use super::bad_inputs::{block, container, deployed, foreign_engine, said};
+use super::driver::{Stop, full, with_everything};
+use crate::host::fake::{Checkout, FakeHost, Outcome};
+use crate::runbook::distro::DISTROS;
+use chatalot_protocol::report::Verdict;
+
+#[test]
+fn f55_a_caddy_that_we_set_up_is_ours_on_a_second_run() {
+    let (host, run) = deployed();
+    let verdict = run.check(&host, "preflight.ports").unwrap();
+    assert_eq!(
+        verdict,
+        Verdict::satisfied("80, 443, 8080, 3478 ours already, the others free")
+    );
+}
+
+#[test]
+fn an_engine_from_elsewhere_is_used_and_left_alone() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(foreign_engine);
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| !world.packages.contains("docker.io")));
+}
+
+#[test]
+fn a_unit_that_runs_but_is_not_started_at_boot_is_enabled() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        foreign_engine(world);
+        world.units.get_mut("docker.service").unwrap().enabled = false;
+    });
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.units["docker.service"].enabled));
+}
+
+#[test]
+fn f38_what_dpkg_left_half_done_is_finished_first() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.half_installed.insert("docker.io".into());
+    });
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.half_installed.is_empty()));
+}
+
+#[test]
+fn a_lock_that_a_killed_git_left_is_removed() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.put("/srv/chatalot/.git/index.lock", "");
+        world
+            .checkouts
+            .insert("/srv/chatalot".into(), Checkout::default());
+    });
+    run.deploy(&host).unwrap();
+}
+
+#[test]
+fn local_changes_are_never_overwritten() {
+    let (host, mut run) = deployed();
+    host.world(|world| {
+        let newer = "2e".repeat(20);
+        let remote = world.remotes.values_mut().next().unwrap();
+        let tree = remote.trees.values().next().unwrap().clone();
+        remote.trees.insert(newer.clone(), tree);
+        remote.refs.insert("refs/heads/main".into(), newer);
+        let checkout = world.checkouts.values_mut().next().unwrap();
+        checkout.changed.insert("docker-compose.yml".into());
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "CHECKOUT_DIRTY");
+}
+
+#[test]
+fn a_site_that_crashes_is_installed_again_and_then_told_why() {
+    let (host, mut run) = deployed();
+    host.advance(3600);
+    host.world(|world| {
+        container(world, "chatalot-server").state = "restarting".into();
+        world.outputs.insert(
+            "/srv/chatalot/scripts/install.sh --non".into(),
+            said(&block("alice")),
+        );
+        world
+            .logs
+            .insert("chatalot-server".into(), vec!["Error: InvalidKeyFormat".into()]);
+    });
+    let verdict = run.check(&host, "install.run").unwrap();
+    assert!(matches!(verdict, Verdict::Needed { .. }), "{verdict:?}");
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "CONTAINER_CRASHING");
+}
+
+#[test]
+fn f56_a_second_run_asks_again_though_the_journal_still_holds_the_refusal() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| world.acme_refuses = Some("HTTP 400 connection".into()));
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_FAILED");
+    host.world(|world| world.acme_refuses = None);
+    host.advance(600);
+    run.deploy(&host).unwrap();
+}
+
+#[test]
+fn an_unknown_login_is_told_before_it_is_added() {
+    let mut run = with_everything(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| world.logins.clear());
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "LOGIN_UNKNOWN");
+}
+
+#[test]
+fn f44_an_installer_that_only_says_that_it_is_done_is_found_out() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| world.installer.outcome = Outcome::Pretends(block("alice")));
+    let stop = run.deploy(&host).unwrap_err();
+    assert!(
+        matches!(&stop, Stop::Unmet("install.run", why) if why == "no .env yet"),
+        "{stop:?}"
+    );
+}
