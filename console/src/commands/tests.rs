@@ -143,7 +143,7 @@ async fn a_deployment_ends_with_the_handover() {
     assert_eq!(exit, Exit::Done);
     let told = printed.out();
     for part in [
-        "  registration  invite_only\n",
+        "  registration   invite_only\n",
         "[1/3] preflight.os     satisfied",
         "✓ Deployed: chat.example.com, 3 steps in 2m 53s\n",
         "URGENT: register now.",
