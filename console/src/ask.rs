@@ -2,6 +2,8 @@
 
 mod tty;
 
+pub(crate) use tty::Changed;
+
 pub use tty::Tty;
 
 use crate::exit::Failure;
