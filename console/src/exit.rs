@@ -24,6 +24,19 @@ use serde_json::{Value, json};
 use std::io;
 use std::process::ExitCode;
 
+/// The table for the end of a command line's help.
+pub const HELP: &str = "\
+Exit codes:
+  0    done
+  1    the deployment or a check failed
+  2    usage: inputs missing or wrong, or nobody approved the plan
+  3    blocked: a person has to act
+  4    refused by the host, its policy or the controller, or the plan has changed
+  5    the daemon, the controller or the host cannot be reached
+  6    cancelled
+  7    waited long enough
+  130  interrupted and detached; a deployment goes on";
+
 /// How a command ended, as far as its caller may branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -120,6 +133,9 @@ pub enum Failure {
     /// The other side of the socket.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The daemon took the request for a deployment, and its answer did not arrive.
+    #[error("whether the deployment was started is not known: look at `status` before you deploy again")]
+    Unclear(#[source] ClientError),
     /// The answer was none to what was asked.
     #[error("the answer is none to `{0}`: the two sides are of different versions, upgrade the older one")]
     Puzzled(&'static str),
@@ -144,7 +160,7 @@ impl Failure {
             Self::Inputs(_) | Self::Usage(_) | Self::Unapproved(_) | Self::Prompt(_) => Exit::Usage,
             Self::Blocked(_) => Exit::Blocked,
             Self::PlanChanged { .. } | Self::Client(ClientError::Refused(_)) => Exit::Refused,
-            Self::Client(_) | Self::Puzzled(_) => Exit::Unreachable,
+            Self::Client(_) | Self::Unclear(_) | Self::Puzzled(_) => Exit::Unreachable,
             Self::TimedOut(_) => Exit::TimedOut,
             Self::Interrupted => Exit::Detached,
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Detached,
@@ -162,6 +178,7 @@ impl Failure {
             Self::PlanChanged { .. } => "PLAN_CHANGED",
             Self::Client(ClientError::Refused(_)) => "REFUSED",
             Self::Client(_) => "UNREACHABLE",
+            Self::Unclear(_) => "UNCLEAR",
             Self::Puzzled(_) => "VERSION",
             Self::TimedOut(_) => "TIMED_OUT",
             Self::Interrupted => "INTERRUPTED",
@@ -246,6 +263,7 @@ mod tests {
         let table = include_str!("exit.rs");
         for exit in Exit::ALL {
             assert!(table.contains(&format!("//! | {} |", exit.code())), "{exit:?}");
+            assert!(HELP.contains(&format!("\n  {:<5}", exit.code())), "{exit:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ask::{Term, Tty};
 use crate::exit::Failure;
+use crate::text::safe_json;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fs::File;
@@ -183,7 +184,11 @@ impl Output {
     /// Writes one JSON object on a line of its own.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value).map_err(|cause| Failure::Output(cause.into()))?;
-        self.line(&text)?;
+        if self.terminal {
+            self.line(&safe_json(&text))?;
+        } else {
+            self.line(&text)?;
+        }
         self.flush()
     }
 
