@@ -2,6 +2,8 @@
 
 mod tty;
 
+pub(crate) use tty::Changed;
+
 pub use tty::Tty;
 
 use crate::exit::Failure;
@@ -70,7 +72,7 @@ fn offer_all(inputs: &mut Inputs, term: &mut dyn Term) -> Result<(), Failure> {
             ask_for(inputs, row, term)?;
         }
     }
-    Ok(())
+    term.say("").map_err(prompt)
 }
 
 /// The first of a group is offered; its partners are asked for once it is given.

@@ -24,6 +24,19 @@ use serde_json::{Value, json};
 use std::io;
 use std::process::ExitCode;
 
+/// The table for the end of a command line's help.
+pub const HELP: &str = "\
+Exit codes:
+  0    done
+  1    the deployment or a check failed
+  2    usage: inputs missing or wrong, or nobody approved the plan
+  3    blocked: a person has to act
+  4    refused by the host, its policy or the controller, or the plan has changed
+  5    the daemon, the controller or the host cannot be reached
+  6    cancelled
+  7    waited long enough
+  130  interrupted and detached; a deployment goes on";
+
 /// How a command ended, as far as its caller may branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -246,6 +259,7 @@ mod tests {
         let table = include_str!("exit.rs");
         for exit in Exit::ALL {
             assert!(table.contains(&format!("//! | {} |", exit.code())), "{exit:?}");
+            assert!(HELP.contains(&format!("\n  {:<5}", exit.code())), "{exit:?}");
         }
     }
 

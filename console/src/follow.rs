@@ -26,9 +26,12 @@ pub(crate) enum Heard {
 /// Follows one deployment.
 pub(crate) struct Follow<'a> {
     client: &'a Client,
+    deployment: DeploymentId,
     path: String,
     lines: Option<Lines>,
     seen: Seen,
+    /// Whether the daemon has been there, so that it is worth waiting for.
+    was_there: bool,
     lost: Option<Instant>,
     has_told: bool,
     pause: Duration,
@@ -38,13 +41,25 @@ impl<'a> Follow<'a> {
     pub(crate) fn new(client: &'a Client, deployment: DeploymentId, with_logs: bool) -> Self {
         Self {
             client,
+            deployment,
             path: format!("/v1/deployments/{deployment}/watch?logs={}", u8::from(with_logs)),
             lines: None,
+            was_there: false,
             seen: Seen::default(),
             lost: None,
             has_told: false,
             pause: FIRST_PAUSE,
         }
+    }
+
+    pub(crate) const fn deployment(&self) -> DeploymentId {
+        self.deployment
+    }
+
+    /// The daemon was there a moment ago: even the first connection is worth waiting for.
+    pub(crate) const fn known_to_be_there(mut self) -> Self {
+        self.was_there = true;
+        self
     }
 
     /// The next line that is new. Nothing is lost when the future is dropped.
@@ -55,6 +70,7 @@ impl<'a> Follow<'a> {
                 None => match self.client.stream(&self.path).await {
                     Ok(lines) => {
                         self.lines = Some(lines);
+                        self.was_there = true;
                         continue;
                     }
                     Err(error) => Err(error),
@@ -88,7 +104,7 @@ impl<'a> Follow<'a> {
     fn bear(&mut self, error: ClientError) -> Result<Option<ClientError>, ClientError> {
         self.lines = None;
         let since = *self.lost.get_or_insert_with(Instant::now);
-        if !error.may_pass() || since.elapsed() > PATIENCE {
+        if !self.was_there || !error.may_pass() || since.elapsed() > PATIENCE {
             return Err(error);
         }
         let is_first = !std::mem::replace(&mut self.has_told, true);

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 
 const WIDEST_TITLE: usize = 40;
 const WIDEST_ID: usize = 28;
+const WORTH_TELLING: u64 = 1000;
 
 /// How a deployment is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,18 +164,20 @@ impl Progress {
             StepEnd::Cancelled => ("–", Style::Attention),
             StepEnd::Unknown => ("?", Style::Attention),
         };
+        // What is quick needs no time; what is slow has it even where the page is narrow.
+        let took = if millis < WORTH_TELLING {
+            String::new()
+        } else {
+            format!(" · {}", lasted(millis))
+        };
+        let taken = titles + 6 + width(&took);
         let room = self
             .page
             .width
-            .map_or(usize::MAX, |page| page.saturating_sub(titles + 14));
-        let saw = self
-            .page
-            .paint(Style::Quiet, &shortened(&safe(saw), room.max(12)));
-        let line = format!(
-            "  {} {title} {:>7}  {saw}",
-            self.page.paint(style, mark),
-            lasted(millis)
-        );
+            .map_or(usize::MAX, |page| page.saturating_sub(taken).max(12));
+        let saw = shortened(&safe(saw), room) + &took;
+        let saw = self.page.paint(Style::Quiet, &saw);
+        let line = format!("  {} {title}  {saw}", self.page.paint(style, mark));
         let _ = writeln!(text, "{}", line.trim_end());
         text
     }

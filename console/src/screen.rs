@@ -1,5 +1,6 @@
 //! Where a watched deployment is drawn: lines above, and at a terminal the step at work and a bar below.
 
+use crate::ask::Changed;
 use crate::exit::Failure;
 use crate::output::Output;
 use crate::progress::{Current, Progress, between};
@@ -17,6 +18,8 @@ const LONGEST_STEP_MS: u64 = 24 * 3600 * 1000;
 /// One deployment's place on the screen.
 pub(crate) struct Screen {
     bar: Option<ProgressBar>,
+    /// Before the bar is drawn, and until it is gone.
+    _terminal: Option<Changed>,
     clocks: Arc<Mutex<Clocks>>,
     /// The end of the output so far, where its line is not complete.
     partial: String,
@@ -33,9 +36,11 @@ struct Clocks {
 impl Screen {
     pub(crate) fn of(out: &Output) -> Self {
         let clocks = Arc::new(Mutex::new(Clocks::default()));
+        let terminal = if out.live { Changed::for_drawing() } else { None };
         let bar = out.live.then(|| bar(&clocks));
         Self {
             bar,
+            _terminal: terminal,
             clocks,
             partial: String::new(),
             is_mid_line: false,

@@ -34,7 +34,7 @@ fn a_full_conversation_offers_every_usual_input_in_order() {
     let (site, secrets) = complete(Inputs::default(), true, &mut person).unwrap();
     assert!(site.turn.is_some() && !site.updates);
     assert_eq!(secrets.present().count(), 2);
-    assert_eq!(person.heard.len(), 10, "{:#?}", person.heard);
+    assert_eq!(person.heard.len(), 11, "{:#?}", person.heard);
     assert!(person.heard[2].contains("[invite_only]"));
     assert!(person.heard[6].starts_with("(hidden)"));
 }

@@ -4,7 +4,7 @@ use super::Term;
 use crate::text::safe;
 use chatalot_protocol::secret::Secret;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
-use std::io::{self, BufRead, Stdin, Write};
+use std::io::{self, BufRead, Write};
 
 /// Ctrl-C, as the line end that it is while a question is open.
 const CTRL_C: char = '\u{3}';
@@ -32,7 +32,7 @@ impl Term for Tty {
 
 fn read(prompt: &str, shown: bool) -> io::Result<Option<String>> {
     let input = io::stdin();
-    let _restored = Asking::begin(&input, shown);
+    let _restored = Changed::for_a_question(shown);
     let mut screen = io::stderr();
     write!(screen, "{prompt}")?;
     screen.flush()?;
@@ -67,31 +67,41 @@ fn line(input: &mut impl BufRead) -> io::Result<Option<String>> {
     Ok((!text.is_empty()).then_some(text))
 }
 
-/// While it lives, Ctrl-C is read like a line end instead of ending the program, so that a terminal is never left
-/// without echo, and a question about a deployment is never mistaken for its end.
-struct Asking<'a> {
-    input: &'a Stdin,
+/// A change to the terminal that is taken back when it is dropped.
+pub(crate) struct Changed {
     before: Termios,
 }
 
-impl<'a> Asking<'a> {
-    fn begin(input: &'a Stdin, shown: bool) -> Option<Self> {
-        let before = tcgetattr(input).ok()?;
-        let mut asking = before.clone();
-        asking.local_flags.remove(LocalFlags::ISIG);
-        asking.control_chars[SpecialCharacterIndices::VEOL as usize] = CTRL_C as u8;
-        if !shown {
-            asking.local_flags.remove(LocalFlags::ECHO);
-        }
-        tcsetattr(input, SetArg::TCSADRAIN, &asking).ok()?;
-        Some(Self { input, before })
+impl Changed {
+    /// Ctrl-C is read like a line end instead of ending the program, so that a terminal is never left without
+    /// echo, and a question about a deployment is never mistaken for its end.
+    fn for_a_question(shown: bool) -> Option<Self> {
+        Self::by(|terminal| {
+            terminal.local_flags.remove(LocalFlags::ISIG);
+            terminal.control_chars[SpecialCharacterIndices::VEOL as usize] = CTRL_C as u8;
+            terminal.local_flags.set(LocalFlags::ECHO, shown);
+        })
+    }
+
+    /// Ctrl-C does not leave its `^C` in the middle of what is drawn. Harmless where it is never taken back.
+    pub(crate) fn for_drawing() -> Option<Self> {
+        Self::by(|terminal| terminal.local_flags.remove(LocalFlags::ECHOCTL))
+    }
+
+    /// None where standard input is no terminal.
+    fn by(change: impl FnOnce(&mut Termios)) -> Option<Self> {
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut terminal = before.clone();
+        change(&mut terminal);
+        tcsetattr(io::stdin(), SetArg::TCSADRAIN, &terminal).ok()?;
+        Some(Self { before })
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for Changed {
     fn drop(&mut self) {
         // Nothing can be done where the terminal is gone.
-        let _ = tcsetattr(self.input, SetArg::TCSADRAIN, &self.before);
+        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::ask::confirm;
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::flags::SiteFlags;
+use crate::follow::Follow;
 use crate::output::{Format, Output};
 use crate::render;
 use chatalot_protocol::api::{DeployRequest, Deployed};
@@ -16,9 +17,6 @@ use serde_json::json;
 /// `deploy`
 #[derive(Debug, Clone, Default, Args)]
 pub struct DeployArgs {
-    /// The inputs.
-    #[command(flatten)]
-    pub site: SiteFlags,
     /// Approve the plan without being asked
     #[arg(short, long, conflicts_with = "plan_hash")]
     pub yes: bool,
@@ -28,6 +26,9 @@ pub struct DeployArgs {
     /// Print the deployment's id and do not wait for it
     #[arg(long)]
     pub detach: bool,
+    /// The inputs.
+    #[command(flatten)]
+    pub site: SiteFlags,
 }
 
 /// Plans, asks once, deploys, follows it and ends with the handover.
@@ -52,7 +53,8 @@ pub async fn deploy(client: &Client, args: &DeployArgs, out: &mut Output) -> Res
     if args.detach {
         return Ok(Exit::Done);
     }
-    to_its_end(client, deployed.deployment, out).await
+    let follow = Follow::new(client, deployed.deployment, out.verbose).known_to_be_there();
+    to_its_end(client, follow, out).await
 }
 
 fn show(plan: &Plan, args: &DeployArgs, out: &mut Output) -> Result<(), Failure> {

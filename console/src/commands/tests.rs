@@ -4,6 +4,7 @@ use super::*;
 use crate::ask::script::Script;
 use crate::client::ClientError;
 use crate::exit::finish;
+use crate::follow::Follow;
 use crate::output::Format;
 use crate::render::testing;
 use chatalot_protocol::advice::Advice;
@@ -143,7 +144,7 @@ async fn a_deployment_ends_with_the_handover() {
     assert_eq!(exit, Exit::Done);
     let told = printed.out();
     for part in [
-        "  registration  invite_only\n",
+        "  registration   invite_only\n",
         "[1/3] preflight.os     satisfied",
         "✓ Deployed: chat.example.com, 3 steps in 2m 53s\n",
         "URGENT: register now.",
@@ -316,6 +317,18 @@ async fn a_program_gets_each_event_once_too() {
     assert_eq!(output, "one\ntwo\nthree\nfour\n");
 }
 
+#[tokio::test]
+async fn a_daemon_that_never_answered_is_not_waited_for() {
+    let daemon = Daemon::start(vec![(WATCH, Reply::Json(503, json!("starting")))]);
+    let (mut out, _) = Output::recorded(Format::Text);
+    let result = watch(&daemon.client(), &WatchArgs { deployment: id() }, &mut out).await;
+    assert!(matches!(
+        result,
+        Err(Failure::Client(ClientError::Unavailable(_)))
+    ));
+    assert_eq!(daemon.heard().len(), 1);
+}
+
 async fn interrupted(answers: &[&'static str]) -> (Exit, Vec<String>, String) {
     let mut rest = events(4..10);
     rest.push(end(DeploymentState::Cancelled));
@@ -331,7 +344,8 @@ async fn interrupted(answers: &[&'static str]) -> (Exit, Vec<String>, String) {
     let (ctrl_c, interrupts) = mpsc::channel(1);
     ctrl_c.send(()).await.unwrap();
     let client = daemon.client();
-    let exit = Watcher::new(&client, id(), &mut out).run(interrupts).await;
+    let follow = Follow::new(&client, id(), false);
+    let exit = Watcher::new(&client, follow, &mut out).run(interrupts).await;
     (exit.unwrap(), daemon.heard(), printed.all())
 }
 

@@ -26,15 +26,20 @@ pub struct WatchArgs {
 
 /// Follows a deployment from its start to its end; the exit code says how it ended.
 pub async fn watch(client: &Client, args: &WatchArgs, out: &mut Output) -> Result<Exit, Failure> {
-    to_its_end(client, args.deployment, out).await
+    let follow = Follow::new(client, args.deployment, out.verbose);
+    to_its_end(client, follow, out).await
 }
 
 pub(super) async fn state_of(client: &Client, id: DeploymentId) -> Result<DeploymentView, Failure> {
     Ok(client.get(&format!("/v1/deployments/{id}")).await?)
 }
 
-pub(super) async fn to_its_end(client: &Client, id: DeploymentId, out: &mut Output) -> Result<Exit, Failure> {
-    let mut watcher = Watcher::new(client, id, out);
+pub(super) async fn to_its_end(
+    client: &Client,
+    follow: Follow<'_>,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    let mut watcher = Watcher::new(client, follow, out);
     let ended = watcher.run(ctrl_c()).await;
     let cleared = watcher.screen.end(watcher.out);
     let exit = ended?;
@@ -67,12 +72,12 @@ enum Next {
 }
 
 impl<'a> Watcher<'a> {
-    pub(super) fn new(client: &'a Client, id: DeploymentId, out: &'a mut Output) -> Self {
+    pub(super) fn new(client: &'a Client, follow: Follow<'a>, out: &'a mut Output) -> Self {
         let manner = if out.live { Manner::Chapters } else { Manner::Lines };
         Self {
             client,
-            id,
-            follow: Follow::new(client, id, out.verbose),
+            id: follow.deployment(),
+            follow,
             progress: Progress::new(manner, out.page()),
             screen: Screen::of(out),
             out,

@@ -29,14 +29,14 @@ fn watched_the_chapters_are_headings_and_the_steps_have_titles() {
         "Deploying chat.example.com · 3 steps · plan 0b0b0b0b0b0b\n\
          \n\
          Preflight\n\
-         \x20 ✓ Operating system         0.0s  Debian 13\n\
+         \x20 ✓ Operating system       Debian 13\n\
          \n\
          Packages\n\
          Resumed: agent restarted\n\
-         \x20 ✓ Docker is installed     48.2s  Docker 26.1\n\
+         \x20 ✓ Docker is installed    Docker 26.1 · 48.2s\n\
          \n\
          Install\n\
-         \x20 ✗ Chatalot is installed  2m 05s  exit 2\n"
+         \x20 ✗ Chatalot is installed  exit 2 · 2m 05s\n"
     );
 }
 

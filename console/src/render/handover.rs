@@ -151,20 +151,20 @@ const fn standing(standing: DutyStanding) -> (&'static str, Style, &'static str)
 }
 
 fn duty_block(duty: &Duty, page: Page) -> String {
+    const COLUMN: usize = 24;
     let (mark, style, word) = standing(duty.standing);
-    let name = padded(&safe(&duty.name), 18);
     let saw = safe(&duty.saw);
     let seen = if saw.is_empty() {
         word.to_owned()
     } else {
         format!("{word}: {saw}")
     };
-    let mut text = format!("  {} ", page.paint(style, mark));
-    let seen = labelled(&name, 20, &seen, page.width.map(|width| width.saturating_sub(4)));
-    text.push_str(&seen.trim_end().replace('\n', "\n    "));
-    text.push('\n');
+    let label = format!("  {mark} {}", safe(&duty.name));
+    // Painted after it was measured.
+    let mut text = row(&label, COLUMN, &seen, page).replacen(mark, &page.paint(style, mark), 1);
     if !duty.todo.is_empty() {
-        text.push_str(&labelled("", 24, &safe(&duty.todo), page.width));
+        let arrow = padded("", COLUMN) + "→";
+        text.push_str(&labelled(&arrow, COLUMN + 2, &safe(&duty.todo), page.width));
     }
     text
 }

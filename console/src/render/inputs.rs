@@ -34,7 +34,8 @@ fn flag(input: &str) -> String {
 pub fn schema() -> Value {
     let properties: Map<String, Value> = INPUTS
         .iter()
-        .map(|row| (row.name.to_owned(), property(row)))
+        .zip(1..)
+        .map(|(row, place)| (row.name.to_owned(), property(row, place)))
         .collect();
     let required: Vec<&str> = INPUTS
         .iter()
@@ -58,7 +59,7 @@ pub fn schema() -> Value {
     })
 }
 
-fn property(row: &Input) -> Value {
+fn property(row: &Input, place: usize) -> Value {
     let mut property = Map::new();
     let kind = if is_bool(row) { "boolean" } else { "string" };
     property.insert("type".to_owned(), json!(kind));
@@ -81,6 +82,8 @@ fn property(row: &Input) -> Value {
     property.insert("x-question".to_owned(), json!(row.question));
     property.insert("x-secret".to_owned(), json!(row.secret));
     property.insert("x-with".to_owned(), json!(row.with));
+    // JSON has no order of its own.
+    property.insert("x-order".to_owned(), json!(place));
     property.insert("x-flag".to_owned(), json!(flag(row.name)));
     Value::Object(property)
 }

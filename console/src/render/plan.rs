@@ -36,10 +36,11 @@ pub fn plan(plan: &Plan, page: Page) -> String {
 
 /// The advice of each blocked step, as it follows a plan.
 pub fn blocked(plan: &Plan, page: Page) -> String {
-    advice_of(plan)
-        .iter()
-        .map(|advice| format!("\n{}", advice::render(advice, page)))
-        .collect()
+    let mut text = String::new();
+    for advice in advice_of(plan) {
+        let _ = write!(text, "\n{}", advice::render(&advice, page));
+    }
+    text
 }
 
 /// The advice of each blocked step.

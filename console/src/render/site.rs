@@ -8,7 +8,7 @@ use chatalot_protocol::site::{Acme, Site};
 pub fn site(site: &Site, has_secret: &dyn Fn(&str) -> bool, page: Page) -> String {
     let mut text = page.paint(Style::Strong, "Site") + "\n";
     for (label, value) in rows(site, has_secret) {
-        text.push_str(&labelled(&format!("  {label}"), 16, &safe(&value), page.width));
+        text.push_str(&labelled(&format!("  {label}"), 17, &safe(&value), page.width));
     }
     text
 }
@@ -93,17 +93,17 @@ mod tests {
         assert_eq!(
             text,
             "Site\n\
-             \x20 domain        chat.example.com\n\
-             \x20 administrator alice\n\
-             \x20 registration  invite_only\n\
-             \x20 voice, video  on, reached at 203.0.113.42\n\
-             \x20 updates       managed, approved in the admin panel\n\
-             \x20 registry      user deploy-alice, token given\n\
-             \x20 login         password\n\
-             \x20 source        https://forgejo.seglamater.app/seglamater/chatalot.git at main\n\
-             \x20 folder        /srv/chatalot\n\
-             \x20 certificate   Let's Encrypt\n\
-             \x20 docker group  nobody\n"
+             \x20 domain         chat.example.com\n\
+             \x20 administrator  alice\n\
+             \x20 registration   invite_only\n\
+             \x20 voice, video   on, reached at 203.0.113.42\n\
+             \x20 updates        managed, approved in the admin panel\n\
+             \x20 registry       user deploy-alice, token given\n\
+             \x20 login          password\n\
+             \x20 source         https://forgejo.seglamater.app/seglamater/chatalot.git at main\n\
+             \x20 folder         /srv/chatalot\n\
+             \x20 certificate    Let's Encrypt\n\
+             \x20 docker group   nobody\n"
         );
     }
 }
