@@ -82,7 +82,7 @@ pub(super) fn not_joined(name: &str) -> Reply {
         "a host that has joined",
         format!("run `chatalotctl host add {name}` again, and on the host the line that it prints"),
     );
-    http::refusal(StatusCode::CONFLICT, &advice)
+    http::refusal(StatusCode::SERVICE_UNAVAILABLE, &advice)
 }
 
 pub(super) fn domain_not_allowed(name: &str, domain: &str, allowed: &[String]) -> Reply {

@@ -11,6 +11,7 @@ mod agent;
 mod deployments;
 mod doors;
 mod enrolment;
+mod measure;
 mod sessions;
 mod watching;
 mod world;

@@ -1,0 +1,154 @@
+//! Measurements, run by hand: `cargo test --release -p chatalotctl --test controller -- --ignored --nocapture measure`.
+
+use crate::agent::{Agent, event, identity, joined, key, started};
+use crate::world::{World, config, tls, token};
+use chatalot_protocol::event::What;
+use chatalot_protocol::frame::MAX_LOG;
+use chatalot_protocol::identity::ALPN_CHANNEL;
+use chatalot_protocol::names::DeploymentId;
+use chatalot_protocol::report::DeploymentState;
+use chatalotctl::model::Added;
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::net::UnixStream;
+use uuid::Uuid;
+
+struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn resident_kib(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure_memory_of_idle_agents_and_handshakes() {
+    const AGENTS: usize = 1000;
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    drop(world);
+    let child = Command::new(env!("CARGO_BIN_EXE_chatalotctl"))
+        .args(["serve", "--listen", "127.0.0.1:18999", "--state"])
+        .arg(&config.state)
+        .env("CHATALOTCTL_LOG", "warn")
+        .spawn()
+        .unwrap();
+    let child = Reaped(child);
+    let socket = config.socket();
+    while UnixStream::connect(&socket).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    let mut agents = Vec::new();
+    let mut pin = [0; 32];
+    for number in 0..10 {
+        let body = format!(r#"{{"name":"chat-{number}"}}"#).into_bytes();
+        let stream = UnixStream::connect(&socket).await.unwrap();
+        let (_, added) = crate::world::exchange(stream, "POST", "/v1/hosts", body).await;
+        let added: Added = serde_json::from_slice(&added).unwrap();
+        let (token, key) = (token(&added), key());
+        pin = token.pin;
+        let body = crate::agent::request(&token, &key, &rcgen::CertificateParams::default());
+        let stream = dial(&tls(pin, &[b"http/1.1"], None)).await;
+        let (_, reply) = crate::world::exchange(stream, "POST", "/v1/join", body).await;
+        let reply = serde_json::from_slice(&reply).unwrap();
+        agents.push((identity(&reply, &key), reply));
+    }
+    // Sessions of one host supersede each other, so idle ones are counted before their hello.
+    let before = resident_kib(child.0.id());
+    let began = Instant::now();
+    let mut open = Vec::new();
+    for number in 0..AGENTS {
+        let (chain, key) = &agents[number % 10].0;
+        let config = tls(pin, &[ALPN_CHANNEL], Some((chain.clone(), key.clone_key())));
+        let mut agent = Agent { stream: dial(&config).await };
+        agent.greet(Uuid::new_v4()).await;
+        open.push(agent);
+    }
+    let took = began.elapsed();
+    println!("{AGENTS} sessions one after another, superseding: {:?} each", took / 1000);
+    println!("resident: {before} KiB, then {} KiB", resident_kib(child.0.id()));
+}
+
+async fn dial(config: &Arc<rustls::ClientConfig>) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    let stream = tokio::net::TcpStream::connect("127.0.0.1:18999").await.unwrap();
+    let name = rustls_pki_types::ServerName::try_from("controller.chatalot.internal").unwrap();
+    tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn measure_output_from_an_agent_to_a_watcher() {
+    const LINES: usize = 1_200_000;
+    let world = World::start().await;
+    let (_, identity) = joined(&world, "chat-1").await;
+    let id = DeploymentId::fresh();
+    let mut agent = Agent::dial(&world, identity).await;
+    agent.greet(Uuid::new_v4()).await;
+    let step = What::StepStarted {
+        step: chatalot_protocol::names::StepId::known("install.run"),
+        attempt: 1,
+        stream: 1,
+    };
+    agent.events(vec![event(1, id, started()), event(2, id, step)]).await;
+    agent.hear_acked(2).await;
+    let stream = UnixStream::connect(world.centre.config.socket()).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(format!("/v1/deployments/{id}/watch?logs=1")).body(Empty::<Bytes>::new());
+    let mut body = sender.send_request(request.unwrap()).await.unwrap().into_body();
+    let began = Instant::now();
+    let line = [b'x'; 99];
+    let piece: Vec<u8> = [line.as_slice(), b"\n"].concat().repeat(MAX_LOG / 100);
+    let (mut reader, writer) = tokio::io::split(agent.stream);
+    tokio::spawn(async move { tokio::io::copy(&mut reader, &mut tokio::io::sink()).await });
+    let sending = tokio::spawn(async move {
+        let mut writer = tokio::io::join(tokio::io::empty(), writer);
+        let mut agent = Agent { stream: &mut writer };
+        let (total, mut at) = (LINES * 100, 0);
+        while at < total {
+            let size = piece.len().min(total - at);
+            agent.log(id, 1, at as u64, &piece[..size]).await;
+            at += size;
+        }
+        let over = What::DeploymentFinished {
+            state: DeploymentState::Succeeded,
+            advice: None,
+            values: std::collections::BTreeMap::new(),
+            handover: None,
+        };
+        let finished = What::StepFinished {
+            step: chatalot_protocol::names::StepId::known("install.run"),
+            end: chatalot_protocol::event::StepEnd::Done,
+            saw: String::new(),
+            millis: 1,
+            advice: None,
+            stream: 1,
+            output_bytes: total as u64,
+        };
+        agent.events(vec![event(3, id, finished), event(4, id, over)]).await;
+        drop(writer);
+    });
+    let mut seen = 0;
+    while let Some(frame) = body.frame().await {
+        seen += frame.unwrap().data_ref().map_or(0, Bytes::len);
+    }
+    sending.await.unwrap();
+    let secs = began.elapsed().as_secs_f64();
+    println!("{LINES} lines of 100 bytes in {secs:.2} s, {seen} bytes at the watcher");
+    assert!(seen > LINES * 100);
+}
