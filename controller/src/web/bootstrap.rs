@@ -14,7 +14,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// What is served, less its last line.
 const SCRIPT: &str = include_str!("../../../packaging/bootstrap.sh");
-/// That line: a script that was cut short does nothing.
+/// That line. What replaces it ends in a quoted pin, without which the script refuses: a script that was cut short
+/// anywhere, within that line too, does nothing.
 const LAST_LINE: &str = "main \"$@\"";
 
 /// The script of one controller.
@@ -63,7 +64,7 @@ impl Bootstrap {
 
     /// The script.
     pub(super) async fn script(&self) -> Reply {
-        let mut last = format!("main --controller {} --pin '{}'", self.address, self.pins);
+        let mut last = format!("main --controller '{}'", self.address);
         let mut found = 0;
         for binary in &self.binaries {
             match binary.checksum().await {
@@ -81,7 +82,7 @@ impl Bootstrap {
         if found == 0 {
             return self.no_binary();
         }
-        http::text(format!("{}{last}\n", script()))
+        http::text(format!("{}{last} --pin '{}'\n", script(), self.pins))
     }
 
     /// The agent's binary for an architecture.
@@ -173,8 +174,9 @@ mod tests {
         assert_eq!(text.matches(LAST_LINE).count(), 0);
         assert_eq!(
             text.lines().last().unwrap(),
-            "main --controller ctl:8443 --pin 'sha256//A;sha256//B' \
-             --sha256-x86_64 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+            "main --controller 'ctl:8443' \
+             --sha256-x86_64 ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad \
+             --pin 'sha256//A;sha256//B'"
         );
     }
 

@@ -141,11 +141,11 @@ async fn visitors_get_the_script_the_binary_and_nothing_else() {
     let script = String::from_utf8(script.to_vec()).unwrap();
     let last = script.lines().last().unwrap();
     assert!(
-        last.starts_with(&format!("main --controller {} --pin 'sha256//", world.address)),
+        last.starts_with(&format!("main --controller '{}' --sha256-x86_64 ", world.address)),
         "{last}"
     );
     assert!(
-        last.contains(" --sha256-x86_64 ") && !last.contains("aarch64"),
+        last.contains(" --pin 'sha256//") && last.ends_with('\'') && !last.contains("aarch64"),
         "{last}"
     );
     let (status, binary) = world.visit("GET", "/agent/x86_64", Vec::new()).await;
