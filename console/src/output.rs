@@ -113,7 +113,7 @@ impl Output {
         let text = flags.output == Format::Text;
         let smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let colour = smart && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).clamp(40, 100));
+        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).max(40));
         let page = |terminal: bool| Page {
             colour: terminal && colour,
             width: width.filter(|_| terminal),
