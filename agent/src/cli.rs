@@ -8,10 +8,10 @@ use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, CancelArgs, DeployArgs, HandoverArgs, PlanArgs, PreflightArgs, ShowArgs, StatusArgs, VerifyArgs,
+    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
     WatchArgs,
 };
-use chatalot_console::exit::{Exit, Failure, finish};
+use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
 use chatalot_protocol::names::DeploymentId;
 use clap::{Parser, Subcommand};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Puts chatalot on this host and keeps it well
 #[derive(Debug, Parser)]
-#[command(name = "chatalot-agent", version, about)]
+#[command(name = "chatalot-agent", version, about, after_help = HELP)]
 pub struct Cli {
     #[command(subcommand)]
     command: Verb,
@@ -49,10 +49,9 @@ enum Verb {
     Status(StatusArgs),
     /// Follow a deployment from its start
     Watch(WatchArgs),
-    /// Look at a deployment, or wait for its end
-    Show(ShowArgs),
-    /// End a deployment at its next step
-    Cancel(CancelArgs),
+    /// Look at a deployment, follow it or end it
+    #[command(subcommand)]
+    Deployment(DeploymentCommand),
     /// Print the inputs of a site as a JSON schema
     Inputs,
     /// Join a controller, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
@@ -177,8 +176,7 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Handover(flags) => commands::handover(client, &flags, out).await,
         Verb::Status(flags) => commands::status(client, &flags, out).await,
         Verb::Watch(flags) => commands::watch(client, &flags, out).await,
-        Verb::Show(flags) => commands::show(client, &flags, out).await,
-        Verb::Cancel(flags) => commands::cancel(client, &flags, out).await,
+        Verb::Deployment(command) => command.run(client, out).await,
         _ => commands::inputs_schema(out),
     }
 }

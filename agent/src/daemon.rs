@@ -104,6 +104,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     notify(&[sd_notify::NotifyState::Ready]);
     until_told(&service).await?;
     notify(&[sd_notify::NotifyState::Stopping]);
+    service.deployments.leave_off();
     stop.cancel();
     tasks.close();
     if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {

@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// The deployments of this host.
 pub struct Deployments {
@@ -24,7 +23,7 @@ pub struct Deployments {
     state: PathBuf,
     tag_key: String,
     current: Mutex<Option<(DeploymentId, CancellationToken)>>,
-    tasks: TaskTracker,
+    life: CancellationToken,
 }
 
 impl Deployments {
@@ -35,7 +34,7 @@ impl Deployments {
             state,
             tag_key,
             current: Mutex::new(None),
-            tasks: TaskTracker::new(),
+            life: CancellationToken::new(),
         }
     }
 
@@ -215,9 +214,13 @@ impl Deployments {
         let stop = CancellationToken::new();
         *self.current() = Some((deployment.id, stop.clone()));
         let desk = self.clone();
-        self.tasks.spawn(async move {
+        tokio::spawn(async move {
             let tags = plan::secret_tags(&desk.tag_key, &secrets);
-            match desk.engine.run(&deployment, &secrets, &tags, &stop).await {
+            let ended = tokio::select! {
+                ended = desk.engine.run(&deployment, &secrets, &tags, &stop) => ended, // dropped only with this life
+                () = desk.life.cancelled() => return,                                  // cancel-safe: level-triggered
+            };
+            match ended {
                 Ok(state) => {
                     log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
                     desk.forget_secrets(deployment.id);
@@ -241,6 +244,12 @@ impl Deployments {
         {
             stop.cancel();
         }
+    }
+
+    /// Ends this life of the agent in the middle of whatever it does: nothing more is written, effects go on in
+    /// their units, and the next life goes on from there.
+    pub fn leave_off(&self) {
+        self.life.cancel();
     }
 
     /// Whether a deployment runs.

@@ -40,7 +40,7 @@ impl SystemdRunner {
             .arg("--description=A step of a chatalot deployment")
             .arg(format!("--property=RuntimeMaxSec={seconds}"))
             .arg(format!("--property=TimeoutStopSec={}", GRACE.as_secs()))
-            .arg("--property=UMask=0077")
+            .arg("--property=UMask=0022")
             .arg("--property=PrivateTmp=yes")
             .arg("--property=ProtectClock=yes")
             .arg("--property=ProtectKernelLogs=yes")

@@ -234,3 +234,6 @@ fn system_advice(error: StepError) -> Advice {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,19 +75,27 @@ async fn measure_memory_of_idle_agents_and_handshakes() {
     for number in 0..AGENTS {
         let (chain, key) = &agents[number % 10].0;
         let config = tls(pin, &[ALPN_CHANNEL], Some((chain.clone(), key.clone_key())));
-        let mut agent = Agent { stream: dial(&config).await };
+        let mut agent = Agent {
+            stream: dial(&config).await,
+        };
         agent.greet(Uuid::new_v4()).await;
         open.push(agent);
     }
     let took = began.elapsed();
-    println!("{AGENTS} sessions one after another, superseding: {:?} each", took / 1000);
+    println!(
+        "{AGENTS} sessions one after another, superseding: {:?} each",
+        took / 1000
+    );
     println!("resident: {before} KiB, then {} KiB", resident_kib(child.0.id()));
 }
 
 async fn dial(config: &Arc<rustls::ClientConfig>) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
     let stream = tokio::net::TcpStream::connect("127.0.0.1:18999").await.unwrap();
     let name = rustls_pki_types::ServerName::try_from("controller.chatalot.internal").unwrap();
-    tokio_rustls::TlsConnector::from(Arc::clone(config)).connect(name, stream).await.unwrap()
+    tokio_rustls::TlsConnector::from(Arc::clone(config))
+        .connect(name, stream)
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +112,9 @@ async fn measure_output_from_an_agent_to_a_watcher() {
         attempt: 1,
         stream: 1,
     };
-    agent.events(vec![event(1, id, started()), event(2, id, step)]).await;
+    agent
+        .events(vec![event(1, id, started()), event(2, id, step)])
+        .await;
     agent.hear_acked(2).await;
     let stream = UnixStream::connect(world.centre.config.socket()).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -140,7 +150,9 @@ async fn measure_output_from_an_agent_to_a_watcher() {
             stream: 1,
             output_bytes: total as u64,
         };
-        agent.events(vec![event(3, id, finished), event(4, id, over)]).await;
+        agent
+            .events(vec![event(3, id, finished), event(4, id, over)])
+            .await;
         drop(writer);
     });
     let mut seen = 0;

@@ -32,7 +32,11 @@ pub(super) fn resources(path: &Path) -> Result<Resources, HostError> {
 /// The mounts as the first process sees them: the daemon's own view is confined, and read-only nearly everywhere.
 fn mounts() -> Result<String, HostError> {
     let path = Path::new("/proc/1/mountinfo");
-    std::fs::read_to_string(path).map_err(|source| HostError::File { verb: "read", path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| HostError::File {
+        verb: "read",
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Whether the mount that a path is on, and its file system, may be written (proc_pid_mountinfo(5)).
