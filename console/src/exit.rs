@@ -133,6 +133,9 @@ pub enum Failure {
     /// The other side of the socket.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The daemon took the request for a deployment, and its answer did not arrive.
+    #[error("whether the deployment was started is not known: look at `status` before you deploy again")]
+    Unclear(#[source] ClientError),
     /// The answer was none to what was asked.
     #[error("the answer is none to `{0}`: the two sides are of different versions, upgrade the older one")]
     Puzzled(&'static str),
@@ -157,7 +160,7 @@ impl Failure {
             Self::Inputs(_) | Self::Usage(_) | Self::Unapproved(_) | Self::Prompt(_) => Exit::Usage,
             Self::Blocked(_) => Exit::Blocked,
             Self::PlanChanged { .. } | Self::Client(ClientError::Refused(_)) => Exit::Refused,
-            Self::Client(_) | Self::Puzzled(_) => Exit::Unreachable,
+            Self::Client(_) | Self::Unclear(_) | Self::Puzzled(_) => Exit::Unreachable,
             Self::TimedOut(_) => Exit::TimedOut,
             Self::Interrupted => Exit::Detached,
             Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Exit::Detached,
@@ -175,6 +178,7 @@ impl Failure {
             Self::PlanChanged { .. } => "PLAN_CHANGED",
             Self::Client(ClientError::Refused(_)) => "REFUSED",
             Self::Client(_) => "UNREACHABLE",
+            Self::Unclear(_) => "UNCLEAR",
             Self::Puzzled(_) => "VERSION",
             Self::TimedOut(_) => "TIMED_OUT",
             Self::Interrupted => "INTERRUPTED",

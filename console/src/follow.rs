@@ -20,7 +20,7 @@ pub(crate) enum Heard {
     /// Something new.
     Line(Line),
     /// The stream broke, for the first time; it is being opened again.
-    Lost(ClientError),
+    Lost,
 }
 
 /// Follows one deployment.
@@ -85,8 +85,8 @@ impl<'a> Follow<'a> {
                     }
                 }
                 Err(error) => {
-                    if let Some(first) = self.bear(error)? {
-                        return Ok(Heard::Lost(first));
+                    if self.bear(error)? {
+                        return Ok(Heard::Lost);
                     }
                     sleep(self.pause).await;
                     self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -100,15 +100,14 @@ impl<'a> Follow<'a> {
         self.lines.as_ref().is_some_and(Lines::has_more)
     }
 
-    /// Gives back an error that is worth telling; fails on one that will not pass, or has not for too long.
-    fn bear(&mut self, error: ClientError) -> Result<Option<ClientError>, ClientError> {
+    /// Whether an error is worth telling; fails on one that will not pass, or has not for too long.
+    fn bear(&mut self, error: ClientError) -> Result<bool, ClientError> {
         self.lines = None;
         let since = *self.lost.get_or_insert_with(Instant::now);
         if !self.was_there || !error.may_pass() || since.elapsed() > PATIENCE {
             return Err(error);
         }
-        let is_first = !std::mem::replace(&mut self.has_told, true);
-        Ok(is_first.then_some(error))
+        Ok(!std::mem::replace(&mut self.has_told, true))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::ask::{Term, Tty};
 use crate::exit::Failure;
+use crate::text::safe_json;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::fs::File;
@@ -112,7 +113,7 @@ impl Output {
         let text = flags.output == Format::Text;
         let smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
         let colour = smart && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).clamp(40, 100));
+        let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0).max(40));
         let page = |terminal: bool| Page {
             colour: terminal && colour,
             width: width.filter(|_| terminal),
@@ -183,7 +184,11 @@ impl Output {
     /// Writes one JSON object on a line of its own.
     pub fn json(&mut self, value: &impl Serialize) -> Result<(), Failure> {
         let text = serde_json::to_string(value).map_err(|cause| Failure::Output(cause.into()))?;
-        self.line(&text)?;
+        if self.terminal {
+            self.line(&safe_json(&text))?;
+        } else {
+            self.line(&text)?;
+        }
         self.flush()
     }
 

@@ -7,6 +7,9 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::Chars;
 
+/// Longer lines of prose are hard to read, however wide the terminal.
+const WIDEST: usize = 100;
+
 /// Foreign text for one line: no escapes, no control or direction characters, line ends become spaces.
 pub fn safe(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
@@ -126,7 +129,7 @@ pub(crate) fn shortened(text: &str, to: usize) -> String {
 
 /// The words of a text in lines of a width. What stands in `backticks` is copied by people and never broken.
 pub(crate) fn wrapped(text: &str, to: Option<usize>) -> Vec<String> {
-    let Some(to) = to else {
+    let Some(to) = to.map(|to| to.min(WIDEST)) else {
         return vec![text.to_owned()];
     };
     let mut lines: Vec<String> = Vec::new();
@@ -165,7 +168,7 @@ fn words(text: &str) -> Vec<String> {
 pub(crate) fn labelled(label: &str, indent: usize, text: &str, to: Option<usize>) -> String {
     let mut block = String::new();
     let mut lead = label.to_owned();
-    for line in wrapped(text, to.map(|to| to.saturating_sub(indent).max(20))) {
+    for line in wrapped(text, to.map(|to| to.min(WIDEST).saturating_sub(indent).max(20))) {
         let _ = writeln!(block, "{}{line}", padded(&lead, indent));
         lead.clear();
     }

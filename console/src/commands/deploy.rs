@@ -3,7 +3,7 @@
 use super::site::{order, planned};
 use super::watch::to_its_end;
 use crate::ask::confirm;
-use crate::client::Client;
+use crate::client::{Client, ClientError};
 use crate::exit::{Exit, Failure};
 use crate::flags::SiteFlags;
 use crate::follow::Follow;
@@ -48,13 +48,21 @@ pub async fn deploy(client: &Client, args: &DeployArgs, out: &mut Output) -> Res
         order,
         plan: plan.hash,
     };
-    let deployed: Deployed = client.post("deployments", &request).await?;
+    let deployed: Deployed = client.post("deployments", &request).await.map_err(unclear)?;
     announce(deployed, args, out)?;
     if args.detach {
         return Ok(Exit::Done);
     }
     let follow = Follow::new(client, deployed.deployment, out.verbose).known_to_be_there();
     to_its_end(client, follow, out).await
+}
+
+/// A request that was sent may have been carried out.
+fn unclear(error: ClientError) -> Failure {
+    match error {
+        ClientError::Lost(_) | ClientError::Cut(_) | ClientError::Slow => Failure::Unclear(error),
+        _ => Failure::Client(error),
+    }
 }
 
 fn show(plan: &Plan, args: &DeployArgs, out: &mut Output) -> Result<(), Failure> {

@@ -17,6 +17,8 @@ use std::io;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+const LOST: &str = "The connection to the daemon is lost; trying again. The deployment goes on.";
+
 /// `deployment watch`
 #[derive(Debug, Clone, Args)]
 pub struct WatchArgs {
@@ -99,11 +101,9 @@ impl<'a> Watcher<'a> {
                 heard = self.follow.next() => Next::Heard(heard?),
             };
             match next {
-                Next::Heard(Heard::Lost(error)) => {
-                    let why =
-                        format!("The connection is lost ({error}); trying again. The deployment goes on.");
+                Next::Heard(Heard::Lost) => {
                     let out = &mut *self.out;
-                    self.screen.aside(|| out.note(&why))?;
+                    self.screen.aside(|| out.note(LOST))?;
                 }
                 Next::Heard(Heard::Line(line)) => {
                     if let Some(exit) = self.tell(&line)? {

@@ -58,7 +58,7 @@ fn line(step: &PlannedStep, titles: usize, page: Page) -> String {
     let (mark, style, saw) = standing(&step.standing);
     let title = padded(&shortened(&safe(&step.title), titles), titles);
     let mut text = format!("  {} {title}  ", page.paint(style, mark));
-    let room = page.width.map(|width| width.saturating_sub(titles + 6).max(20));
+    let room = page.width.map(|width| width.saturating_sub(titles + 6).max(12));
     let saw = safe(&saw).into_owned();
     let saw = room.map_or_else(|| saw.clone(), |room| shortened(&saw, room));
     text.push_str(&page.paint(Style::Quiet, &saw));

@@ -137,14 +137,16 @@ pub(crate) fn handover() -> Handover {
     }
 }
 
-/// The events of a deployment that is resumed once and then fails.
-pub(crate) fn story() -> Vec<Event> {
-    let started = |step: &'static str, attempt| What::StepStarted {
+fn started(step: &'static str, attempt: u32) -> What {
+    What::StepStarted {
         step: StepId::known(step),
         attempt,
         stream: attempt,
-    };
-    let finished = |step: &'static str, end, saw: &str, millis| What::StepFinished {
+    }
+}
+
+fn finished(step: &'static str, end: StepEnd, saw: &str, millis: u64) -> What {
+    What::StepFinished {
         step: StepId::known(step),
         end,
         saw: saw.to_owned(),
@@ -152,7 +154,11 @@ pub(crate) fn story() -> Vec<Event> {
         advice: None,
         stream: 0,
         output_bytes: 0,
-    };
+    }
+}
+
+/// The events of a deployment that is resumed once and then fails.
+pub(crate) fn story() -> Vec<Event> {
     let steps = good_plan().steps.into_iter().map(|step| (step.id, step.title));
     [
         (
