@@ -183,9 +183,7 @@ impl Session {
                 },
                 done = finish(&mut work) => {
                     let done = done?;
-                    for message in &done.messages {
-                        outbound.put(message)?;
-                    }
+                    done.messages.iter().try_for_each(|message| outbound.put(message))?;
                     if done.gap {
                         return Ok(Ended::Gap);
                     }
