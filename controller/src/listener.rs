@@ -139,6 +139,8 @@ impl Listener {
         let certificate = certificate.ok_or(PeerError::Unreadable)?;
         let peer = Peer::of(certificate, self.centre.cluster.id, address)?;
         let centre = Arc::clone(&self.centre);
+        // A future keeps room for everything that is moved into it; an idle session is to be small.
+        let stream = Box::new(stream);
         tasks.spawn(async move {
             match session::run(centre, stream, peer, permit).await {
                 Ok(ended) => log::info!(host:% = peer.host, how:? = ended; "a session has ended"),

@@ -61,7 +61,13 @@ fn only_the_host_starts_processes_in_the_agent() {
             allowed || !text.contains("process::Command"),
             "{path} starts a process"
         );
-        assert!(!text.contains("\"-c\""), "{path} may hand text to a shell");
+        let shell = ["\"sh\"", "\"bash\"", "\"/bin/sh\""]
+            .iter()
+            .any(|shell| text.contains(shell));
+        assert!(
+            !shell || path.ends_with("tests.rs"),
+            "{path} may hand text to a shell"
+        );
     }
 }
 
@@ -89,7 +95,13 @@ fn no_file_names_a_machine_or_carries_a_key() {
         if path == "tests/tests/house_rules.rs" {
             continue;
         }
-        for word in ["/work/", "/root/.", "BEGIN PRIVATE KEY", "BEGIN EC PRIVATE KEY"] {
+        for word in [
+            "/work/",
+            "/root/.cargo",
+            "/root/.rustup",
+            "BEGIN PRIVATE KEY",
+            "BEGIN EC PRIVATE KEY",
+        ] {
             assert!(!text.contains(word), "{path} contains `{word}`");
         }
     }

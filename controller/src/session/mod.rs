@@ -87,7 +87,8 @@ where
     let (reader, writer) = tokio::io::split(stream);
     let mut inbound = Inbound::new(reader, MAX_GREETING);
     let mut outbound = Outbound::new(writer);
-    let met = greeting::greet(&centre, peer, &mut inbound, &mut outbound).await?;
+    // Boxed, for the room that it takes is not needed for the rest of the session.
+    let met = Box::pin(greeting::greet(&centre, peer, &mut inbound, &mut outbound)).await?;
     drop(greeted);
     let entry = match met {
         Greeted::Welcome(entry) => entry,
@@ -182,9 +183,7 @@ impl Session {
                 },
                 done = finish(&mut work) => {
                     let done = done?;
-                    for message in &done.messages {
-                        outbound.put(message)?;
-                    }
+                    done.messages.iter().try_for_each(|message| outbound.put(message))?;
                     if done.gap {
                         return Ok(Ended::Gap);
                     }

@@ -56,13 +56,17 @@ impl World {
 
     /// The controller stops, and starts again over the same state.
     pub(crate) async fn restart(self) -> Self {
+        Self::start_in(self.stop().await).await
+    }
+
+    /// The controller stops, and leaves its state.
+    pub(crate) async fn stop(self) -> TempDir {
         self.stop.cancel();
         self.running.await.unwrap();
         while Arc::strong_count(&self.centre) > 1 {
             tokio::task::yield_now().await;
         }
-        drop(self.centre);
-        Self::start_in(self.folder).await
+        self.folder
     }
 
     pub(crate) async fn add(&self, name: &str) -> Added {
@@ -109,6 +113,7 @@ impl World {
         config: &Arc<ClientConfig>,
     ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
         let name = ServerName::try_from("controller.chatalot.internal").unwrap();
         TlsConnector::from(Arc::clone(config)).connect(name, stream).await
     }

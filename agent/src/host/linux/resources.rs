@@ -39,7 +39,7 @@ fn mounts() -> Result<String, HostError> {
     })
 }
 
-/// Whether the mount that a path is on, and its file system, may be written (proc_pid_mountinfo(5)).
+/// Whether the mount that a path is on, and its file system, may be written (see `proc_pid_mountinfo(5)`).
 fn is_writable(mountinfo: &str, path: &Path) -> bool {
     let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, system) = line.split_once(" - ")?;

@@ -2,7 +2,6 @@ use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use proptest::prelude::*;
-use std::time::Instant;
 
 fn scrubbed<'a>(secrets: &[&str], chunks: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut scrubber = Scrubber::new(secrets.iter().copied()).unwrap();
@@ -136,33 +135,4 @@ proptest! {
             }
         }
     }
-}
-
-/// Run by hand: `cargo test --release -p chatalot-agent scrubbing_is_fast -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn scrubbing_is_fast() {
-    let secrets = [
-        "correct-horse-battery-staple",
-        "gL9x/2kf+Qz71mmVbN0pQw==",
-        "glpat-Zx81bb-1aQf_Kk2",
-    ];
-    let mut text = Vec::new();
-    while text.len() < 4 << 20 {
-        text.extend_from_slice(b"Get:12 http://deb.debian.org/debian trixie/main amd64 libssl3t64 amd64 3.5.1-1 [2,038 kB] 100%\n");
-    }
-    let mut scrubber = Scrubber::new(secrets).unwrap();
-    let mut out = Vec::with_capacity(text.len());
-    let begun = Instant::now();
-    let rounds = 64;
-    for _ in 0..rounds {
-        for chunk in text.chunks(64 * 1024) {
-            scrubber.push(chunk, &mut out);
-        }
-        out.clear();
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-    let speed = (rounds * text.len()) as f64 / begun.elapsed().as_secs_f64() / 1e6;
-    println!("scrubbed {speed:.0} MB/s");
-    assert!(speed >= 150.0, "{speed:.0} MB/s");
 }
