@@ -1,5 +1,10 @@
 //! The house rules that a machine can read.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test whose helpers are outside of test functions"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,9 +66,9 @@ fn only_the_host_starts_processes_in_the_agent() {
             allowed || !text.contains("process::Command"),
             "{path} starts a process"
         );
-        let shell = ["\"sh\"", "\"bash\"", "\"/bin/sh\""]
+        let shell = ["sh", "bash", "/bin/sh"]
             .iter()
-            .any(|shell| text.contains(shell));
+            .any(|shell| text.contains(&format!("Command::new(\"{shell}\"")));
         assert!(
             !shell || path.ends_with("tests.rs"),
             "{path} may hand text to a shell"
@@ -92,7 +97,8 @@ fn nothing_that_is_shipped_knows_of_the_stand_in_or_the_sandbox() {
 #[test]
 fn no_file_names_a_machine_or_carries_a_key() {
     for (path, text) in tracked("*") {
-        if path == "tests/tests/house_rules.rs" {
+        // Tests of what recognises a key have to show one.
+        if path.ends_with("tests.rs") || path.ends_with("house_rules.rs") {
             continue;
         }
         for word in [
