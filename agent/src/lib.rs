@@ -30,10 +30,4 @@ pub mod runbook;
 pub mod service;
 pub mod setup;
 
-/// An error with all its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
-}
+pub use chatalot_protocol::chain;

@@ -17,6 +17,7 @@ use crate::client::ClientError;
 use crate::output::{Format, Output};
 use crate::text::safe;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::chain;
 use chatalot_protocol::inputs::Problem;
 use chatalot_protocol::plan::PlanHash;
 use chatalot_protocol::report::DeploymentState;
@@ -240,18 +241,6 @@ fn tell(failure: &Failure, out: &mut Output) -> Result<(), Failure> {
         blocks.join("\n")
     };
     out.note(text.trim_end())
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -39,14 +39,4 @@ pub mod tls;
 pub mod watch;
 pub mod web;
 
-/// An error with what caused it, and what caused that, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
+pub(crate) use chatalot_protocol::chain;

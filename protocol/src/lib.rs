@@ -49,3 +49,16 @@ pub mod site;
 #[cfg(feature = "stream")]
 pub mod stream;
 pub mod version;
+
+/// An error with its causes, in one line; a cause that its error has already put into words is not repeated.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    for cause in std::iter::successors(error.source(), |cause| cause.source()) {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+    }
+    text
+}

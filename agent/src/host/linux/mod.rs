@@ -39,7 +39,6 @@ use super::{
 use async_trait::async_trait;
 use docker::compose::Seen;
 use futures_util::Stream;
-use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -218,17 +217,7 @@ impl Look for LinuxHost {
     }
 }
 
-/// An error with its causes, in one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    super::plain_line(&text)
+/// An error with its causes, in one line that is safe to show: some of them quote what a stranger sent.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    super::plain_line(&chatalot_protocol::chain(error))
 }
