@@ -15,3 +15,6 @@ pub mod join;
 mod logs;
 pub mod session;
 mod tls;
+
+#[cfg(test)]
+mod tests;
