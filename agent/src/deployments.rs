@@ -17,6 +17,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
+/// How many deployments' output is kept.
+const KEPT: usize = 10;
+
 /// The deployments of this host.
 pub struct Deployments {
     engine: Arc<Engine>,
@@ -196,7 +199,9 @@ impl Deployments {
 
     /// Goes on with the deployment that an earlier life began, if there is one.
     pub async fn resume(self: &Arc<Self>, because: &str) -> Result<(), LedgerError> {
-        let Some(deployment) = self.ledger().with(records::running).await? else {
+        let running = self.ledger().with(records::running).await?;
+        self.forget_orphans(running.as_ref().map(|deployment| deployment.id));
+        let Some(deployment) = running else {
             return Ok(());
         };
         let (id, now, because) = (deployment.id, self.engine.host.now_ms(), because.to_owned());
@@ -205,8 +210,10 @@ impl Deployments {
         self.ledger()
             .with(move |db| outbox::record(db, now, Some(id), &told))
             .await?;
-        let secrets = self.kept_secrets(id)?;
-        self.spawn(deployment, secrets);
+        match self.kept_secrets(id) {
+            Ok(secrets) => self.spawn(deployment, secrets),
+            Err(error) => self.give_up(id, &error).await?,
+        }
         Ok(())
     }
 
@@ -217,13 +224,15 @@ impl Deployments {
         tokio::spawn(async move {
             let tags = plan::secret_tags(&desk.tag_key, &secrets);
             let ended = tokio::select! {
+                biased;
+                () = desk.life.cancelled() => return, // cancel-safe: level-triggered
                 ended = desk.engine.run(&deployment, &secrets, &tags, &stop) => ended, // dropped only with this life
-                () = desk.life.cancelled() => return,                                  // cancel-safe: level-triggered
             };
             match ended {
                 Ok(state) => {
                     log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
                     desk.forget_secrets(deployment.id);
+                    desk.forget_old_output().await;
                 }
                 Err(error) => {
                     log::error!(deployment:% = deployment.id, error = crate::chain(&error); "a deployment cannot be recorded");
@@ -266,12 +275,63 @@ impl Deployments {
         put(&self.secrets_path(id), &text).map_err(|error| LedgerError::Unreadable(error.to_string()))
     }
 
-    fn kept_secrets(&self, id: DeploymentId) -> Result<Secrets, LedgerError> {
-        match std::fs::read(self.secrets_path(id)) {
-            Ok(text) => Ok(serde_json::from_slice(&text)?),
-            Err(error) => Err(LedgerError::Unreadable(format!(
-                "the secrets of deployment {id}: {error}"
-            ))),
+    fn kept_secrets(&self, id: DeploymentId) -> std::io::Result<Secrets> {
+        Ok(serde_json::from_slice(&std::fs::read(self.secrets_path(id))?)?)
+    }
+
+    /// Ends a deployment that cannot go on without what it was given.
+    async fn give_up(&self, id: DeploymentId, error: &std::io::Error) -> Result<(), LedgerError> {
+        let advice = Advice::new(
+            "SECRETS_LOST",
+            format!("the secrets of this deployment cannot be read: {error}"),
+            "the file that the deployment began with",
+            "deploy again, with its secrets",
+        );
+        let result = DeploymentResult {
+            advice: Some(advice),
+            ..DeploymentResult::default()
+        };
+        let now = self.engine.host.now_ms();
+        self.ledger()
+            .with(move |db| records::finish(db, id, DeploymentState::Failed, &result, now))
+            .await
+    }
+
+    /// Removes the secrets that a life which was cut off between two files has left behind.
+    fn forget_orphans(&self, running: Option<DeploymentId>) {
+        let files = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
+        let ids = files.filter_map(|file| {
+            let name = file.file_name();
+            name.to_str()?
+                .strip_prefix("secrets-")?
+                .strip_suffix(".json")?
+                .parse()
+                .ok()
+        });
+        for id in ids.filter(|id| Some(*id) != running) {
+            self.forget_secrets(id);
+        }
+    }
+
+    /// Removes the output of all but the latest deployments, and offers it to nobody any more.
+    async fn forget_old_output(&self) {
+        let jobs = self.state.join("jobs");
+        let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
+        let mut ids: Vec<DeploymentId> = folders
+            .filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+            .collect();
+        // An id begins with its time.
+        ids.sort_unstable();
+        ids.truncate(ids.len().saturating_sub(KEPT));
+        for id in ids {
+            let gone = std::fs::remove_dir_all(jobs.join(id.to_string()));
+            let told = self.ledger().with(move |db| records::all_logged(db, id)).await;
+            if let Err(error) = gone {
+                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
+            }
+            if let Err(error) = told {
+                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be forgotten");
+            }
         }
     }
 

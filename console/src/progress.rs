@@ -102,7 +102,9 @@ impl Progress {
                 let text = format!("Resumed: {}", safe(because));
                 format!("{}\n", self.page.paint(Style::Attention, &text))
             }
-            What::StepStarted { step, attempt, .. } => self.begin(step, *attempt, event.at_ms),
+            What::StepStarted {
+                step, attempt, why, ..
+            } => self.begin(step, *attempt, why, event.at_ms),
             What::StepFinished {
                 step,
                 end,
@@ -126,7 +128,7 @@ impl Progress {
         }
     }
 
-    fn begin(&mut self, step: &StepId, attempt: u32, at_ms: i64) -> String {
+    fn begin(&mut self, step: &StepId, attempt: u32, why: &str, at_ms: i64) -> String {
         let since_ms = match &self.current {
             Some(current) if current.attempt > 0 => current.since_ms,
             _ => at_ms,
@@ -139,8 +141,15 @@ impl Progress {
         match (self.manner, attempt) {
             (Manner::Chapters, _) => self.chapter_heading(step),
             (Manner::Lines, 0) => String::new(),
-            (Manner::Lines, 1) => self.plain_line(step, "started", "", ""),
-            (Manner::Lines, _) => self.plain_line(step, "again", "", &format!("attempt {attempt}")),
+            (Manner::Lines, 1) => self.plain_line(step, "started", "", why),
+            (Manner::Lines, _) => {
+                let why = if why.is_empty() {
+                    String::new()
+                } else {
+                    format!(": {why}")
+                };
+                self.plain_line(step, "again", "", &format!("attempt {attempt}{why}"))
+            }
         }
     }
 

@@ -68,6 +68,9 @@ pub enum What {
         attempt: u32,
         /// The log stream of its output, unique within the deployment; zero when there is none.
         stream: u32,
+        /// Why it is applied: what the check found missing, or how the last attempt ended.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        why: String,
     },
     /// A step has ended.
     StepFinished {

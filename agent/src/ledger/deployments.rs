@@ -175,6 +175,7 @@ pub fn intend(
     id: DeploymentId,
     step: &StepId,
     boot_id: &str,
+    why: &str,
     at_ms: i64,
 ) -> Result<(u32, u32), LedgerError> {
     let (stream, attempt): (u32, u32) = connection.query_row(
@@ -194,6 +195,7 @@ pub fn intend(
             step: step.clone(),
             attempt,
             stream,
+            why: why.to_owned(),
         },
     )?;
     Ok((stream, attempt))
@@ -290,6 +292,15 @@ pub fn logged(connection: &Connection, id: DeploymentId, stream: u32) -> Result<
     connection.execute(
         "UPDATE effect SET logged = 1 WHERE deployment = ?1 AND stream = ?2",
         params![id.to_string(), stream],
+    )?;
+    Ok(())
+}
+
+/// Notes that nothing of a deployment's output will be passed on any more.
+pub fn all_logged(connection: &Connection, id: DeploymentId) -> Result<(), LedgerError> {
+    connection.execute(
+        "UPDATE effect SET logged = 1 WHERE deployment = ?1",
+        [id.to_string()],
     )?;
     Ok(())
 }

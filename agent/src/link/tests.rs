@@ -108,7 +108,8 @@ impl World {
         };
         let work = move |db: &rusqlite::Connection| {
             records::insert(db, &row, 1)?;
-            let (stream, _) = records::intend(db, id, &StepId::known("install.run"), "boot", 1)?;
+            let (stream, _) =
+                records::intend(db, id, &StepId::known("install.run"), "boot", "nothing there", 1)?;
             records::conclude(db, id, stream, "chat.example.com", &ended)
         };
         self.service.ledger.with(work).await.unwrap();

@@ -65,6 +65,8 @@ struct SoFar {
     passing_since: Option<Instant>,
     pause: Duration,
     last: Option<Advice>,
+    /// How the last attempt ended, where it may pass.
+    trouble: Option<String>,
 }
 
 impl Walk<'_> {
@@ -112,7 +114,7 @@ impl Walk<'_> {
                     if let Some(report) = Self::given_up(so_far, &why) {
                         return Ok(report);
                     }
-                    if let Some(report) = self.apply(so_far).await? {
+                    if let Some(report) = self.apply(so_far, why).await? {
                         return Ok(report);
                     }
                 }
@@ -190,6 +192,7 @@ impl Walk<'_> {
             step: self.step.step_id(),
             attempt: 0,
             stream: 0,
+            why: String::new(),
         };
         let (id, now) = (self.deployment.id, self.engine.host.now_ms());
         self.engine
@@ -215,7 +218,8 @@ impl Walk<'_> {
     }
 
     /// Applies the step once, intent first. Answers only if that ends the step.
-    async fn apply(&mut self, so_far: &mut SoFar) -> Result<Option<StepReport>, LedgerError> {
+    async fn apply(&mut self, so_far: &mut SoFar, needed: String) -> Result<Option<StepReport>, LedgerError> {
+        let why = so_far.trouble.take().unwrap_or(needed);
         let (id, step, now) = (self.deployment.id, self.step.step_id(), self.engine.host.now_ms());
         let boot = self
             .engine
@@ -227,7 +231,7 @@ impl Walk<'_> {
         let (stream, attempt) = self
             .engine
             .ledger
-            .with(move |db| deployments::intend(db, id, &step, &boot, now))
+            .with(move |db| deployments::intend(db, id, &step, &boot, &why, now))
             .await?;
         if attempt > self.engine.pace.attempts {
             let nothing = Ended {
@@ -277,6 +281,11 @@ impl Walk<'_> {
         (so_far.stream, so_far.output_bytes) = (stream, ended.output_bytes);
         so_far.applied = true;
         so_far.done = matches!(ended.outcome, Outcome::Done { .. });
+        so_far.trouble = match &ended.outcome {
+            Outcome::Passing { advice } => Some(advice.saw.clone()),
+            Outcome::Failed { why } | Outcome::Lost { why } => Some(why.clone()),
+            _ => None,
+        };
         so_far.last = match &ended.outcome {
             Outcome::Final { advice } => Some(advice.clone()),
             Outcome::Done { .. } => Some(without_effect(self.step)),

@@ -142,6 +142,7 @@ fn started(step: &'static str, attempt: u32) -> What {
         step: StepId::known(step),
         attempt,
         stream: attempt,
+        why: String::new(),
     }
 }
 

@@ -144,6 +144,7 @@ async fn a_flood_of_output_reaches_a_watcher_whole() {
         step: chatalot_protocol::names::StepId::known("install.run"),
         attempt: 1,
         stream: 1,
+        why: String::new(),
     };
     agent
         .events(vec![event(1, id, started()), event(2, id, step)])

@@ -22,6 +22,7 @@ fn step_started(stream: u32) -> What {
         step: STEP,
         attempt: 1,
         stream,
+        why: String::new(),
     }
 }
 

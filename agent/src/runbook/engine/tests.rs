@@ -86,6 +86,12 @@ impl Agent {
         }
     }
 
+    /// SIGKILL: nothing more is begun, and what was handed to the disk is on it.
+    async fn dies(&self) {
+        self.desk.leave_off();
+        self.ledger.with(|_| Ok(())).await.unwrap();
+    }
+
     async fn state(&self, id: DeploymentId) -> DeploymentState {
         self.ledger
             .with(move |db| records::find(db, id))
@@ -209,6 +215,23 @@ async fn a_deployment_ends_well_and_a_second_one_writes_nothing() {
         );
         assert_eq!(machine.host.writes(), writes, "{:#?}", machine.host.log());
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_a_cut_off_life_left_behind_is_removed_by_the_next() {
+    let machine = Machine::fresh();
+    let orphan = machine
+        .state
+        .path()
+        .join(format!("secrets-{}.json", DeploymentId::fresh()));
+    std::fs::write(&orphan, "{}").unwrap();
+    machine
+        .agent()
+        .desk
+        .resume("the agent was started again")
+        .await
+        .unwrap();
+    assert!(!orphan.exists());
 }
 
 #[tokio::test]
@@ -350,13 +373,13 @@ async fn killed_at(machine: &Machine, n: usize, mode: Mode) -> DeploymentId {
         machine.host.advance(1);
         tokio::time::sleep(Duration::from_micros(300)).await;
     }
-    agent.desk.leave_off();
+    agent.dies().await;
     machine.host.heal();
     if taken.is_err() {
         // It was not even taken: the controller sends it again.
         let next = machine.agent();
         next.desk.take(job.clone()).await.unwrap();
-        next.desk.leave_off();
+        next.dies().await;
     }
     job.id
 }
@@ -376,7 +399,7 @@ async fn f37_an_agent_that_keeps_dying_adopts_its_effects_and_does_none_twice() 
         while !agent.state(job.id).await.is_over() && count < 200 {
             tokio::time::sleep(Duration::from_millis(millis)).await;
             machine.host.advance(1);
-            agent.desk.leave_off();
+            agent.dies().await;
             agent = machine.agent();
             agent.desk.resume("the agent was started again").await.unwrap();
             count += 1;
