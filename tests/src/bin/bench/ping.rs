@@ -1,6 +1,6 @@
 //! A small request from the operator's socket to the agent and back.
 //!
-//! In it: HTTP over the controller's unix socket, its look-up of the host in SQLite, a frame over the mutual TLS session through
+//! In it: HTTP over the controller's unix socket, its look-up of the host in `SQLite`, a frame over the mutual TLS session through
 //! the sandbox's bridge, the agent's task that answers, and all of it back. One connection is kept; nothing is durable.
 
 use super::figures::{Bound, Figures, float, quantile};

@@ -74,7 +74,7 @@ fn asked(world: &World, socket: &mut Socket) -> Result<(f64, Vec<(String, u64)>)
     let known = |step: &&str| {
         answer["findings"]
             .as_array()
-            .is_some_and(|all| all.iter().any(|one| one["step"] == Value::from(*step)))
+            .is_some_and(|all| all.iter().any(|one| one["step"] == **step))
     };
     match OUTSIDE.iter().find(|step| !known(step)) {
         None => Ok((took - float(outside), findings)),
