@@ -179,6 +179,19 @@ pub enum HostError {
     },
 }
 
+fn ask_for_services(folder: &str) -> Command {
+    Command::new("docker", &["compose", "config", "--services"])
+        .within(folder)
+        .deadline(Duration::from_secs(20))
+}
+
+fn services_in(output: &Output) -> Option<Vec<String>> {
+    let names = output.stdout.lines().map(plain_line);
+    output
+        .ok()
+        .then(|| names.filter(|name| !name.is_empty()).collect())
+}
+
 /// Reads the host. Nothing here has an effect.
 #[async_trait]
 pub trait Look: Send + Sync {
@@ -202,6 +215,10 @@ pub trait Look: Send + Sync {
     async fn engine(&self) -> Result<Engine, HostError>;
     /// Compose v2's version, kept by the plugin's path, inode and time; `None` if there is none.
     async fn compose(&self) -> Result<Option<String>, HostError>;
+    /// The services of a folder's compose files in its active profiles; `None` if compose cannot tell.
+    async fn compose_services(&self, folder: &str) -> Result<Option<Vec<String>>, HostError> {
+        Ok(services_in(&self.query(ask_for_services(folder)).await?))
+    }
     /// The containers of a compose project, by its working folder's label; of all projects for `None`.
     async fn containers(&self, folder: Option<&str>) -> Result<Vec<Container>, HostError>;
     /// The last lines of a container's log.

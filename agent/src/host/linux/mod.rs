@@ -37,7 +37,7 @@ use super::{
     Resources, System, Transport, Unit,
 };
 use async_trait::async_trait;
-use docker::compose::Seen;
+use docker::compose::{Seen, SeenServices};
 use futures_util::Stream;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -96,6 +96,7 @@ pub struct LinuxHost {
 struct Inner {
     config: Config,
     compose: Mutex<Option<Seen>>,
+    services: Mutex<Option<SeenServices>>,
     seen_address: Mutex<Option<IpAddr>>,
 }
 
@@ -106,6 +107,7 @@ impl LinuxHost {
             inner: Arc::new(Inner {
                 config,
                 compose: Mutex::new(None),
+                services: Mutex::new(None),
                 seen_address: Mutex::new(None),
             }),
         }
@@ -182,6 +184,17 @@ impl Look for LinuxHost {
     async fn compose(&self) -> Result<Option<String>, HostError> {
         let docker = files::program("docker");
         docker::compose::version(&self.inner.config.plugin_folders, docker, &self.inner.compose).await
+    }
+
+    async fn compose_services(&self, folder: &str) -> Result<Option<Vec<String>>, HostError> {
+        let ask = super::ask_for_services(folder);
+        docker::compose::services(
+            &self.inner.config.plugin_folders,
+            folder,
+            &ask,
+            &self.inner.services,
+        )
+        .await
     }
 
     async fn containers(&self, folder: Option<&str>) -> Result<Vec<Container>, HostError> {

@@ -3,7 +3,7 @@
 use super::super::answer::{self, LOCAL, LOCAL_PROXY};
 use super::super::containers::{self, Stand};
 use super::super::{Cx, Step, StepError, proxies};
-use crate::host::{Command, Fetch, FetchError};
+use crate::host::{Fetch, FetchError};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -73,16 +73,10 @@ async fn active_services(cx: &Cx<'_>) -> Result<Vec<String>, StepError> {
         .into_iter()
         .map(str::to_owned)
         .collect();
-    let list = Command::new("docker", &["compose", "config", "--services"])
-        .within(cx.site.folder.as_str())
-        .deadline(Duration::from_secs(20));
-    let output = cx.host.query(list).await?;
-    if output.ok() {
-        let named = output.stdout.lines().map(crate::host::plain_line);
-        for service in named.filter(|name| !name.is_empty()) {
-            if !services.contains(&service) {
-                services.push(service);
-            }
+    let named = cx.host.compose_services(cx.site.folder.as_str()).await?;
+    for service in named.unwrap_or_default() {
+        if !services.contains(&service) {
+            services.push(service);
         }
     }
     Ok(services)

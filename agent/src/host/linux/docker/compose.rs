@@ -1,17 +1,40 @@
 //! Compose v2, which is a plugin of the `docker` program.
+//!
+//! Each call of that program takes some 60 ms of a processor, so it is not asked again what nothing has changed about.
 
 use super::super::process;
-use crate::host::{Command, HostError, plain_line};
+use crate::host::{Command, HostError, plain_line, services_in};
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A plugin that was asked for its version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::host::linux) struct Seen {
     plugin: Plugin,
     version: String,
+}
+
+/// How long an answer about a folder's files holds although none of them changes: they may refer to others.
+const REFERRED: Duration = Duration::from_hours(1);
+
+/// A folder whose services were asked for.
+#[derive(Debug, Clone)]
+pub(in crate::host::linux) struct SeenServices {
+    folder: Folder,
+    at: Instant,
+    names: Vec<String>,
+}
+
+/// The files that decide on a folder's services: those directly in it (`.env` and overrides too), and the plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Folder {
+    path: String,
+    /// Name, inode, size, time.
+    files: Vec<(OsString, u64, u64, (i64, i64))>,
+    plugin: Option<Plugin>,
 }
 
 /// A plugin's file, as it was when it was asked.
@@ -50,6 +73,48 @@ pub(in crate::host::linux) async fn version(
         version: version.clone(),
     });
     Ok(Some(version))
+}
+
+/// The services of a folder's active profiles; compose is asked only when a file has changed, or after an hour.
+pub(in crate::host::linux) async fn services(
+    plugins: &[PathBuf],
+    folder: &str,
+    ask: &Command,
+    seen: &Mutex<Option<SeenServices>>,
+) -> Result<Option<Vec<String>>, HostError> {
+    let now = look(folder, plugins.iter().find_map(|plugins| find(plugins)));
+    let known = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let fresh = |known: &SeenServices| Some(&known.folder) == now.as_ref() && known.at.elapsed() < REFERRED;
+    if let Some(known) = known.filter(fresh) {
+        return Ok(Some(known.names));
+    }
+    let at = Instant::now();
+    let names = services_in(&process::query(ask).await?);
+    let answer = now.zip(names.clone());
+    *seen.lock().unwrap_or_else(PoisonError::into_inner) =
+        answer.map(|(folder, names)| SeenServices { folder, at, names });
+    Ok(names)
+}
+
+fn look(path: &str, plugin: Option<Plugin>) -> Option<Folder> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).ok()? {
+        let entry = entry.ok()?;
+        // Links are followed: what they lead to counts, and one that leads nowhere does not.
+        let facts = std::fs::metadata(entry.path());
+        if let Ok(facts) = facts
+            && facts.is_file()
+        {
+            let modified = (facts.mtime(), facts.mtime_nsec());
+            files.push((entry.file_name(), facts.ino(), facts.size(), modified));
+        }
+    }
+    files.sort();
+    Some(Folder {
+        path: path.to_owned(),
+        files,
+        plugin,
+    })
 }
 
 fn find(folder: &Path) -> Option<Plugin> {

@@ -65,3 +65,40 @@ async fn compose_without_docker_is_none_and_a_broken_one_is_told() {
         "cannot tell compose's version: unknown flag: --short"
     );
 }
+
+#[tokio::test]
+async fn compose_is_asked_for_services_again_only_when_a_file_has_changed() {
+    let here = tempfile::tempdir().unwrap();
+    let site = here.path().join("site");
+    std::fs::create_dir(&site).unwrap();
+    std::fs::write(site.join("docker-compose.yml"), "").unwrap();
+    let docker = program(&here.path().join("docker"), "printf 'chatalot\\npostgres\\n'");
+    let folder = site.display().to_string();
+    let ask = Command::new(&docker.display().to_string(), &["compose"]).within(&folder);
+    let seen = Mutex::new(None);
+    let wanted = Some(vec!["chatalot".to_owned(), "postgres".to_owned()]);
+    for _ in 0..3 {
+        assert_eq!(services(&[], &folder, &ask, &seen).await.unwrap(), wanted);
+    }
+    assert_eq!(asked(here.path()), 1);
+    std::fs::write(site.join(".env"), "COMPOSE_PROFILES=turn").unwrap();
+    assert_eq!(services(&[], &folder, &ask, &seen).await.unwrap(), wanted);
+    assert_eq!(asked(here.path()), 2);
+    let plugins = [here.path().to_owned()];
+    program(&here.path().join("docker-compose"), "");
+    assert_eq!(services(&plugins, &folder, &ask, &seen).await.unwrap(), wanted);
+    assert_eq!(asked(here.path()), 3);
+}
+
+#[tokio::test]
+async fn services_that_compose_cannot_tell_are_asked_for_every_time() {
+    let here = tempfile::tempdir().unwrap();
+    let docker = program(&here.path().join("docker"), "exit 15");
+    let folder = here.path().display().to_string();
+    let ask = Command::new(&docker.display().to_string(), &["compose"]).within(&folder);
+    let seen = Mutex::new(None);
+    for times in 1..3 {
+        assert_eq!(services(&[], &folder, &ask, &seen).await.unwrap(), None);
+        assert_eq!(asked(here.path()), times);
+    }
+}

@@ -9,13 +9,31 @@ use futures_util::{Stream, StreamExt, TryFutureExt};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-/// `(name, action)` of every event of a container from now on; ends with the Engine's connection.
+/// What can change how well a container is. The Engine is asked for no more: it also tells of each health check's
+/// beginning and end, which is several a minute for ever, and would wake us for nothing.
+const ACTIONS: [&str; 13] = [
+    "create",
+    "destroy",
+    "die",
+    "health_status",
+    "kill",
+    "oom",
+    "pause",
+    "rename",
+    "restart",
+    "start",
+    "stop",
+    "unpause",
+    "update",
+];
+
+/// `(name, action)` of every event of a container that changes something from now on; ends with the Engine's connection.
 pub(in crate::host::linux) fn events(
     socket: PathBuf,
 ) -> impl Stream<Item = Result<(String, String), HostError>> + Send {
     let connected = async move {
         let docker = connect(&socket).await?;
-        let only = HashMap::from([("type", vec!["container"])]);
+        let only = HashMap::from([("type", vec!["container"]), ("event", ACTIONS.to_vec())]);
         let options = EventsOptionsBuilder::new().filters(&only).build();
         Ok(docker.events(Some(options)).map(event))
     };

@@ -201,6 +201,39 @@ async fn a_log_is_told_in_plain_lines() {
 }
 
 #[tokio::test]
+async fn the_engine_is_not_asked_to_tell_of_health_checks_that_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (tell, mut heads) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut head = vec![0; 4096];
+                let got = stream.read(&mut head).await.unwrap_or(0);
+                let _ = tell.send(String::from_utf8_lossy(&head[..got]).into_owned());
+                let answer = format!(
+                    "HTTP/1.1 200 X\r\ncontent-length: {}\r\n\r\n{VERSION}",
+                    VERSION.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    let told = tokio::spawn(async move { std::pin::pin!(events(socket)).next().await });
+    loop {
+        let head = heads.recv().await.unwrap();
+        if head.contains("/events?") {
+            assert!(head.contains("health_status") && head.contains("die"), "{head}");
+            assert!(!head.contains("exec_"), "{head}");
+            break;
+        }
+    }
+    told.abort();
+}
+
+#[tokio::test]
 async fn what_happens_to_containers_is_told_as_it_comes() {
     let stub = Stub::start(&[
         ("/version", 200, VERSION),
