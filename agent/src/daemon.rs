@@ -17,6 +17,7 @@ use crate::host::Look;
 use crate::host::linux::LinuxHost;
 use crate::ledger::{Ledger, LedgerError, outbox};
 use crate::link::identity::{self, Identity, IdentityError};
+use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
 use crate::{link, local, runbook};
@@ -146,7 +147,13 @@ async fn service(
     controller: Option<String>,
 ) -> Result<Service, DaemonError> {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from(crate::setup::PROGRAM));
-    let runner = Arc::new(SystemdRunner::new(host.clone(), config.state.clone(), program));
+    let pulse = Arc::new(Pulse::default());
+    let runner = Arc::new(SystemdRunner::new(
+        host.clone(),
+        config.state.clone(),
+        program,
+        pulse.clone(),
+    ));
     let steps = runbook::steps().collect();
     let engine = Engine {
         ledger: ledger.clone(),
@@ -154,6 +161,7 @@ async fn service(
         runner,
         steps,
         pace: Pace::default(),
+        pulse,
     };
     let tag_key = ledger
         .with(|db| outbox::meta(db, "tag_key"))
@@ -269,7 +277,7 @@ async fn listen_to_deployments(service: Arc<Service>, hurry: Arc<Notify>, stop: 
     }
 }
 
-/// Feeds systemd's watchdog only while ledger and checks answer; the reactor answers by running this.
+/// Feeds systemd's watchdog only while ledger, checks and runner answer; the reactor answers by running this.
 struct Watchdog {
     service: Arc<Service>,
     pulse: watch::Receiver<Instant>,
@@ -281,10 +289,11 @@ impl Watchdog {
         loop {
             let ledger = tokio::time::timeout(FEED, self.service.ledger.with(|_| Ok(()))).await;
             let checks = self.pulse.borrow().elapsed() < PULSE;
-            if checks && matches!(ledger, Ok(Ok(()))) {
+            let runner = self.service.deployments.is_at_work();
+            if checks && runner && matches!(ledger, Ok(Ok(()))) {
                 notify(&[sd_notify::NotifyState::Watchdog]);
             } else {
-                log::error!(checks, ledger:? = ledger.is_ok(); "a task does not answer; the watchdog is not fed");
+                log::error!(checks, runner, ledger:? = ledger.is_ok(); "a task does not answer; the watchdog is not fed");
             }
             tokio::select! {
                 () = tokio::time::sleep(FEED) => {}   // cancel-safe: nothing is lost

@@ -15,8 +15,15 @@ use chatalot_protocol::site::{Secrets, Site};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Which deployment was asked to end.
+const CANCELLED: &str = "cancelled";
+/// How long a deployment may show no sign of life: longer than any single check.
+const AT_WORK: Duration = Duration::from_mins(5);
+/// How long after a refused write the ledger is tried again: a full disk may be emptied.
+const LEDGER_AGAIN: Duration = Duration::from_secs(5);
 /// How many deployments' output is kept.
 const KEPT: usize = 10;
 
@@ -126,6 +133,10 @@ impl Deployments {
         stored.await?;
         log::info!(deployment:% = id, domain:% = deployment.site.domain, by = deployment.by; "a deployment has started");
         self.spawn(deployment, job.order.secrets);
+        // A cancellation may overtake what it cancels.
+        if self.is_cancelled(id).await? {
+            self.stop(id);
+        }
         Ok(())
     }
 
@@ -211,7 +222,12 @@ impl Deployments {
             .with(move |db| outbox::record(db, now, Some(id), &told))
             .await?;
         match self.kept_secrets(id) {
-            Ok(secrets) => self.spawn(deployment, secrets),
+            Ok(secrets) => {
+                self.spawn(deployment, secrets);
+                if self.is_cancelled(id).await? {
+                    self.stop(id);
+                }
+            }
             Err(error) => self.give_up(id, &error).await?,
         }
         Ok(())
@@ -223,31 +239,66 @@ impl Deployments {
         let desk = self.clone();
         tokio::spawn(async move {
             let tags = plan::secret_tags(&desk.tag_key, &secrets);
-            let ended = tokio::select! {
+            tokio::select! {
                 biased;
                 () = desk.life.cancelled() => return, // cancel-safe: level-triggered
-                ended = desk.engine.run(&deployment, &secrets, &tags, &stop) => ended, // dropped only with this life
-            };
-            match ended {
-                Ok(state) => {
-                    log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
-                    desk.forget_secrets(deployment.id);
-                    desk.forget_old_output().await;
-                }
-                Err(error) => {
-                    log::error!(deployment:% = deployment.id, error = crate::chain(&error); "a deployment cannot be recorded");
-                }
+                () = desk.carry_out(&deployment, &secrets, &tags, &stop) => {} // dropped only with this life
             }
             *desk.current() = None;
         });
+    }
+
+    /// Walks a deployment to its recorded end, however often the ledger refuses a write on the way.
+    async fn carry_out(
+        &self,
+        deployment: &Deployment,
+        secrets: &Secrets,
+        tags: &BTreeMap<String, String>,
+        stop: &CancellationToken,
+    ) {
+        loop {
+            match self.engine.run(deployment, secrets, tags, stop).await {
+                Ok(state) => {
+                    log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
+                    self.forget_secrets(deployment.id);
+                    return self.forget_old_output().await;
+                }
+                Err(error) => {
+                    log::error!(deployment:% = deployment.id, error = crate::chain(&error); "a deployment cannot be recorded");
+                    if matches!(error, LedgerError::Stopped) {
+                        return;
+                    }
+                }
+            }
+            self.engine.pulse.beat();
+            tokio::time::sleep(LEDGER_AGAIN).await;
+        }
     }
 
     fn current(&self) -> std::sync::MutexGuard<'_, Option<(DeploymentId, CancellationToken)>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a deployment at its next step boundary; one that has ended is left as it is.
-    pub fn cancel(&self, id: DeploymentId) {
+    /// Whether the deployment that runs, if there is one, has shown a sign of life of late.
+    pub fn is_at_work(&self) -> bool {
+        !self.is_running() || self.engine.pulse.age() < AT_WORK
+    }
+
+    /// Ends a deployment at its next step boundary, in this life or the next; one that has ended is left as it is.
+    pub async fn cancel(&self, id: DeploymentId) -> Result<(), LedgerError> {
+        self.ledger()
+            .with(move |db| outbox::set_meta(db, CANCELLED, &id.to_string()))
+            .await?;
+        self.stop(id);
+        Ok(())
+    }
+
+    async fn is_cancelled(&self, id: DeploymentId) -> Result<bool, LedgerError> {
+        let asked = self.ledger().with(|db| outbox::meta(db, CANCELLED)).await?;
+        Ok(asked == Some(id.to_string()))
+    }
+
+    fn stop(&self, id: DeploymentId) {
         if let Some((current, stop)) = &*self.current()
             && *current == id
         {

@@ -11,6 +11,7 @@
 //! | [`health`] | is it still well |
 //! | [`link`] | talking home |
 //! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
+//! | [`pulse`] | a sign of life for the watchdog |
 //! | [`setup`] | onto a host, and off it again |
 //! | [`host`] | the only door to the operating system |
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod logging;
+pub mod pulse;
 pub mod runbook;
 pub mod service;
 pub mod setup;

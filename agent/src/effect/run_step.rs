@@ -10,6 +10,10 @@ use crate::runbook::output::Sink;
 use crate::runbook::{self, ActCx, Cx, Step, distro};
 use chatalot_protocol::names::DeploymentId;
 use std::io;
+use std::time::Duration;
+
+/// Commands get their own end first: SIGTERM at the deadline, SIGKILL half a minute later.
+const GRACE: Duration = Duration::from_secs(40);
 
 /// Applies the step of a job file. An error is one of the job folder itself; everything else is in the result.
 pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::Result<()> {
@@ -34,7 +38,8 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
 
 async fn apply(step: &'static dyn Step, job: &EffectJob, config: &Config, sink: Sink) -> Outcome {
     let actor = LinuxActor::new(LinuxHost::new(config.host()), sink.clone(), step.limits());
-    let outcome = match tokio::time::timeout(step.limits().deadline, applied(step, job, &actor)).await {
+    let outcome = match tokio::time::timeout(step.limits().deadline + GRACE, applied(step, job, &actor)).await
+    {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Lost {
             why: format!("not done within {} s", step.limits().deadline.as_secs()),

@@ -2,7 +2,8 @@
 
 use super::folder::JobFolder;
 use super::{EffectJob, Ended, Outcome, Runner};
-use crate::host::{Command, HostError, Look};
+use crate::host::{Command, HostError, Look, Output};
+use crate::pulse::Pulse;
 use crate::runbook::{self, Limits};
 use async_trait::async_trait;
 use chatalot_protocol::names::DeploymentId;
@@ -24,16 +25,22 @@ pub struct SystemdRunner {
     host: Arc<dyn Look>,
     state: PathBuf,
     program: PathBuf,
+    pulse: Arc<Pulse>,
 }
 
 impl SystemdRunner {
     /// A runner for the agent's own program and state folder.
-    pub fn new(host: Arc<dyn Look>, state: PathBuf, program: PathBuf) -> Self {
-        Self { host, state, program }
+    pub fn new(host: Arc<dyn Look>, state: PathBuf, program: PathBuf, pulse: Arc<Pulse>) -> Self {
+        Self {
+            host,
+            state,
+            program,
+            pulse,
+        }
     }
 
     fn command(&self, job: &EffectJob, limits: Limits) -> Command {
-        let seconds = (limits.deadline + GRACE).as_secs();
+        let seconds = (limits.deadline + GRACE + GRACE).as_secs();
         let unit = unit_name(job.deployment, job.stream);
         Command::new("systemd-run", &["--quiet", "--collect", "--service-type=exec"])
             .arg(format!("--unit={unit}"))
@@ -54,6 +61,21 @@ impl SystemdRunner {
             .arg(job.stream.to_string())
     }
 
+    /// Whether a unit has ended, as far as systemd can be asked.
+    async fn is_over(&self, unit: &str) -> Option<bool> {
+        let show = Command::new(
+            "systemctl",
+            &["show", "--property=ActiveState", "--value", "--", unit],
+        );
+        let output = self
+            .host
+            .query(show.deadline(GRACE))
+            .await
+            .ok()
+            .filter(Output::ok)?;
+        Some(matches!(output.stdout.trim(), "inactive" | "failed"))
+    }
+
     async fn wait(
         &self,
         deployment: DeploymentId,
@@ -66,6 +88,7 @@ impl SystemdRunner {
         let mut look_at = Instant::now() + LOOK;
         let mut asked_to_stop = false;
         loop {
+            self.pulse.beat();
             if let Some(ended) = result(&folder) {
                 return ended;
             }
@@ -79,9 +102,9 @@ impl SystemdRunner {
             }
             if Instant::now() >= look_at {
                 look_at = Instant::now() + LOOK;
-                if let Ok(found) = self.host.unit(&unit).await
-                    && !found.active
-                {
+                // Only systemd's own word that it is over counts: a unit that is being stopped is still at work, and
+                // an answer that does not come says nothing.
+                if self.is_over(&unit).await == Some(true) {
                     return result(&folder).unwrap_or_else(|| lost(&folder, asked_to_stop));
                 }
             }
@@ -153,6 +176,8 @@ impl Runner for SystemdRunner {
                     output_bytes: 0,
                 }
             }
+            // The answer was lost; the unit may be at work.
+            Err(HostError::Deadline { .. }) => self.wait(job.deployment, job.stream, limits, stop).await,
             Err(error) => failed(&error),
         }
     }
@@ -168,9 +193,6 @@ impl Runner for SystemdRunner {
             .and_then(|job| runbook::step(&job.step.0))
             .map(runbook::Step::limits)
             .unwrap_or_default();
-        match self.host.unit(&unit_name(deployment, stream)).await {
-            Ok(unit) if unit.active => self.wait(deployment, stream, limits, stop).await,
-            _ => result(&folder).unwrap_or_else(|| lost(&folder, false)),
-        }
+        self.wait(deployment, stream, limits, stop).await
     }
 }

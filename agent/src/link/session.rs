@@ -165,6 +165,19 @@ async fn send<W: AsyncWrite + Unpin>(write: &mut W, out: &mut Vec<u8>) -> Result
     Ok(())
 }
 
+/// Notes what the controller has stored. A ledger that refuses the note, on a full disk, is no reason to hang up:
+/// the controller says it again.
+async fn note_acked(service: &Service, seq: u64) -> Result<(), LedgerError> {
+    match service.ledger.with(move |db| outbox::acked(db, seq)).await {
+        Err(LedgerError::Stopped) => Err(LedgerError::Stopped),
+        Err(error) => {
+            log::warn!(seq, error = crate::chain(&error); "what the controller has stored cannot be noted");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
 struct Session<W> {
     service: Arc<Service>,
     write: W,
@@ -189,7 +202,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
         let acked = welcome.acked;
-        service.ledger.with(move |db| outbox::acked(db, acked)).await?;
+        note_acked(service, acked).await?;
         let (answering, answers) = mpsc::channel(8);
         Ok(Self {
             service: service.clone(),
@@ -287,10 +300,10 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 });
             }
             ToAgent::Job(job) => self.service.deployments.take(*job).await?,
-            ToAgent::Cancel { deployment } => self.service.deployments.cancel(deployment),
+            ToAgent::Cancel { deployment } => self.service.deployments.cancel(deployment).await?,
             ToAgent::Acked { seq } => {
                 self.acked = self.acked.max(seq);
-                self.service.ledger.with(move |db| outbox::acked(db, seq)).await?;
+                note_acked(&self.service, seq).await?;
                 self.send_events().await?;
             }
             ToAgent::LogStored {

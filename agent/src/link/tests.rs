@@ -46,6 +46,7 @@ fn world() -> World {
         runner,
         steps,
         pace: Pace::default(),
+        pulse: Arc::default(),
     };
     let desk = crate::deployments::Deployments::new(Arc::new(engine), state.clone(), "key".to_owned());
     let (deployments, health) = (Arc::new(desk), watch::channel(Health::default()).1);

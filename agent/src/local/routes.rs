@@ -70,7 +70,7 @@ async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<
         }
         (&Method::POST, ["v1", "deployments", id, "cancel"]) => {
             let view = view(service, id).await?;
-            service.deployments.cancel(view.deployment);
+            service.deployments.cancel(view.deployment).await?;
             Ok(json(StatusCode::OK, &view))
         }
         _ => Err(Refusal(

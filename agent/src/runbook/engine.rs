@@ -5,10 +5,11 @@
 
 use super::walk::{StepReport, Walk};
 use super::{Cx, Intent, Step, StepError, distro, plan};
-use crate::effect::Runner;
+use crate::effect::{Ended, Outcome, Runner};
 use crate::host::Look;
 use crate::ledger::deployments::{self, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::pulse::Pulse;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::event::{StepEnd, What};
 use chatalot_protocol::names::StepId;
@@ -59,6 +60,8 @@ pub struct Engine {
     pub steps: Vec<&'static dyn Step>,
     /// How patiently.
     pub pace: Pace,
+    /// Shows that the engine is at work.
+    pub pulse: Arc<Pulse>,
 }
 
 impl Engine {
@@ -104,6 +107,10 @@ impl Engine {
             Ok(distro) => distro,
             Err(error) => return Ok(Err((DeploymentState::Failed, Some(system_advice(error))))),
         };
+        let mut adopted = self.adopt(deployment, stop).await?;
+        if matches!(&adopted, Some((_, _, ended)) if ended.outcome == Outcome::Cancelled) {
+            return Ok(Err((DeploymentState::Cancelled, None)));
+        }
         let finished = self.finished_before(deployment).await?;
         let intent = Intent {
             site: &deployment.site,
@@ -112,6 +119,9 @@ impl Engine {
         for step in plan::steps_of(&self.steps, intent) {
             let memory = self.memory(deployment).await?;
             let began = Instant::now();
+            let adopted = adopted
+                .take_if(|(of, ..)| *of == step.step_id())
+                .map(|(_, stream, ended)| (stream, ended));
             let mut walk = Walk {
                 engine: self,
                 deployment,
@@ -121,6 +131,7 @@ impl Engine {
                 step,
                 distro,
                 memory,
+                adopted,
             };
             let report = walk.step(finished.contains(&step.step_id())).await?;
             if !(report.end == StepEnd::Satisfied && finished.contains(&step.step_id())) {
@@ -144,6 +155,27 @@ impl Engine {
             secret_tags: tags,
         };
         Ok(Ok(self.result(&cx).await))
+    }
+
+    /// Waits for the end of the effect that an earlier life began and never concluded, before anything else is done:
+    /// it may still be at work.
+    async fn adopt(
+        &self,
+        deployment: &Deployment,
+        stop: &CancellationToken,
+    ) -> Result<Option<(StepId, u32, Ended)>, LedgerError> {
+        let id = deployment.id;
+        let open = self
+            .ledger
+            .with(move |db| deployments::open_effect(db, id))
+            .await?;
+        let Some(effect) = open else { return Ok(None) };
+        let ended = self.runner.adopt(id, effect.stream, stop).await;
+        let (domain, stored) = (deployment.site.domain.to_string(), ended.clone());
+        self.ledger
+            .with(move |db| deployments::conclude(db, id, effect.stream, &domain, &stored))
+            .await?;
+        Ok(Some((effect.step, effect.stream, ended)))
     }
 
     async fn result(&self, cx: &Cx<'_>) -> DeploymentResult {

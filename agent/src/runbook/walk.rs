@@ -53,6 +53,8 @@ pub(super) struct Walk<'a> {
     pub(super) step: &'static dyn Step,
     pub(super) distro: &'static Distro,
     pub(super) memory: BTreeMap<String, String>,
+    /// The end of an effect of this step that an earlier life began.
+    pub(super) adopted: Option<(u32, Ended)>,
 }
 
 /// What has happened to a step so far.
@@ -86,7 +88,9 @@ impl Walk<'_> {
             pause: self.engine.pace.retry,
             ..SoFar::default()
         };
-        self.adopt(&mut so_far).await?;
+        if let Some((stream, ended)) = self.adopted.take() {
+            self.take_in(stream, &ended, &mut so_far);
+        }
         if !quietly && !so_far.applied {
             self.say_started().await?;
         }
@@ -160,6 +164,7 @@ impl Walk<'_> {
         };
         let until = Instant::now() + patience.mul_f64(self.engine.pace.patience);
         loop {
+            self.engine.pulse.beat();
             let verdict = self.step.check(&self.cx()).await;
             let settled = matches!(verdict, Ok(Verdict::Satisfied { .. }) | Err(_));
             if settled || Instant::now() >= until || self.stop.is_cancelled() {
@@ -181,6 +186,7 @@ impl Walk<'_> {
     }
 
     async fn pause(&self, time: Duration) {
+        self.engine.pulse.beat();
         tokio::select! {
             () = tokio::time::sleep(time) => {} // cancel-safe: nothing is lost
             () = self.stop.cancelled() => {}    // cancel-safe: level-triggered
@@ -199,22 +205,6 @@ impl Walk<'_> {
             .ledger
             .with(move |db| outbox::record(db, now, Some(id), &what))
             .await
-    }
-
-    /// Finds the effect that an earlier life began and never concluded.
-    async fn adopt(&mut self, so_far: &mut SoFar) -> Result<(), LedgerError> {
-        let id = self.deployment.id;
-        let open = self
-            .engine
-            .ledger
-            .with(move |db| deployments::open_effect(db, id))
-            .await?;
-        let Some(effect) = open.filter(|effect| effect.step == self.step.step_id()) else {
-            return Ok(());
-        };
-        let ended = self.engine.runner.adopt(id, effect.stream, self.stop).await;
-        self.conclude(effect.stream, ended, so_far).await?;
-        Ok(())
     }
 
     /// Applies the step once, intent first. Answers only if that ends the step.
@@ -278,6 +268,12 @@ impl Walk<'_> {
     ) -> Result<Ended, LedgerError> {
         self.store(stream, &ended).await?;
         self.memory = self.engine.memory(self.deployment).await?;
+        self.take_in(stream, &ended, so_far);
+        Ok(ended)
+    }
+
+    /// What an effect's end means for what comes next.
+    fn take_in(&self, stream: u32, ended: &Ended, so_far: &mut SoFar) {
         (so_far.stream, so_far.output_bytes) = (stream, ended.output_bytes);
         so_far.applied = true;
         so_far.done = matches!(ended.outcome, Outcome::Done { .. });
@@ -291,7 +287,6 @@ impl Walk<'_> {
             Outcome::Done { .. } => Some(without_effect(self.step)),
             _ => None,
         };
-        Ok(ended)
     }
 
     async fn store(&self, stream: u32, ended: &Ended) -> Result<(), LedgerError> {
