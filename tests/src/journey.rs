@@ -40,15 +40,20 @@ impl Journey {
         Ok(journey)
     }
 
-    /// Asks the controller for a line and pastes it into the VPS.
-    pub fn paste(&self) -> Result<Output> {
+    /// Asks the controller for a line and pastes it into the VPS, twice: the second time it upgrades, and keeps the
+    /// identity although the token is used.
+    fn paste(&self) -> Result<Output> {
         let printed = self.controller.ctl(&["host", "add", &self.name])?.ok()?.stdout;
         let line = printed
             .lines()
             .map(str::trim)
             .find(|line| line.starts_with("curl "))
             .unwrap_or_default();
+        self.vps.sh(line)?.ok()?;
         let pasted = self.vps.sh(line)?.ok()?;
+        if !pasted.stdout.contains("keeps its identity") {
+            return Err(Failed::Late(format!("an upgrade in `{}`", pasted.stdout), 0));
+        }
         wait_until("the agent's session", Duration::from_secs(20), || {
             self.controller
                 .ctl(&["--output", "json", "host", "show", &self.name])
