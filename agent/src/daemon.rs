@@ -88,6 +88,9 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(local::serve(listener, service.clone(), stop.clone()));
     begin(&service, &*host).await?;
+    if let Some(identity) = identity {
+        spawn_link(&tasks, identity, &service, &host, &stop);
+    }
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(listen_to_engine(host.clone(), hurry.clone(), stop.clone()));
     tasks.spawn(listen_to_deployments(service.clone(), hurry, stop.clone()));
@@ -99,9 +102,6 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         }
         .run(),
     );
-    if let Some(identity) = identity {
-        spawn_link(&tasks, identity, &service, &host, &stop);
-    }
     notify(&[sd_notify::NotifyState::Ready]);
     until_told(&service).await?;
     notify(&[sd_notify::NotifyState::Stopping]);

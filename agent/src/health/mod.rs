@@ -24,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often it is looked whether there is something to watch, while nothing is deployed.
 const IDLE: Duration = Duration::from_secs(30);
+/// How long after a start the first round comes: the session with the controller and what is asked at once go first.
+const FIRST: Duration = Duration::from_secs(2);
 /// How soon a doubtful answer is asked again.
 const DOUBT: Duration = Duration::from_secs(5);
 /// How long one check may take.
@@ -99,7 +101,7 @@ impl Watcher {
             .map(|check| Watched {
                 check,
                 standing: Standing::default(),
-                due: Instant::now(),
+                due: Instant::now() + FIRST,
             })
             .collect();
         while !stop.is_cancelled() {

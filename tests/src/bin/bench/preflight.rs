@@ -9,7 +9,7 @@ use super::figures::{Bound, Figures, float, median};
 use super::socket::Socket;
 use super::world::World;
 use chatalot_tests::{Failed, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Instant;
 

@@ -50,6 +50,12 @@ async fn serve(mut stream: UnixStream, answers: &'static [(&'static str, u16, &'
     let head = String::from_utf8(head).unwrap();
     let path = head.split(' ').nth(1).unwrap().split('?').next().unwrap();
     let found = answers.iter().find(|(end, ..)| path.ends_with(end));
+    if found.is_none() && path == "/_ping" && !answers.is_empty() {
+        let _ = stream
+            .write_all(b"HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n")
+            .await;
+        return;
+    }
     let Some((_, status, body)) = found else {
         // It hangs.
         let _ = stream.read_u8().await;
@@ -77,6 +83,27 @@ async fn f52_an_engine_that_answers_is_up_with_the_version_both_speak() {
         api: "1.45".to_owned(),
     };
     assert_eq!(engine(&stub.socket).await, up);
+}
+
+#[tokio::test]
+async fn an_engine_that_greets_with_its_versions_is_asked_no_more() {
+    let head = "HTTP/1.1 200 OK\r\napi-version: 1.45\r\nserver: Docker/26.1.5+dfsg1 (linux)\r\ncontent-length: 2\r\n\r\nOK";
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let got = stream.read(&mut request).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&request[..got]).into_owned()
+    });
+    let up = Engine::Up {
+        version: "26.1.5+dfsg1".to_owned(),
+        api: "1.45".to_owned(),
+    };
+    assert_eq!(engine(&socket).await, up);
+    assert!(asked.await.unwrap().starts_with("GET /_ping "));
 }
 
 #[tokio::test]
