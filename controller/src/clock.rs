@@ -23,6 +23,13 @@ pub fn ago(then_ms: i64, now_ms: i64) -> String {
     }
 }
 
+/// The day that something is on, in UTC.
+pub fn day(at_ms: i64) -> String {
+    x509_parser::time::ASN1Time::from_timestamp(at_ms / 1000)
+        .map(|at| at.to_datetime().date().to_string())
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::ago;

@@ -88,6 +88,11 @@ impl Fleet {
         ours
     }
 
+    /// Ends the session of a host, if it has one.
+    pub fn end(&self, host: HostId) {
+        self.sessions().remove(&host);
+    }
+
     /// Whether a host has a session.
     pub fn is_connected(&self, host: HostId) -> bool {
         self.sessions().contains_key(&host)

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `POST /v1/hosts` | [`AddHost`] | [`Added`] |
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
-//! | `GET /v1/hosts/NAME?wait=connected&secs=N` | | [`HostView`], once it is connected or the time is over |
+//! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::report::{CheckState, DeploymentState, Level};
@@ -31,6 +31,9 @@ pub struct Added {
     pub host: HostId,
     /// What the operator calls it.
     pub name: HostName,
+    /// Whether a host of this name has joined before: its identity ends when the token is used.
+    #[serde(default)]
+    pub again: bool,
     /// The command that root runs on the host.
     pub one_liner: String,
     /// The first half of it: what fetches the script as `chatalot-join.sh`, which takes the token from the
@@ -38,7 +41,9 @@ pub struct Added {
     pub fetch: String,
     /// The join token.
     pub token: String,
-    /// When it ends, in milliseconds since 1970.
+    /// When it was made, in milliseconds since 1970.
+    pub issued_ms: i64,
+    /// When it ends.
     pub expires_ms: i64,
 }
 
@@ -90,6 +95,9 @@ pub struct HostView {
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,
+    /// When its certificate ends; it must join anew by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_until_ms: Option<i64>,
     /// When it was last connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_ms: Option<i64>,

@@ -6,11 +6,11 @@ use crate::clock::now_ms;
 use crate::http::{self, Reply};
 use crate::model::{AddHost, Added, HostView, Membership};
 use crate::store::StoreError;
-use crate::store::hosts::{self, InviteError};
+use crate::store::hosts::{self, InviteError, Invited};
 use crate::store::tokens::{self, Token};
 use chatalot_protocol::enrol::{JoinToken, hex, unhex};
 use chatalot_protocol::message::Ask;
-use chatalot_protocol::names::{HostId, HostName};
+use chatalot_protocol::names::HostName;
 use chatalot_protocol::secret::Secret;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
@@ -57,19 +57,17 @@ impl Api {
         };
         let (name, domains) = (add.name.clone(), add.domains);
         let kept = self.centre.store.write(move |c| {
-            let host = hosts::invite(c, &name, &domains, now)?;
-            tokens::keep(c, host, &token, now)?;
-            Ok::<_, InviteError>(host)
+            let invited = hosts::invite(c, &name, &domains, now)?;
+            tokens::keep(c, invited.host, &token, now)?;
+            Ok::<_, InviteError>(invited)
         });
         match kept.await {
-            Ok(host) => {
-                log::info!(host:% = host, name:% = add.name; "a host may join");
-                http::json(
-                    StatusCode::CREATED,
-                    &self.added(host, add.name, &join, token.expires_ms),
-                )
+            Ok(invited) => {
+                log::info!(host:% = invited.host, name:% = add.name, again = invited.again; "a host may join");
+                let added = self.added(invited, add.name, &join, (now, token.expires_ms));
+                http::json(StatusCode::CREATED, &added)
             }
-            Err(InviteError::Taken) => refusals::name_taken(add.name.as_str()),
+            Err(InviteError::Revoked) => refusals::host_revoked(add.name.as_str()),
             Err(InviteError::Store(error)) => refusals::failed(&error),
         }
     }
@@ -80,6 +78,8 @@ impl Api {
             .unwrap_or(60);
         let until = Instant::now() + Duration::from_secs(u64::min(secs, LONGEST_WAIT));
         let wait = asked(query, "wait");
+        // A host that is to join anew may still have a session as what it was.
+        let since: Option<i64> = asked(query, "since").and_then(|since| since.parse().ok());
         loop {
             let host = match self.host(name).await {
                 Ok(Some(host)) => host,
@@ -88,7 +88,7 @@ impl Api {
             };
             let mut changed = self.centre.changes.of(host.id.0);
             let waits = match wait {
-                Some("connected") => !self.centre.fleet.is_connected(host.id),
+                Some("connected") => !self.centre.fleet.is_connected(host.id) || host.joined_ms < since,
                 Some("joined") => host.membership == Membership::Invited,
                 _ => false,
             };
@@ -139,15 +139,23 @@ impl Api {
         })
     }
 
-    fn added(&self, host: HostId, name: HostName, join: &JoinToken, expires_ms: i64) -> Added {
+    fn added(
+        &self,
+        invited: Invited,
+        name: HostName,
+        join: &JoinToken,
+        (issued_ms, expires_ms): (i64, i64),
+    ) -> Added {
         // The one place where the token leaves us: to the operator who asked for it.
         let text = join.text();
         Added {
-            host,
+            host: invited.host,
             name,
+            again: invited.again,
             one_liner: self.bootstrap.one_liner(text.expose()),
             fetch: self.bootstrap.fetch(),
             token: text.expose().to_owned(),
+            issued_ms,
             expires_ms,
         }
     }

@@ -28,11 +28,11 @@ pub(super) fn host_unknown(name: &str) -> Reply {
     http::refusal(StatusCode::NOT_FOUND, &advice)
 }
 
-pub(super) fn name_taken(name: &str) -> Reply {
+pub(super) fn host_revoked(name: &str) -> Reply {
     let advice = Advice::new(
-        "HOST_NAME_TAKEN",
-        format!("`{name}` has joined already"),
-        "a name that is free, or a host that has not joined yet",
+        "HOST_REVOKED",
+        format!("`{name}` is not to come back"),
+        "a name that is free, or a host that may join",
         format!("choose another name; `chatalotctl host show {name}` tells about this one"),
     );
     http::refusal(StatusCode::CONFLICT, &advice)

@@ -2,7 +2,6 @@
 
 use crate::centre::Centre;
 use crate::clock::now_ms;
-use crate::jobs::JobError;
 use crate::logs::{LogError, StreamName};
 use crate::store::{StoreError, deployments, events};
 use chatalot_protocol::event::Event;
@@ -26,9 +25,6 @@ pub enum BatchError {
     /// A log.
     #[error(transparent)]
     Log(#[from] LogError),
-    /// An order.
-    #[error(transparent)]
-    Job(#[from] JobError),
     /// The thread that writes files died.
     #[error("files cannot be written")]
     Files(#[from] tokio::task::JoinError),
@@ -198,16 +194,32 @@ async fn find_jobs(centre: &Arc<Centre>, host: HostId, say: &mut Vec<ToAgent>) -
         return Ok(());
     }
     let jobs = centre.jobs.clone();
-    let jobs = tokio::task::spawn_blocking(move || {
-        send.into_iter()
-            .map(|id| jobs.read(id))
-            .collect::<Result<Vec<_>, _>>()
-    })
-    .await??;
-    for job in jobs.into_iter().flatten() {
-        log::info!(host:% = host, deployment:% = job.id; "a deployment is sent");
-        // Before its cancellation, if that has been asked for already.
-        say.insert(0, ToAgent::Job(Box::new(job)));
+    let read = move || {
+        let orders = send.into_iter().map(|id| (id, jobs.read(id)));
+        orders.collect::<Vec<_>>()
+    };
+    for (id, order) in tokio::task::spawn_blocking(read).await? {
+        match order {
+            Ok(Some(job)) => {
+                log::info!(host:% = host, deployment:% = id; "a deployment is sent");
+                // Before its cancellation, if that has been asked for already.
+                say.insert(0, ToAgent::Job(Box::new(job)));
+            }
+            Ok(None) => lose_order(centre, id, "its file is gone").await?,
+            Err(error) => lose_order(centre, id, &crate::chain(&error)).await?,
+        }
     }
+    Ok(())
+}
+
+/// An order that cannot be read back must not keep its host from all others.
+async fn lose_order(centre: &Centre, id: DeploymentId, why: &str) -> Result<(), StoreError> {
+    log::error!(deployment:% = id, error:% = why; "an order is lost");
+    centre
+        .store
+        .write(move |c| deployments::lose_order(c, id))
+        .await?;
+    centre.forget_job(id);
+    centre.changes.touch(id.0);
     Ok(())
 }

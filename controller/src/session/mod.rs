@@ -102,9 +102,19 @@ where
     centre.changes.touch(peer.host.0);
     log::info!(host:% = peer.host, address:% = peer.address; "an agent is connected");
     let mut session = Session::new(Arc::clone(&centre), peer, entry);
-    let ended = session
-        .serve(&mut inbound, &mut outbound, &mut place.commands)
+    // Asked again from its place, from which whoever joins anew as this host ends it.
+    let may_stay = centre
+        .store
+        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
         .await;
+    let ended = match may_stay {
+        Ok(true) => {
+            let commands = &mut place.commands;
+            session.serve(&mut inbound, &mut outbound, commands).await
+        }
+        Ok(false) => Ok(Ended::Superseded),
+        Err(error) => Err(error.into()),
+    };
     centre.fleet.leave(peer.host, place.number);
     drop(place);
     let (host, now) = (peer.host, now_ms());

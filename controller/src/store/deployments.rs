@@ -116,6 +116,23 @@ pub fn lose(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, 
     ids(statement.query_map((host.0.as_bytes(), outcome(Some(advice))?), |row| row.get(0))?)
 }
 
+/// Ends a job whose order cannot be read back.
+pub fn lose_order(connection: &Connection, id: DeploymentId) -> Result<(), StoreError> {
+    let advice = Advice::new(
+        "ORDER_LOST",
+        "the controller's copy of the order is gone or damaged",
+        "an order that can be sent to the host",
+        "deploy again: whatever is in place already is kept",
+    );
+    connection
+        .prepare_cached(
+            "UPDATE deployments SET finished = 1, state = 'failed', outcome = ?2
+             WHERE id = ?1 AND NOT taken_up AND NOT finished",
+        )?
+        .execute((id.0.as_bytes(), outcome(Some(advice))?))?;
+    Ok(())
+}
+
 /// The deployments of a host that are to be cancelled and are not over.
 pub fn to_cancel(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, StoreError> {
     let mut statement = connection

@@ -45,7 +45,8 @@ pub fn insert(
         if event.seq <= stored.last {
             continue;
         }
-        if event.seq != stored.last + 1 {
+        // Where a stream begins is the agent's to say: what another controller has is not sent again.
+        if stored.last != 0 && event.seq != stored.last + 1 {
             stored.gap = true;
             break;
         }

@@ -10,29 +10,40 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 const COLUMNS: &str = "h.id, h.name, h.state, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
-    h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain
+    h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
+    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id)
     FROM hosts h LEFT JOIN deployments d ON d.id =
         (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
 
 /// Why a host cannot be invited.
 #[derive(Debug, thiserror::Error)]
 pub enum InviteError {
-    /// It has joined already.
-    #[error("the name is taken")]
-    Taken,
+    /// It is not to come back.
+    #[error("the host is revoked")]
+    Revoked,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Notes that a host may join; again for one that has not joined yet.
+/// A host that may join.
+#[derive(Debug, Clone, Copy)]
+pub struct Invited {
+    /// Its id.
+    pub host: HostId,
+    /// Whether it has joined before.
+    pub again: bool,
+}
+
+/// Notes that a host may join. One that has joined goes on as it is until somebody joins anew in its name; the
+/// domains that it may serve stay as they are where none is named.
 pub fn invite(
     connection: &Connection,
     name: &HostName,
     domains: &[Domain],
     now_ms: i64,
-) -> Result<HostId, InviteError> {
-    let domains = serde_json::to_string(domains).map_err(StoreError::Value)?;
+) -> Result<Invited, InviteError> {
+    let text = serde_json::to_string(domains).map_err(StoreError::Value)?;
     let known = connection
         .query_row(
             "SELECT id, state FROM hosts WHERE name = ?1",
@@ -41,19 +52,22 @@ pub fn invite(
         )
         .optional()
         .map_err(StoreError::Sql)?;
-    let host = match known {
-        Some((host, state)) if state == "invited" => host,
-        Some(_) => return Err(InviteError::Taken),
-        None => HostId::fresh(),
+    let (host, again) = match known {
+        Some((_, state)) if state == "revoked" => return Err(InviteError::Revoked),
+        Some((host, state)) => (host, state == "active"),
+        None => (HostId::fresh(), false),
     };
+    if again && domains.is_empty() {
+        return Ok(Invited { host, again });
+    }
     connection
         .execute(
             "INSERT INTO hosts (id, name, state, domains, created_ms) VALUES (?1, ?2, 'invited', ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET domains = excluded.domains",
-            (host.0.as_bytes(), name.as_str(), domains, now_ms),
+            (host.0.as_bytes(), name.as_str(), text, now_ms),
         )
         .map_err(StoreError::Sql)?;
-    Ok(host)
+    Ok(Invited { host, again })
 }
 
 /// All hosts, by name. Whether they are connected is not known here.
@@ -188,5 +202,6 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
         system: row.get(11)?,
         architecture: row.get(12)?,
         latest,
+        certificate_until_ms: row.get(16)?,
     })
 }

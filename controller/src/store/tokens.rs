@@ -188,11 +188,30 @@ fn record(
         "UPDATE tokens SET serial = ?2 WHERE id = ?1",
         (&shown.id, &issued.serial),
     )?;
+    void_others(connection, shown, host, &issued)?;
     connection.execute(
         "UPDATE hosts SET state = 'active', joined_ms = ?2 WHERE id = ?1",
         (host.0.as_bytes(), now_ms),
     )?;
     Ok(issued.pem)
+}
+
+/// Whoever joins in the name of a host is the host: what was there before has no certificate and no token any more.
+fn void_others(
+    connection: &Connection,
+    shown: &Shown,
+    host: HostId,
+    issued: &Issued,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM tokens WHERE host = ?1 AND id != ?2",
+        (host.0.as_bytes(), &shown.id),
+    )?;
+    connection.execute(
+        "DELETE FROM certificates WHERE host = ?1 AND serial != ?2",
+        (host.0.as_bytes(), &issued.serial),
+    )?;
+    Ok(())
 }
 
 fn recorded(connection: &Connection, shown: &Shown) -> Result<String, StoreError> {

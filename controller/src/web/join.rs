@@ -46,6 +46,10 @@ where
     match admit(centre, &request).await {
         Ok(joined) => {
             log::info!(host:% = joined.host, name:% = joined.name, address:% = from, again = joined.again; "a host has joined");
+            if !joined.again {
+                // Whoever had a session as this host is another one from now on.
+                centre.fleet.end(joined.host);
+            }
             centre.changes.touch(joined.host.0);
             http::json(StatusCode::OK, &reply(centre, joined))
         }

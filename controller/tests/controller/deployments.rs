@@ -199,3 +199,29 @@ async fn what_does_not_exist_is_named_with_a_stable_code() {
         assert_eq!(answer.unwrap_err()["code"], code, "{path}");
     }
 }
+
+#[tokio::test]
+async fn an_order_that_is_lost_or_damaged_ends_its_deployment_and_the_host_takes_the_next() {
+    let world = World::start().await;
+    let (peer, _) = joined(&world, "chat-1").await;
+    for damage in [None, Some("{")] {
+        let id = deploy(&world, "chat-1").await;
+        let order = world.centre.config.state.join(format!("jobs/{id}.json"));
+        match damage {
+            None => std::fs::remove_file(order).unwrap(),
+            Some(text) => std::fs::write(order, text).unwrap(),
+        }
+        let (mut agent, _) = Agent::pipe(&world, peer);
+        agent.greet(Uuid::new_v4()).await;
+        let watched = world
+            .visit_socket(&format!("/v1/deployments/{id}/watch?logs=0"))
+            .await;
+        assert!(watched.contains("ORDER_LOST"), "{watched}");
+        assert_eq!(view(&world, id).await.state, DeploymentState::Failed);
+    }
+    let id = deploy(&world, "chat-1").await;
+    let (mut agent, _) = Agent::pipe(&world, peer);
+    agent.greet(Uuid::new_v4()).await;
+    let told = agent.hear().await;
+    assert!(matches!(told, Some(ToAgent::Job(job)) if job.id == id));
+}

@@ -1,8 +1,9 @@
 //! Joining: tokens are used once, replies may be lost, requests may lie.
 
-use crate::agent::{Agent, identity, join, joined, key, request};
+use crate::agent::{Agent, hello, identity, join, joined, key, request};
 use crate::world::{World, token};
 use chatalot_protocol::enrol::JoinReply;
+use chatalot_protocol::message::{RejectReason, ToAgent, ToController};
 use chatalot_protocol::secret::Secret;
 use chatalotctl::clock::now_ms;
 use chatalotctl::model::Added;
@@ -142,10 +143,54 @@ async fn a_name_is_given_out_again_until_its_host_has_joined() {
     let second = token(&world.add("chat-1").await);
     assert!(join(&world, &first, &key()).await.is_none());
     assert!(join(&world, &second, &key()).await.is_some());
-    let add = serde_json::json!({"name": "chat-1"});
-    let (status, answer) = world.command::<_, Added>("POST", "/v1/hosts", &add).await;
-    assert_eq!(status, StatusCode::CONFLICT);
-    assert_eq!(answer.err().unwrap()["code"], "HOST_NAME_TAKEN");
+}
+
+#[tokio::test]
+async fn a_host_that_is_invited_again_goes_on_until_it_joins_anew_and_is_then_shut_out() {
+    let world = World::start().await;
+    let (old, old_identity) = joined(&world, "chat-1").await;
+    let (chain, old_key) = &old_identity;
+    let mut agent = Agent::dial(&world, (chain.clone(), old_key.clone_key())).await;
+    agent.greet(Uuid::new_v4()).await;
+    let added = world.add("chat-1").await;
+    assert!(added.again && added.host == old.host);
+    agent.say(&ToController::Ping { n: 1 }).await;
+    assert_eq!(agent.hear().await, Some(ToAgent::Pong { n: 1 }));
+    let key = key();
+    let reply = join(&world, &token(&added), &key).await.unwrap();
+    assert_eq!((reply.host, reply.name.as_str()), (old.host, "chat-1"));
+    let told = agent.hear().await;
+    assert!(matches!(told, Some(ToAgent::Rejected { .. })), "{told:?}");
+    let mut late = Agent::dial(&world, old_identity).await;
+    late.say(&ToController::Hello(Box::new(hello(Uuid::new_v4()))))
+        .await;
+    let told = late.hear().await;
+    let revoked = RejectReason::Revoked;
+    assert!(
+        matches!(told, Some(ToAgent::Rejected { reason, .. }) if reason == revoked),
+        "{told:?}"
+    );
+    let mut new = Agent::dial(&world, identity(&reply, &key)).await;
+    new.greet(Uuid::new_v4()).await;
+    // A reply that is asked for again does not end the session of the same identity.
+    assert!(join(&world, &token(&added), &key).await.is_some());
+    new.say(&ToController::Ping { n: 2 }).await;
+    assert_eq!(new.hear().await, Some(ToAgent::Pong { n: 2 }));
+}
+
+#[tokio::test]
+async fn an_invitation_without_domains_leaves_those_that_a_joined_host_may_serve() {
+    let world = World::start().await;
+    let add = serde_json::json!({"name": "chat-1", "domains": ["chat.example.com"]});
+    let (_, added) = world.command::<_, Added>("POST", "/v1/hosts", &add).await;
+    assert!(join(&world, &token(&added.unwrap()), &key()).await.is_some());
+    world.add("chat-1").await;
+    let (_, host) = world
+        .get::<chatalotctl::model::HostView>("/v1/hosts/chat-1")
+        .await;
+    let host = host.unwrap();
+    assert_eq!(host.domains.len(), 1);
+    assert!(host.certificate_until_ms.unwrap() > now_ms());
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ async fn enrolled(world: &World, number: usize) -> Identity {
         let expires_ms = now + 60_000;
         tokens::keep(
             c,
-            host,
+            host.host,
             &Token {
                 id,
                 secret,

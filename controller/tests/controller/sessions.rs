@@ -69,6 +69,22 @@ async fn f30_after_a_gap_nothing_is_stored_until_the_missing_events_come() {
 }
 
 #[tokio::test]
+async fn a_stream_begins_where_the_agent_begins_it_and_has_no_hole_from_there() {
+    let world = World::start().await;
+    let (peer, _) = joined(&world, "chat-1").await;
+    let (id, epoch) = (DeploymentId::fresh(), Uuid::new_v4());
+    let (mut agent, session) = Agent::pipe(&world, peer);
+    agent.greet(epoch).await;
+    agent.events(vec![event(501, id, started())]).await;
+    agent.hear_acked(501).await;
+    agent.events(vec![event(503, id, resumed("c"))]).await;
+    assert_eq!(session.await.unwrap().unwrap(), Ended::Gap);
+    let (mut agent, _) = Agent::pipe(&world, peer);
+    assert_eq!(agent.greet(epoch).await.acked, 501);
+    assert_eq!(stored(&world, id).await, [501]);
+}
+
+#[tokio::test]
 async fn f32_events_of_another_life_of_the_agent_count_for_themselves() {
     let world = World::start().await;
     let (peer, _) = joined(&world, "chat-1").await;

@@ -102,6 +102,13 @@ impl World {
         self.command("GET", path, &()).await
     }
 
+    /// All that the operator's socket says to a question.
+    pub(crate) async fn visit_socket(&self, path: &str) -> String {
+        let stream = UnixStream::connect(self.centre.config.socket()).await.unwrap();
+        let (_, bytes) = exchange(stream, "GET", path, Vec::new()).await;
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
     /// A visit to the one port over HTTPS.
     pub(crate) async fn visit(&self, method: &str, path: &str, body: Vec<u8>) -> (StatusCode, Bytes) {
         let stream = self.dial(&tls(self.pin(), &[b"http/1.1"], None)).await.unwrap();

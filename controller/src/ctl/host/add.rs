@@ -53,6 +53,9 @@ pub(super) async fn add(client: &Client, args: &AddArgs, out: &mut Output) -> Re
             ttl_secs: Some(args.ttl),
         };
         let added: Added = client.post("/v1/hosts", &add).await?;
+        if added.again && out.format == Format::Text {
+            out.note(&warning(&added.name))?;
+        }
         if args.ssh.is_none() {
             tell(&added, several, args, out)?;
         }
@@ -68,6 +71,14 @@ pub(super) async fn add(client: &Client, args: &AddArgs, out: &mut Output) -> Re
         }
     }
     Ok(Exit::Done)
+}
+
+/// What becomes of a host that has joined already.
+fn warning(name: &HostName) -> String {
+    format!(
+        "{name} has joined before and keeps its id, its name and its history. As soon as the line below is run, the \
+         machine that is {name} now is shut out; until then it goes on working."
+    )
 }
 
 fn tell(added: &Added, several: bool, args: &AddArgs, out: &mut Output) -> Result<(), Failure> {
@@ -88,14 +99,17 @@ fn tell(added: &Added, several: bool, args: &AddArgs, out: &mut Output) -> Resul
 
 /// Waits until the host is connected, for as long as its token is valid and a little longer.
 async fn wait_for(client: &Client, added: &Added, is_told: bool, out: &mut Output) -> Result<(), Failure> {
-    let path = format!("/v1/hosts/{}?wait=connected&secs={WAIT_SECS}", added.name);
+    let path = format!(
+        "/v1/hosts/{}?wait=connected&secs={WAIT_SECS}&since={}",
+        added.name, added.issued_ms
+    );
     if !is_told && out.format == Format::Text {
         out.note(&format!("Waiting for {} …", added.name))?;
     }
     let began = now_ms();
     loop {
         let host: HostView = client.get(&path).await?;
-        if host.connected {
+        if host.connected && host.joined_ms >= Some(added.issued_ms) {
             return match out.format {
                 Format::Json => out.json(&host),
                 Format::Text => out.note(&format!("{} is connected.", added.name)),
@@ -163,6 +177,15 @@ mod tests {
                 .all(|text| seconds(text).is_err())
         );
         assert!(destination("root@vps").is_ok() && destination("-oProxyCommand=x").is_err());
+    }
+
+    #[test]
+    fn whoever_adds_a_host_again_is_told_what_will_happen() {
+        let text = warning(&"chat-1".parse().unwrap());
+        assert!(
+            text.contains("chat-1 has joined before") && text.contains("shut out"),
+            "{text}"
+        );
     }
 
     #[test]

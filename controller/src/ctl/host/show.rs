@@ -1,6 +1,6 @@
 //! `chatalotctl host list` and `chatalotctl host show`
 
-use crate::clock::{ago, now_ms};
+use crate::clock::{ago, day, now_ms};
 use crate::model::{HostView, Membership};
 use chatalot_console::client::Client;
 use chatalot_console::exit::{Exit, Failure};
@@ -112,6 +112,9 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
     if let Some(joined) = host.joined_ms {
         lines.push(("joined", ago(joined, now_ms)));
     }
+    if let Some(until) = host.certificate_until_ms {
+        lines.push(("certificate", format!("until {}", day(until))));
+    }
     if !host.domains.is_empty() {
         let domains: Vec<&str> = host.domains.iter().map(Domain::as_str).collect();
         lines.push(("may serve", domains.join(" ")));
@@ -184,6 +187,7 @@ mod tests {
             cause: None,
             domains: Vec::new(),
             joined_ms: Some(0),
+            certificate_until_ms: Some(31_536_000_000),
             seen_ms: Some(0),
             address: Some("203.0.113.42".into()),
             agent: None,
@@ -204,6 +208,14 @@ mod tests {
         let line = text.lines().nth(1).unwrap();
         let wanted = "chat-1  away, seen 60 s ago  ok?    chat.example.com  succeeded   203.0.113.42";
         assert_eq!(line, wanted);
+    }
+
+    #[test]
+    fn a_host_is_shown_with_the_last_day_of_its_certificate() {
+        let text = detail(&host(), 60_000, Page::PLAIN);
+        assert!(text.contains("certificate until 1971-01-01"), "{text}");
+        let json = serde_json::to_value(host()).unwrap();
+        assert_eq!(json["certificate_until_ms"], 31_536_000_000_i64);
     }
 
     #[test]
