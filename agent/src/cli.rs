@@ -182,7 +182,11 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
 }
 
 async fn daemon_answers(socket: &Path) -> bool {
-    tokio::net::UnixStream::connect(socket).await.is_ok()
+    match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => true,
+        // Somebody is there, but not for this user: an answer from elsewhere would be about another ledger.
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    }
 }
 
 /// The same service in this process, for one command: there is never a second writer of the ledger.

@@ -57,7 +57,12 @@ fn lacking(service: &str, containers: &[Container]) -> Option<String> {
         if (one.state == "running" && !ill) || done {
             return None;
         }
-        let how = if ill { "unhealthy" } else { one.state.as_str() };
+        // A stopped one keeps the health that it had last.
+        let how = if ill && one.state == "running" {
+            "unhealthy"
+        } else {
+            one.state.as_str()
+        };
         seen = format!("{service} ({})", plain_line(how));
     }
     Some(seen)

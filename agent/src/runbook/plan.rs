@@ -1,6 +1,7 @@
 //! The plan: every step asked without any effect, and the hash over what an operator approves.
 
 use super::{Cx, Intent, RECIPE, Step, StepError};
+use crate::host::HostError;
 use crate::ledger::LedgerError;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::enrol::hex;
@@ -44,9 +45,7 @@ pub async fn make(steps: &[&'static dyn Step], cx: Cx<'_>) -> Result<Plan, Ledge
     for step in steps_of(steps, intent) {
         let standing = match awaited(&planned, step) {
             Some(first) => Standing::DecidedAfter { step: first },
-            None => Standing::Known {
-                verdict: verdict(step, &cx).await,
-            },
+            None => standing(&planned, step, &cx).await,
         };
         planned.push(PlannedStep {
             id: step.step_id(),
@@ -100,6 +99,33 @@ fn awaited(planned: &[PlannedStep], step: &dyn Step) -> Option<chatalot_protocol
     }
 }
 
+/// How a step stands that awaits no other one. What the host cannot be asked while an earlier step has work to do,
+/// such as an engine that is yet to be started, is asked after that one.
+async fn standing(planned: &[PlannedStep], step: &dyn Step, cx: &Cx<'_>) -> Standing {
+    let verdict = match step.check(cx).await {
+        Ok(verdict) => verdict,
+        Err(error) => {
+            let to_do = planned.iter().find(|earlier| {
+                matches!(
+                    &earlier.standing,
+                    Standing::Known {
+                        verdict: Verdict::Needed { .. }
+                    }
+                )
+            });
+            match (&error, to_do) {
+                (StepError::Host(_), Some(first)) => {
+                    return Standing::DecidedAfter {
+                        step: first.id.clone(),
+                    };
+                }
+                _ => advice_of(step, error).into(),
+            }
+        }
+    };
+    Standing::Known { verdict }
+}
+
 /// What a check says, its failure being a finding too.
 pub async fn verdict(step: &dyn Step, cx: &Cx<'_>) -> Verdict {
     step.check(cx)
@@ -132,6 +158,12 @@ pub async fn report(steps: &[&'static dyn Step], cx: Cx<'_>, chapter: &str) -> V
 pub fn advice_of(step: &dyn Step, error: StepError) -> Advice {
     match error {
         StepError::Final(advice) | StepError::Passing(advice) => *advice,
+        StepError::Host(error @ HostError::Engine(_)) => Advice::new(
+            "ENGINE_DOWN",
+            crate::chain(&error),
+            "a running Docker Engine",
+            "run `systemctl start docker`, and look at `journalctl -u docker` if it does not stay up; a new deployment starts it too",
+        ),
         error @ (StepError::Host(_) | StepError::Probe(_)) => Advice::new(
             "HOST_DID_NOT_ANSWER",
             crate::chain(&error),

@@ -133,6 +133,7 @@ const FRESH: &[(&str, Spoil)] = &[
         w.put("/srv/chatalot/.git/config", "");
         let other = Checkout {
             url: Some("https://example.com/other.git".into()),
+            head: Some("1".repeat(40)),
             ..Checkout::default()
         };
         w.checkouts.insert("/srv/chatalot".into(), other);

@@ -129,7 +129,7 @@ impl<'a> Git<'a> {
         let folder = self.site.folder.as_str();
         let url = self.site.source.repository.as_str();
         cx.host.make_folder(Path::new(folder), 0o755).await?;
-        // Another remote than ours was refused by the check: what is there is either ours or nobody's.
+        // The check has refused a foreign checkout: a remote that is set again here never gave a commit.
         for command in [
             self.command(&["init", "--quiet", "--", folder]),
             self.inside(&["config", "remote.origin.url", url]),

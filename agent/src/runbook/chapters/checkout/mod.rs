@@ -60,15 +60,20 @@ impl Step for Checkout {
             return Ok(folder_taken(cx.site, &names).into());
         }
         let git = Git::of(cx.site);
-        match git.remote(cx.host).await? {
-            None if names.len() == 1 => return Ok(Verdict::needed("a checkout that was cut off")),
+        let remote = git.remote(cx.host).await?;
+        let head = git.head(cx.host).await?;
+        // Without files beside it, a repository that never got a commit is what an earlier attempt of ours left.
+        if head.is_none() && names.len() == 1 {
+            return Ok(Verdict::needed("nothing has been checked out yet"));
+        }
+        match remote {
             None => return Ok(folder_taken(cx.site, &names).into()),
             Some(url) if url != cx.site.source.repository.as_str() => {
                 return Ok(other_remote(cx.site, &url).into());
             }
             Some(_) => {}
         }
-        let Some(head) = git.head(cx.host).await? else {
+        let Some(head) = head else {
             return Ok(Verdict::needed("a checkout that was cut off"));
         };
         compare(cx, &git, &head).await

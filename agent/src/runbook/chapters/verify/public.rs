@@ -2,8 +2,7 @@
 
 use super::SETTLING;
 use crate::host::{Fetch, FetchError, Fetched, TlsFacts};
-use crate::runbook::answer;
-use crate::runbook::{Cx, Step, StepError};
+use crate::runbook::{Cx, Step, StepError, answer, proxies};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -41,6 +40,11 @@ impl Step for Public {
         let mut page = Fetch::page(url.clone());
         page.verify = cx.site.acme != Acme::Staging;
         let fetched = cx.host.fetch(page).await;
+        if matches!(fetched, Err(FetchError::Connect(_)))
+            && let Some(advice) = proxy_down(cx, &url).await
+        {
+            return Ok(advice.into());
+        }
         Ok(match judge(&url, fetched) {
             Ok(public) if public == local => {
                 Verdict::satisfied(format!("{url} answers, version {}", public.version))
@@ -58,6 +62,28 @@ impl Step for Public {
             Err(advice) => (*advice).into(),
         })
     }
+}
+
+/// Where not even the host itself gets a connection to port 443, no firewall is to blame.
+async fn proxy_down(cx: &Cx<'_>, url: &str) -> Option<Advice> {
+    let mut page = Fetch::page(url.to_owned());
+    page.verify = false;
+    page.connect_to = Some(answer::LOCAL_PROXY);
+    match cx.host.fetch(page).await {
+        Err(FetchError::Connect(_)) => {}
+        _ => return None,
+    }
+    let proxy = proxies::chosen(cx.site);
+    let unit = proxy.unit();
+    Some(Advice::new(
+        "PROXY_DOWN",
+        format!(
+            "nobody listens on port 443 of this host; chatalot itself is well, so it is the proxy ({})",
+            proxy.name()
+        ),
+        format!("{unit} running and serving the site"),
+        format!("look at `journalctl -u {unit} -n 50`, mend what it names, then `systemctl restart {unit}`"),
+    ))
 }
 
 fn judge(url: &str, fetched: Result<Fetched, FetchError>) -> Result<answer::Health, Box<Advice>> {
