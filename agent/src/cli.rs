@@ -2,8 +2,10 @@
 //! controller.
 
 use crate::config::{self, Config};
+use crate::daemon::DaemonError;
 use crate::effect::run_step;
 use crate::host::linux::LinuxHost;
+use crate::ledger::LedgerError;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
@@ -13,9 +15,10 @@ use chatalot_console::commands::{
 };
 use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::DeploymentId;
 use clap::{Parser, Subcommand};
-use std::io::{Write, stderr, stdin, stdout};
+use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
@@ -161,7 +164,7 @@ async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exi
         command,
         Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify(_) | Verb::Handover(_) | Verb::Status(_)
     );
-    if reads && !daemon_answers(&config.socket).await {
+    if reads && !daemon_answers(&config.socket).await? {
         return alone(command, config, out).await;
     }
     ask(command, &client, out).await
@@ -181,11 +184,37 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
     }
 }
 
-async fn daemon_answers(socket: &Path) -> bool {
-    match tokio::net::UnixStream::connect(socket).await {
-        Ok(_) => true,
-        // Somebody is there, but not for this user: an answer from elsewhere would be about another ledger.
-        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+/// Whether there is a daemon. Somebody who may not ask it gets no answer instead of a wrong one.
+async fn daemon_answers(socket: &Path) -> Result<bool, Failure> {
+    let refused = match tokio::net::UnixStream::connect(socket).await {
+        Ok(_) => return Ok(true),
+        Err(error) => error,
+    };
+    match refused.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(false),
+        ErrorKind::PermissionDenied => Err(not_root(&socket.display().to_string())),
+        // It is there: the request itself will tell what is wrong.
+        _ => Ok(true),
+    }
+}
+
+fn not_root(closed: &str) -> Failure {
+    Failure::Blocked(vec![Advice::new(
+        "NOT_ROOT",
+        format!("user id {}, which may not open {closed}", nix::unistd::geteuid()),
+        "root",
+        "run this as root, for example with sudo",
+    )])
+}
+
+fn cannot_serve(error: &DaemonError) -> Failure {
+    match error {
+        DaemonError::Ledger(LedgerError::Hidden { path, source })
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            not_root(path)
+        }
+        other => Failure::Usage(crate::chain(other)),
     }
 }
 
@@ -194,7 +223,7 @@ async fn alone(command: Verb, config: &Config, out: &mut Output) -> Result<Exit,
     let usage = |why: String| Failure::Usage(why);
     let service = daemon::lone_service(config)
         .await
-        .map_err(|error| usage(crate::chain(&error)))?;
+        .map_err(|error| cannot_serve(&error))?;
     let folder = std::env::temp_dir().join(format!("chatalot-agent-{}", DeploymentId::fresh()));
     let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), 0o700).create(&folder);
     made.map_err(|error| usage(format!("cannot make `{}`: {error}", folder.display())))?;
@@ -268,4 +297,41 @@ fn fail(why: &str) -> ExitCode {
     // There is nobody else to tell.
     let _ = writeln!(stderr(), "chatalot: {why}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    #[tokio::test]
+    async fn only_a_socket_that_is_not_there_or_not_served_means_no_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("agent.sock");
+        assert!(!daemon_answers(&socket).await.unwrap());
+        let listener = UnixListener::bind(&socket).unwrap();
+        assert!(daemon_answers(&socket).await.unwrap());
+        drop(listener);
+        assert!(!daemon_answers(&socket).await.unwrap());
+        // Root may open everything, so that another failure than a missing file stands for a closed one.
+        assert!(
+            daemon_answers(&folder.path().join("x".repeat(300)))
+                .await
+                .unwrap()
+        );
+    }
+
+    #[test]
+    fn a_ledger_that_may_not_be_seen_is_a_reason_to_be_root() {
+        let hidden = |kind: ErrorKind| {
+            cannot_serve(&DaemonError::Ledger(LedgerError::Hidden {
+                path: "/var/lib/chatalot-agent/ledger.sqlite".into(),
+                source: std::sync::Arc::new(kind.into()),
+            }))
+        };
+        let closed = hidden(ErrorKind::PermissionDenied);
+        assert_eq!(closed.advice()[0].code, "NOT_ROOT");
+        assert_eq!(closed.exit(), Exit::Blocked);
+        assert!(hidden(ErrorKind::Other).advice().is_empty());
+    }
 }

@@ -31,6 +31,15 @@ pub enum LedgerError {
         #[source]
         source: Arc<rusqlite::Error>,
     },
+    /// Whether there is one cannot be told.
+    #[error("cannot look for the ledger `{path}`")]
+    Hidden {
+        /// Where it would be.
+        path: String,
+        /// Why.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
     /// It was written by a newer agent.
     #[error("the ledger has schema {found}, this agent knows up to {known}: install the newer agent again")]
     Newer {
@@ -83,7 +92,11 @@ impl Ledger {
 
     /// Opens what another process has written, to read it only; an empty ledger if there is none.
     pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
-        if path.exists() {
+        let there = path.try_exists().map_err(|error| LedgerError::Hidden {
+            path: path.display().to_string(),
+            source: Arc::new(error),
+        })?;
+        if there {
             Self::start(schema::open_to_read(path)?)
         } else {
             Self::open(Path::new(":memory:"))

@@ -71,3 +71,15 @@ async fn sequence_numbers_are_never_used_again() {
         .unwrap();
     assert_eq!(ledger.with(|db| outbox::after(db, 0)).await.unwrap()[0].seq, 2);
 }
+
+#[tokio::test]
+async fn a_ledger_that_cannot_be_looked_for_is_not_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Ledger::open_to_read(&folder.path().join("none")).is_ok());
+    // A folder that may not be entered would fail the same way, but not for root.
+    let beyond = folder.path().join("x".repeat(300)).join("ledger.sqlite");
+    assert!(matches!(
+        Ledger::open_to_read(&beyond),
+        Err(LedgerError::Hidden { .. })
+    ));
+}

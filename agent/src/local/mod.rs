@@ -14,11 +14,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 /// How many callers are served at once; more wait their turn.
 const CALLERS: usize = 16;
+/// How long no caller is accepted after one could not be, such as for want of file descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds the socket, 0600, in a folder that only root can enter.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -51,7 +54,10 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>, stop: Cancella
                 });
             }
             Ok(_) => log::warn!("a caller on the local socket was not root"),
-            Err(error) => log::warn!(error = crate::chain(&error); "a caller could not be accepted"),
+            Err(error) => {
+                log::warn!(error = crate::chain(&error); "a caller could not be accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

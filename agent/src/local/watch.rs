@@ -114,9 +114,12 @@ impl Watch {
     /// A step's whole output comes before the word of its end.
     async fn before(&mut self, what: &What) -> Result<(), Gone> {
         match what {
+            // An attempt that did not end its step has no word of its own end: the next one is that word.
             What::StepStarted { stream, .. } if *stream > 0 && self.logs => {
+                self.drain(*stream).await?;
                 self.streams.entry(*stream).or_default();
             }
+            What::DeploymentFinished { .. } => self.drain(0).await?,
             What::StepFinished {
                 stream, output_bytes, ..
             } if *stream > 0 && self.logs => {
@@ -127,6 +130,17 @@ impl Watch {
                 }
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// Passes on all that is left of every stream but one, and is done with them.
+    async fn drain(&mut self, keep: u32) -> Result<(), Gone> {
+        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+            if stream != keep {
+                while self.pump(stream).await? {}
+                self.streams.remove(&stream);
+            }
         }
         Ok(())
     }
@@ -196,3 +210,7 @@ fn whole_text(bytes: &[u8]) -> usize {
         _ => bytes.len(),
     }
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
