@@ -186,9 +186,8 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
 
 /// Whether there is a daemon. Somebody who may not ask it gets no answer instead of a wrong one.
 async fn daemon_answers(socket: &Path) -> Result<bool, Failure> {
-    let refused = match tokio::net::UnixStream::connect(socket).await {
-        Ok(_) => return Ok(true),
-        Err(error) => error,
+    let Err(refused) = tokio::net::UnixStream::connect(socket).await else {
+        return Ok(true);
     };
     match refused.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => Ok(false),

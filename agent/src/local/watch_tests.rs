@@ -16,6 +16,7 @@ fn service(state: &Path) -> Arc<Service> {
     let ledger = Ledger::open(&state.join("ledger.sqlite")).unwrap();
     let host = Arc::new(FakeHost::fresh(&DISTROS[0]));
     let engine = Engine {
+        pulse: Arc::default(),
         ledger: ledger.clone(),
         host: host.clone(),
         runner: Arc::new(FakeRunner::new(host.clone())),
