@@ -23,7 +23,7 @@ knobs_before() {
         printf 'registration_mode=open\nturn_enabled=0\nupdater_enabled=0\ncompose_profiles=\n\nand on it goes\n'
     fi
     if value=$(knob installer_flood_bytes); then head -c "$value" /dev/zero | tr '\0' x; fi
-    if value=$(knob installer_flood_lines); then yes "a line of the flood, one hundred bytes with its end, as installers and package managers print them." | head -n "$value" || true; fi
+    if value=$(knob installer_flood_lines); then yes "a line of the flood, as long as such lines are, with nothing in it" | head -n "$value" || true; fi
     if value=$(knob installer_slow_seconds); then
         for ((i = 1; i <= value; i++)); do echo "    working ($i of $value)"; sleep 1; done
     fi
