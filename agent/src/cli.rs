@@ -53,8 +53,12 @@ enum Verb {
     #[command(subcommand)]
     Deployment(DeploymentCommand),
     /// Print the inputs of a site as a JSON schema
-    Inputs,
-    /// Join a controller, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
+    Inputs {
+        /// The same as without
+        #[arg(long)]
+        schema: bool,
+    },
+    /// Join a controller, anew if this host has joined it already, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
     Join {
         /// Its address
         #[arg(long, value_name = "HOST:PORT")]
@@ -232,7 +236,18 @@ async fn set_up(config: &Config, what: Setup) -> ExitCode {
         Setup::Leave => setup::leave(&host, &mut say).await,
         Setup::Join(controller) => join(&host, controller, &mut say).await,
         Setup::Install(controller) => match token() {
-            Ok(token) => setup::install(&host, &Install { controller, token }, &mut say).await,
+            Ok(token) => {
+                setup::install(
+                    &host,
+                    &Install {
+                        controller,
+                        token,
+                        anew: false,
+                    },
+                    &mut say,
+                )
+                .await
+            }
             Err(error) => Err(error),
         },
     };
@@ -252,6 +267,7 @@ async fn join(host: &LinuxHost, controller: String, say: &mut dyn FnMut(&str)) -
     let order = Install {
         controller: Some(controller),
         token: token()?,
+        anew: true,
     };
     setup::install(host, &order, say).await
 }
@@ -264,4 +280,17 @@ fn fail(why: &str) -> ExitCode {
     // There is nobody else to tell.
     let _ = writeln!(stderr(), "chatalot: {why}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_inputs_are_asked_for_in_the_same_words_as_at_a_controller() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["chatalot-agent", "inputs"]).is_ok());
+        assert!(Cli::try_parse_from(["chatalot-agent", "inputs", "--schema"]).is_ok());
+    }
 }
