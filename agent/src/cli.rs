@@ -56,8 +56,12 @@ enum Verb {
     #[command(subcommand)]
     Deployment(DeploymentCommand),
     /// Print the inputs of a site as a JSON schema
-    Inputs,
-    /// Join a controller, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
+    Inputs {
+        /// The same as without
+        #[arg(long)]
+        schema: bool,
+    },
+    /// Join a controller, anew if this host has joined it already, with the token in the environment as `CHATALOT_JOIN` (`-`: from standard input)
     Join {
         /// Its address
         #[arg(long, value_name = "HOST:PORT")]
@@ -264,7 +268,18 @@ async fn set_up(config: &Config, what: Setup) -> ExitCode {
         Setup::Leave => setup::leave(&host, &mut say).await,
         Setup::Join(controller) => join(&host, controller, &mut say).await,
         Setup::Install(controller) => match token() {
-            Ok(token) => setup::install(&host, &Install { controller, token }, &mut say).await,
+            Ok(token) => {
+                setup::install(
+                    &host,
+                    &Install {
+                        controller,
+                        token,
+                        anew: false,
+                    },
+                    &mut say,
+                )
+                .await
+            }
             Err(error) => Err(error),
         },
     };
@@ -284,6 +299,7 @@ async fn join(host: &LinuxHost, controller: String, say: &mut dyn FnMut(&str)) -
     let order = Install {
         controller: Some(controller),
         token: token()?,
+        anew: true,
     };
     setup::install(host, &order, say).await
 }
@@ -301,6 +317,7 @@ fn fail(why: &str) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::CommandFactory;
     use std::os::unix::net::UnixListener;
 
     #[tokio::test]
@@ -332,5 +349,12 @@ mod tests {
         assert_eq!(closed.advice()[0].code, "NOT_ROOT");
         assert_eq!(closed.exit(), Exit::Blocked);
         assert!(hidden(ErrorKind::Other).advice().is_empty());
+    }
+
+    #[test]
+    fn the_inputs_are_asked_for_in_the_same_words_as_at_a_controller() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["chatalot-agent", "inputs"]).is_ok());
+        assert!(Cli::try_parse_from(["chatalot-agent", "inputs", "--schema"]).is_ok());
     }
 }

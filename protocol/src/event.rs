@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// One event. `(host, stream epoch, seq)` names it for ever; a repeated one is the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// Counts up by one within a stream epoch, from one.
+    /// Counts up by one within a stream epoch, from wherever the agent begins.
     pub seq: u64,
     /// The host's clock, in milliseconds since 1970.
     pub at_ms: i64,

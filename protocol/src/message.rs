@@ -21,7 +21,7 @@ pub struct Hello {
     pub agent: String,
     /// The kernel's id of this boot.
     pub boot_id: String,
-    /// Made at random with the agent's state: events of another life are never mistaken for these.
+    /// Made at random with the agent's state and its identity: events of another life are never mistaken for these.
     pub stream_epoch: Uuid,
     /// The machine's own host name; untrusted text.
     pub hostname: String,

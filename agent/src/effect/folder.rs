@@ -1,10 +1,11 @@
 //! Where an effect's files are: `jobs/<deployment>/<stream>/{job.json,output,result.json}`, all 0600.
 
 use super::{EffectJob, Ended};
+use crate::host::linux::files;
 use chatalot_protocol::names::DeploymentId;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// One effect's folder.
@@ -79,23 +80,5 @@ impl JobFolder {
 
 /// Puts a 0600 file in place whole: written beside it, synced, renamed, its folder synced.
 pub fn put(path: &Path, content: &[u8]) -> io::Result<()> {
-    put_with_mode(path, content, 0o600)
-}
-
-/// Puts a file in place whole, with a mode.
-pub fn put_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    File::open(folder)?.sync_all()
+    files::replace(path, content, 0o600)
 }

@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// How many acknowledged events of no deployment are kept for a look back.
 const KEEP: u64 = 1000;
+/// How many events go into a message at most.
+const MOST: usize = 100;
 
 /// The last event's number; zero if there is none.
 pub fn latest(connection: &Connection) -> Result<u64, LedgerError> {
@@ -40,6 +42,35 @@ pub fn after(connection: &Connection, seq: u64) -> Result<Vec<Event>, LedgerErro
         "SELECT seq, at_ms, deployment, what FROM event WHERE seq > ?1 ORDER BY seq LIMIT 100",
     )?;
     collect(statement.query(params![signed(seq)])?)
+}
+
+/// The next events after one without a hole: what was let go of stands there as an unknown event. A controller that
+/// was restored from a backup may ask for what it had long since stored.
+pub fn unbroken_after(connection: &Connection, seq: u64) -> Result<Vec<Event>, LedgerError> {
+    let mut events = Vec::new();
+    let mut next = seq + 1;
+    for event in after(connection, seq)? {
+        let at_ms = event.at_ms;
+        events.extend((next..event.seq).take(MOST).map(|seq| Event {
+            seq,
+            at_ms,
+            deployment: None,
+            what: What::Unknown,
+        }));
+        next = event.seq + 1;
+        events.push(event);
+        if events.len() >= MOST {
+            break;
+        }
+    }
+    events.truncate(MOST);
+    Ok(events)
+}
+
+/// The last event that a controller has stored; zero if there is none.
+pub fn acknowledged(connection: &Connection) -> Result<u64, LedgerError> {
+    let acked = meta(connection, "acked")?;
+    Ok(acked.and_then(|acked| acked.parse().ok()).unwrap_or(0))
 }
 
 /// The events of one deployment after one of them.

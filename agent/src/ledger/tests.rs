@@ -83,3 +83,28 @@ async fn a_ledger_that_cannot_be_looked_for_is_not_an_empty_one() {
         Err(LedgerError::Hidden { .. })
     ));
 }
+
+#[tokio::test]
+async fn a_hole_longer_than_a_message_is_filled_in_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(&folder.path().join("l")).unwrap();
+    let fill = |db: &Connection| {
+        for at in 0..250 {
+            outbox::record(db, at, None, &started())?;
+        }
+        Ok(db.execute("DELETE FROM event WHERE seq BETWEEN 2 AND 240", [])?)
+    };
+    ledger.with(fill).await.unwrap();
+    let (mut last, mut messages) = (0, 0);
+    while last < 250 {
+        let events = ledger
+            .with(move |db| outbox::unbroken_after(db, last))
+            .await
+            .unwrap();
+        let wanted = (last + 1..).take(events.len());
+        assert!(events.len() <= 100 && events.iter().map(|event| event.seq).eq(wanted));
+        last = events.last().unwrap().seq;
+        messages += 1;
+    }
+    assert_eq!(messages, 3);
+}

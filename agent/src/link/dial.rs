@@ -1,6 +1,6 @@
 //! Connect, and connect again: full jitter, and only a session that has lasted counts as a success.
 
-use super::identity::Identity;
+use super::identity::{Identity, Membership};
 use super::session::{self, SessionEnd};
 use super::tls;
 use crate::host::linux::LinuxHost;
@@ -32,7 +32,7 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
     while !stop.is_cancelled() {
         let began = Instant::now();
         let end = tokio::select! {
-            end = once(&host, &controller, config.clone(), &service) => end, // dropped only when stopping
+            end = once(&host, &identity.membership, config.clone(), &service) => end, // dropped only when stopping
             () = stop.cancelled() => return,                          // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
@@ -52,16 +52,17 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
 
 async fn once(
     host: &LinuxHost,
-    controller: &str,
+    membership: &Membership,
     config: Arc<rustls::ClientConfig>,
     service: &Arc<Service>,
 ) -> SessionEnd {
-    let stream = match tokio::time::timeout(HANDSHAKE, tls::connect(host, controller, config)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return SessionEnd::Connect(error),
-        Err(_) => return SessionEnd::Silent(HANDSHAKE.as_secs()),
-    };
-    session::run(stream, service).await
+    let stream =
+        match tokio::time::timeout(HANDSHAKE, tls::connect(host, &membership.controller, config)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return SessionEnd::Connect(error),
+            Err(_) => return SessionEnd::Silent(HANDSHAKE.as_secs()),
+        };
+    session::run(stream, service, membership.stream).await
 }
 
 /// Drawn evenly from zero to the ceiling, which doubles with each failure.

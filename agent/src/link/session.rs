@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 /// How long the controller may take to answer the hello, and a write may take.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -73,15 +74,15 @@ impl SessionEnd {
     }
 }
 
-/// Holds a session until it ends, one way or another.
-pub async fn run<S>(stream: S, service: &Arc<Service>) -> SessionEnd
+/// Holds a session until it ends, one way or another. `joining` is what joining has named the stream of events.
+pub async fn run<S>(stream: S, service: &Arc<Service>, joining: Uuid) -> SessionEnd
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (read, write) = tokio::io::split(stream);
     let (frames, incoming) = mpsc::channel(8);
     let reader = tokio::spawn(read_all(read, frames));
-    let end = match greet(write, incoming, service).await {
+    let end = match greet(write, incoming, service, joining).await {
         Ok(mut session) => session.serve().await.err().unwrap_or(SessionEnd::HungUp),
         Err(end) => end,
     };
@@ -105,9 +106,13 @@ async fn greet<W: AsyncWrite + Unpin>(
     mut write: W,
     mut incoming: Incoming,
     service: &Arc<Service>,
+    joining: Uuid,
 ) -> Result<Session<W>, SessionEnd> {
     let mut out = Vec::new();
-    put_message(&ToController::Hello(Box::new(hello(service).await?)), &mut out)?;
+    put_message(
+        &ToController::Hello(Box::new(hello(service, joining).await?)),
+        &mut out,
+    )?;
     send(&mut write, &mut out).await?;
     let first = tokio::time::timeout(PATIENCE, incoming.recv())
         .await
@@ -129,10 +134,13 @@ async fn greet<W: AsyncWrite + Unpin>(
     }
 }
 
-async fn hello(service: &Service) -> Result<Hello, LedgerError> {
+async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
     let system = service.host.system().await.unwrap_or_default();
     let epoch = service.ledger.with(|db| outbox::meta(db, "stream_epoch")).await?;
-    let epoch = epoch.and_then(|text| text.parse().ok());
+    let epoch = epoch.and_then(|text| text.parse().ok()).map(|ledger: Uuid| {
+        // Another one as soon as the ledger or the identity is new.
+        Uuid::from_u128(ledger.as_u128() ^ joining.as_u128())
+    });
     Ok(Hello {
         protocol_min: OLDEST,
         protocol_max: NEWEST,
@@ -201,8 +209,12 @@ impl<W: AsyncWrite + Unpin> Session<W> {
     ) -> Result<Self, SessionEnd> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
-        let acked = welcome.acked;
-        note_acked(service, acked).await?;
+        note_acked(service, welcome.acked).await?;
+        // To a controller that has nothing of this stream, what another one has stored is not told again.
+        let acked = match welcome.acked {
+            0 => service.ledger.with(outbox::acknowledged).await?,
+            seq => seq,
+        };
         let (answering, answers) = mpsc::channel(8);
         Ok(Self {
             service: service.clone(),
@@ -263,7 +275,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             let events = self
                 .service
                 .ledger
-                .with(move |db| outbox::after(db, after))
+                .with(move |db| outbox::unbroken_after(db, after))
                 .await?;
             let Some(last) = events.last() else { break };
             self.sent = last.seq;

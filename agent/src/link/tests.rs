@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 struct World {
     service: Arc<Service>,
@@ -122,11 +123,16 @@ impl World {
 
     /// A session, with the controller's end of it.
     fn session(&self) -> (Controller, JoinHandle<SessionEnd>) {
+        self.session_as(Uuid::nil())
+    }
+
+    /// The same, as whom joining has made of the host.
+    fn session_as(&self, joining: Uuid) -> (Controller, JoinHandle<SessionEnd>) {
         let (near, far) = tokio::io::duplex(64 << 10);
         let service = self.service.clone();
         (
             Controller(near),
-            tokio::spawn(async move { session::run(far, &service).await }),
+            tokio::spawn(async move { session::run(far, &service, joining).await }),
         )
     }
 }
@@ -251,6 +257,37 @@ async fn f30_events_go_in_order_from_the_last_stored_one_and_again_after_a_cut()
     assert_eq!(controller.events().await, [5]);
     world.happened(1).await;
     assert_eq!(controller.events().await, [6]);
+}
+
+#[tokio::test]
+async fn a_host_that_has_joined_anew_has_a_new_stream_that_begins_after_what_was_stored_before() {
+    let world = world();
+    world.happened(5).await;
+    let (mut controller, _session) = world.session();
+    let before = controller.hello().await.stream_epoch;
+    drop(controller);
+    let (mut controller, _session) = world.session();
+    controller.welcome(3).await;
+    assert_eq!(controller.events().await, [4, 5]);
+    drop(controller);
+    let joining = Uuid::new_v4();
+    let (mut controller, _session) = world.session_as(joining);
+    assert_ne!(controller.hello().await.stream_epoch, before);
+    drop(controller);
+    let (mut controller, _session) = world.session_as(joining);
+    controller.welcome(0).await;
+    assert_eq!(controller.events().await, [4, 5]);
+}
+
+#[tokio::test]
+async fn a_controller_restored_from_a_backup_gets_a_stream_without_a_hole() {
+    let world = world();
+    world.happened(6).await;
+    let let_go = |db: &rusqlite::Connection| Ok(db.execute("DELETE FROM event WHERE seq IN (2, 3, 5)", [])?);
+    world.service.ledger.with(let_go).await.unwrap();
+    let (mut controller, _session) = world.session();
+    controller.welcome(1).await;
+    assert_eq!(controller.events().await, [2, 3, 4, 5, 6]);
 }
 
 #[tokio::test]

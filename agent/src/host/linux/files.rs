@@ -71,10 +71,16 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
         })
 }
 
-/// Puts a file in place whole; a reader sees the old content or the new, also after a power loss.
+/// Puts a file in place whole, and makes its folders.
 pub(super) fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), HostError> {
+    make_folder(path.parent().unwrap_or(Path::new("/")), 0o755)?;
+    replace(path, content, mode).map_err(failed("write", path))
+}
+
+/// Puts a file in place whole, with exactly this mode; a reader sees the old content or the new, also after a power
+/// loss, and an attempt that fails leaves nothing beside it.
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    make_folder(folder, 0o755)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".{name}.{}.new", uuid::Uuid::new_v4().simple()));
     let put = || {
@@ -89,9 +95,8 @@ pub(super) fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), HostEr
         std::fs::rename(&beside, path)?;
         sync_folder(folder)
     };
-    put().map_err(|e| {
+    put().inspect_err(|_| {
         let _ = std::fs::remove_file(&beside);
-        failed("write", path)(e)
     })
 }
 
@@ -110,7 +115,7 @@ pub(super) fn remove(path: &Path) -> Result<(), HostError> {
 }
 
 /// Makes a folder and those above it, each entry durable; one that is there keeps its mode.
-pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), HostError> {
+pub(crate) fn make_folder(path: &Path, mode: u32) -> Result<(), HostError> {
     let missing: Vec<&Path> = path
         .ancestors()
         .take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
@@ -127,7 +132,7 @@ pub(super) fn make_folder(path: &Path, mode: u32) -> Result<(), HostError> {
     Ok(())
 }
 
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+pub(crate) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
     } else {

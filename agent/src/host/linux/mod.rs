@@ -19,7 +19,7 @@ mod cgroup;
 mod dns;
 mod docker;
 mod fetch;
-mod files;
+pub(crate) mod files;
 mod names;
 mod ports;
 mod process;
