@@ -6,6 +6,7 @@ use crate::names::shown;
 use crate::secret::{Secret, carried};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::{fmt, str::FromStr};
 
 /// Why a value is refused: what it must look like.
@@ -89,8 +90,13 @@ text_type! {
     GitRef, git_ref
 }
 text_type! {
-    /// A folder on the host: absolute, of plain characters, at least two levels deep.
+    /// A folder on the host for chatalot: absolute, of plain characters, at least two levels deep, and where the
+    /// agent's confined daemon sees what its steps write.
     Folder, folder
+}
+text_type! {
+    /// A file on the host: absolute, of plain characters, at least two levels deep, where the proxy can read it.
+    HostFile, |text| below(text, HIDDEN, "a file such as /etc/ssl/acme-root.pem, not below /home, /root, /tmp, /var/tmp, /run, /proc, /sys or /dev")
 }
 text_type! {
     /// A user name, client id or the like that goes into an argument: printable ASCII without spaces.
@@ -158,9 +164,19 @@ fn git_ref(text: &str) -> Result<String, BadValue> {
     }
 }
 
+/// What the agent's daemon does not see as its steps do (it has its own `/tmp` and no homes), or what does not stay.
+const HIDDEN: &[&str] = &[
+    "/home", "/root", "/tmp", "/var/tmp", "/run", "/var/run", "/proc", "/sys", "/dev",
+];
+
 fn folder(text: &str) -> Result<String, BadValue> {
+    const WANTED: &str = "a folder such as /srv/chatalot, not below /home, /root, /tmp, /var/tmp, /run, /proc, /sys, /dev or /etc";
+    below(text, &[HIDDEN, &["/etc"]].concat(), WANTED)
+}
+
+fn below(text: &str, refused: &[&str], wanted: &'static str) -> Result<String, BadValue> {
     let parts: Vec<&str> = text.trim_end_matches('/').split('/').skip(1).collect();
-    let ok = text.starts_with('/')
+    let plain = text.starts_with('/')
         && text.len() <= 200
         && parts.len() >= 2
         && parts.iter().all(|part| {
@@ -170,10 +186,11 @@ fn folder(text: &str) -> Result<String, BadValue> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         });
-    if ok {
-        Ok(format!("/{}", parts.join("/")))
+    let path = format!("/{}", parts.join("/"));
+    if plain && !refused.iter().any(|place| Path::new(&path).starts_with(place)) {
+        Ok(path)
     } else {
-        refuse(text, "a folder such as /srv/chatalot")
+        refuse(text, wanted)
     }
 }
 
@@ -302,7 +319,7 @@ pub enum Acme {
         /// Its ACME directory.
         directory: HttpsUrl,
         /// A PEM file on the host with the root that the directory itself is verified by.
-        root: Folder,
+        root: HostFile,
     },
 }
 

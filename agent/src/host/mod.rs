@@ -146,6 +146,8 @@ pub enum HostError {
         program: String,
         /// Its deadline.
         seconds: u64,
+        /// The last lines of its output, where that was kept.
+        said: Vec<String>,
     },
     /// A program wrote nothing for too long, and was ended.
     #[error("`{program}` wrote nothing for {seconds} s")]
@@ -154,6 +156,8 @@ pub enum HostError {
         program: String,
         /// How long.
         seconds: u64,
+        /// The last lines of its output, where that was kept.
+        said: Vec<String>,
     },
     /// A file or folder could not be read or written.
     #[error("cannot {verb} `{}`", path.display())]
@@ -177,6 +181,32 @@ pub enum HostError {
         /// Why there is no answer.
         why: String,
     },
+}
+
+impl HostError {
+    /// With what the program last said, for one that was ended.
+    fn having_said(mut self, lines: Vec<String>) -> Self {
+        if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {
+            *said = lines;
+        }
+        self
+    }
+}
+
+/// Whose a file or folder is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// The owner's user id.
+    pub uid: u32,
+    /// The permission bits.
+    pub mode: u32,
+}
+
+impl Owner {
+    /// Whether somebody else than root may write it.
+    pub const fn lets_others_write(self) -> bool {
+        self.uid != 0 || self.mode & 0o022 != 0
+    }
 }
 
 fn ask_for_services(folder: &str) -> Command {
@@ -205,6 +235,8 @@ pub trait Look: Send + Sync {
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError>;
     /// The names in a folder, sorted; empty if there is none.
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError>;
+    /// Whose a file or folder is, a link followed; `None` if there is none.
+    async fn owner(&self, path: &Path) -> Result<Option<Owner>, HostError>;
     /// Where a program is, in the system's own folders.
     async fn program(&self, name: &str) -> Result<Option<PathBuf>, HostError>;
     /// Runs a command that only reads.
@@ -242,6 +274,8 @@ pub trait Act: Look {
     async fn run(&self, command: Command) -> Result<Output, HostError>;
     /// Puts a file in place whole: written beside it, synced, renamed, its folder synced; makes missing folders.
     async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), HostError>;
+    /// Gives an existing file new content in the same way, its owner and mode kept; a new one is 0644.
+    async fn rewrite(&self, path: &Path, content: &[u8]) -> Result<(), HostError>;
     /// Removes a file; it is fine if there is none.
     async fn remove(&self, path: &Path) -> Result<(), HostError>;
     /// Makes a folder and those above it.

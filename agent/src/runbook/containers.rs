@@ -1,5 +1,6 @@
 //! Which containers a site needs, how they stand, and what a crashing one says of why.
 
+use super::evidence;
 use crate::host::{Container, HostError, Look, plain_line};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::Site;
@@ -123,19 +124,16 @@ pub fn down<S: AsRef<str>>(site: &Site, services: &[S], seen: &[String]) -> Advi
 }
 
 /// What a crashing container's log says of why.
-pub async fn why_crashing(host: &dyn Look, container: &Container) -> Result<Advice, HostError> {
+pub async fn why_crashing(host: &dyn Look, site: &Site, container: &Container) -> Result<Advice, HostError> {
     let log = host.container_log(&container.name, 20).await?;
-    Ok(diagnose(container, &log))
+    let evidence = evidence::masked(host, site, &log, 8).await?;
+    Ok(diagnose(container, &log).with_evidence(evidence))
 }
 
-/// The same, without asking.
+/// The same, without asking and without evidence, which may hold secrets.
 pub fn diagnose(container: &Container, log: &[String]) -> Advice {
     let name = &container.name;
-    let lines: Vec<String> = log
-        .iter()
-        .map(|line| plain_line(line))
-        .filter(|line| !line.is_empty())
-        .collect();
+    let lines: Vec<String> = log.iter().map(|line| plain_line(line)).collect();
     let cause = CAUSES
         .iter()
         .find(|row| lines.iter().any(|line| line.contains(row.sign)));
@@ -157,7 +155,6 @@ pub fn diagnose(container: &Container, log: &[String]) -> Advice {
         ),
     };
     Advice::new("CONTAINER_CRASHING", saw, "a container that keeps running", fix)
-        .with_evidence(lines[lines.len().saturating_sub(8)..].to_vec())
 }
 
 #[cfg(test)]
@@ -202,7 +199,6 @@ mod tests {
         ];
         let advice = diagnose(&one("chatalot", "restarting"), &log);
         assert!(advice.fix.contains("chown -R 999 secrets"), "{advice}");
-        assert_eq!(advice.evidence[0], "Migrations applied");
         assert!(
             diagnose(&one("chatalot", "restarting"), &[])
                 .fix

@@ -5,7 +5,7 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
-//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare` | what several chapters judge by |
+//! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
 //! | [`plan`] | the same steps, asked without any effect |
@@ -19,6 +19,7 @@ pub mod containers;
 pub mod distro;
 pub mod engine;
 pub mod engine_version;
+mod evidence;
 pub mod output;
 pub mod packaging;
 pub mod plan;

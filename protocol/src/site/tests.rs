@@ -76,6 +76,36 @@ fn a_folder_has_no_way_out() {
 }
 
 #[test]
+fn a_folder_that_the_daemon_does_not_see_is_refused() {
+    for hidden in [
+        "/home/alice/chatalot",
+        "/root/chatalot",
+        "/tmp/chatalot",
+        "/var/tmp/chatalot",
+        "/run/user/chatalot",
+        "/proc/1",
+        "/sys/x",
+        "/dev/shm/chatalot",
+    ] {
+        assert!(hidden.parse::<Folder>().is_err(), "{hidden}");
+        assert!(hidden.parse::<HostFile>().is_err(), "{hidden}");
+    }
+    let said = "/root/chatalot".parse::<Folder>().unwrap_err().to_string();
+    assert!(said.contains("not below /home, /root,"), "{said}");
+    for seen in [
+        "/srv/root/x",
+        "/opt/home",
+        "/var/lib/chatalot",
+        "/homes/x",
+        "/usr/x",
+    ] {
+        assert!(seen.parse::<Folder>().is_ok(), "{seen}");
+    }
+    assert!("/etc/chatalot".parse::<Folder>().is_err());
+    assert!("/etc/ssl/acme-root.pem".parse::<HostFile>().is_ok());
+}
+
+#[test]
 fn a_repository_or_ref_is_never_an_option() {
     for bad in [
         "--upload-pack=x",

@@ -23,8 +23,8 @@ pub use meter::Mode;
 pub use world::{Checkout, EngineState, Remote, World};
 
 use super::{
-    Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, PortOwner,
-    Resources, System, Transport, Unit,
+    Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
+    PortOwner, Resources, System, Transport, Unit,
 };
 use crate::runbook::distro::Distro;
 use async_trait::async_trait;
@@ -171,6 +171,11 @@ impl Look for FakeHost {
             .await
     }
 
+    async fn owner(&self, path: &Path) -> Result<Option<Owner>, HostError> {
+        self.look(format!("owner {}", path.display()), |world| world.owner(path))
+            .await
+    }
+
     async fn program(&self, name: &str) -> Result<Option<PathBuf>, HostError> {
         self.look(format!("program {name}"), |world| {
             world
@@ -256,8 +261,16 @@ impl Act for FakeHost {
         .await?
     }
 
-    async fn write(&self, path: &Path, content: &[u8], _mode: u32) -> Result<(), HostError> {
+    async fn write(&self, path: &Path, content: &[u8], mode: u32) -> Result<(), HostError> {
         self.act(format!("write {}", path.display()), |world| {
+            world.put(path, content);
+            world.owners.insert(path.to_owned(), Owner { uid: 0, mode });
+        })
+        .await
+    }
+
+    async fn rewrite(&self, path: &Path, content: &[u8]) -> Result<(), HostError> {
+        self.act(format!("rewrite {}", path.display()), |world| {
             world.put(path, content);
         })
         .await
@@ -266,6 +279,7 @@ impl Act for FakeHost {
     async fn remove(&self, path: &Path) -> Result<(), HostError> {
         self.act(format!("remove {}", path.display()), |world| {
             world.files.remove(path);
+            world.owners.remove(path);
         })
         .await
     }

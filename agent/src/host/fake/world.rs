@@ -2,7 +2,7 @@
 
 use super::installer::Installer;
 use crate::host::{
-    Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, PortOwner, Records,
+    Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
     Resources, System, Transport, Unit,
 };
 use crate::runbook::distro::Distro;
@@ -63,6 +63,8 @@ pub struct World {
     pub now_ms: i64,
     pub files: BTreeMap<PathBuf, Vec<u8>>,
     pub folders: BTreeSet<PathBuf>,
+    /// Whose files and folders are, where they are not root's with the usual mode.
+    pub owners: BTreeMap<PathBuf, Owner>,
     pub programs: BTreeSet<String>,
     /// Whether the package lists were fetched.
     pub lists: bool,
@@ -122,6 +124,7 @@ impl World {
             now_ms: 1_790_000_000_000,
             files: BTreeMap::new(),
             folders: BTreeSet::new(),
+            owners: BTreeMap::new(),
             programs: programs.map(|name| (*name).to_owned()).collect(),
             lists: false,
             packages: BTreeSet::new(),
@@ -202,6 +205,13 @@ impl World {
         Some(String::from_utf8_lossy(content).into_owned())
     }
 
+    /// Whose a file or folder is.
+    pub fn owner(&self, path: &Path) -> Option<Owner> {
+        const ROOTS: Owner = Owner { uid: 0, mode: 0o755 };
+        let there = self.files.contains_key(path) || self.folders.contains(path);
+        there.then(|| self.owners.get(path).copied().unwrap_or(ROOTS))
+    }
+
     pub(super) fn list(&self, folder: &Path) -> Vec<String> {
         if folder == Path::new("/var/lib/docker/volumes") {
             return self.volumes.iter().cloned().collect();
@@ -273,6 +283,7 @@ impl World {
             return Err(HostError::Deadline {
                 program: command.program.clone(),
                 seconds: command.deadline.as_secs(),
+                said: Vec::new(),
             });
         }
         let set = self

@@ -3,8 +3,8 @@
 use super::run::{Patience, run};
 use super::{LinuxHost, files};
 use crate::host::{
-    Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, PortOwner,
-    Resources, System, Transport, Unit,
+    Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
+    PortOwner, Resources, System, Transport, Unit,
 };
 use crate::runbook::Limits;
 use crate::runbook::output::Sink;
@@ -54,6 +54,10 @@ impl Act for LinuxActor {
         files::write(path, content, mode)
     }
 
+    async fn rewrite(&self, path: &Path, content: &[u8]) -> Result<(), HostError> {
+        files::rewrite(path, content)
+    }
+
     async fn remove(&self, path: &Path) -> Result<(), HostError> {
         files::remove(path)
     }
@@ -87,6 +91,10 @@ impl Look for LinuxActor {
 
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {
         self.look.list(path).await
+    }
+
+    async fn owner(&self, path: &Path) -> Result<Option<Owner>, HostError> {
+        self.look.owner(path).await
     }
 
     async fn program(&self, name: &str) -> Result<Option<PathBuf>, HostError> {

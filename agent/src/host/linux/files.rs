@@ -1,9 +1,9 @@
 //! Files and folders.
 
-use crate::host::HostError;
+use crate::host::{HostError, Owner};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 /// Where programs are; nothing else is searched.
@@ -71,15 +71,43 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
         })
 }
 
+/// Whose a file or folder is, a link followed; `None` if there is none.
+pub(super) fn owner(path: &Path) -> Result<Option<Owner>, HostError> {
+    match path.metadata() {
+        Ok(facts) => Ok(Some(Owner {
+            uid: facts.uid(),
+            mode: facts.mode() & 0o7777,
+        })),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(failed("look at", path)(e)),
+    }
+}
+
 /// Puts a file in place whole, and makes its folders.
 pub(super) fn write(path: &Path, content: &[u8], mode: u32) -> Result<(), HostError> {
     make_folder(path.parent().unwrap_or(Path::new("/")), 0o755)?;
     replace(path, content, mode).map_err(failed("write", path))
 }
 
+/// The same for a file that stays whose it is, with the mode that it has.
+pub(super) fn rewrite(path: &Path, content: &[u8]) -> Result<(), HostError> {
+    match path.metadata() {
+        Ok(facts) => {
+            let owner = Some((facts.uid(), facts.gid()));
+            put(path, content, facts.mode() & 0o7777, owner).map_err(failed("write", path))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => write(path, content, 0o644),
+        Err(e) => Err(failed("write", path)(e)),
+    }
+}
+
 /// Puts a file in place whole, with exactly this mode; a reader sees the old content or the new, also after a power
 /// loss, and an attempt that fails leaves nothing beside it.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    put(path, content, mode, None)
+}
+
+fn put(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = folder.join(format!(".{name}.{}.new", uuid::Uuid::new_v4().simple()));
@@ -89,6 +117,9 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> std::io::Result
             .create_new(true)
             .mode(0o600)
             .open(&beside)?;
+        if let Some((uid, gid)) = owner {
+            fchown(&file, Some(uid), Some(gid))?;
+        }
         file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(content)?;
         file.sync_all()?;
@@ -158,6 +189,27 @@ mod tests {
         remove(&path)?;
         assert_eq!(read(&path)?, None);
         assert_eq!(list(&here.path().join("nowhere"))?, Vec::<String>::new());
+        Ok(())
+    }
+
+    #[test]
+    fn new_content_leaves_a_file_whose_it_was() -> Result<(), HostError> {
+        let here = tempfile::tempdir().unwrap();
+        let path = here.path().join("Caddyfile");
+        assert_eq!(owner(&path)?, None);
+        write(&path, b"old", 0o640)?;
+        let facts = |path: &Path| {
+            path.metadata()
+                .map(|facts| (facts.uid(), facts.gid(), facts.mode()))
+        };
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(0), Some(987)).unwrap();
+        }
+        let before = facts(&path).unwrap();
+        rewrite(&path, b"new")?;
+        assert_eq!(read(&path)?.as_deref(), Some(&b"new"[..]));
+        assert_eq!(facts(&path).unwrap(), before);
+        assert_eq!(owner(&path)?.map(|owner| owner.mode), Some(0o640));
         Ok(())
     }
 

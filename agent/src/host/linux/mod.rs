@@ -33,8 +33,8 @@ mod unit;
 pub use actor::LinuxActor;
 
 use super::{
-    Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, PortOwner,
-    Resources, System, Transport, Unit,
+    Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
+    PortOwner, Resources, System, Transport, Unit,
 };
 use async_trait::async_trait;
 use docker::compose::{Seen, SeenServices};
@@ -163,6 +163,10 @@ impl Look for LinuxHost {
 
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {
         files::list(path)
+    }
+
+    async fn owner(&self, path: &Path) -> Result<Option<Owner>, HostError> {
+        files::owner(path)
     }
 
     async fn program(&self, name: &str) -> Result<Option<PathBuf>, HostError> {

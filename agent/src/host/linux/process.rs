@@ -206,10 +206,12 @@ impl Watch {
             (Some(Cause::Idle), _) => Err(HostError::Idle {
                 program,
                 seconds: self.idle.unwrap_or_default().as_secs(),
+                said: Vec::new(),
             }),
             (Some(Cause::Deadline), _) | (None, None) => Err(HostError::Deadline {
                 program,
                 seconds: self.deadline.as_secs(),
+                said: Vec::new(),
             }),
             (None, Some(status)) => Ok(status
                 .code()

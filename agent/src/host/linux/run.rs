@@ -13,6 +13,9 @@ use tokio::time::{Instant, sleep_until};
 /// How much is read at once: what a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
+/// How many lines of a command that was ended are evidence.
+const SAID: usize = 8;
+
 /// How long a command may take, besides its own deadline.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -57,11 +60,14 @@ pub(super) async fn run(command: &Command, sink: &Sink, patience: Patience) -> R
         }
     }
     sink.end(&mut tail);
-    Ok(Output {
-        code: watch.code()?,
+    let mut output = Output {
         stdout: tail.text(),
-        stderr: String::new(),
-    })
+        ..Output::default()
+    };
+    output.code = watch
+        .code()
+        .map_err(|error| error.having_said(output.last_lines(SAID)))?;
+    Ok(output)
 }
 
 fn failed(command: &Command) -> impl Fn(std::io::Error) -> HostError {

@@ -1,6 +1,6 @@
 //! A reverse proxy in front, with a certificate.
 
-use super::super::proxies::{self, Proxy, Refusal, Standing, served};
+use super::super::proxies::{self, Proxy, Refusal, Standing, Written, served};
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging, recent};
 use super::packages::PACKAGE_LIMITS;
 use async_trait::async_trait;
@@ -115,7 +115,7 @@ impl Step for InFront {
         if let Standing::Foreign { serves } = proxy.detect(&cx.look).await? {
             return Err(StepError::last(foreign(proxy, &serves)));
         }
-        let before = proxy.write(cx).await?;
+        let Written { before, digest } = proxy.write(cx).await?;
         if let Err(error) = proxy.validate(cx).await {
             proxies::revert(cx, before).await?;
             return Err(error);
@@ -127,7 +127,10 @@ impl Step for InFront {
             let _ = proxy.reload(cx).await;
             return Err(error);
         }
-        let remember = BTreeMap::from([(APPLIED.to_owned(), asked)]);
+        let remember = BTreeMap::from([
+            (APPLIED.to_owned(), asked),
+            (proxies::TAKEN_UP.to_owned(), digest),
+        ]);
         Ok(Applied { remember })
     }
 }

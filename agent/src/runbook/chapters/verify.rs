@@ -52,7 +52,7 @@ impl Step for Containers {
         let services = active_services(cx).await?;
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         Ok(match containers::judge(&services, &there) {
-            Stand::Crashing(one) => containers::why_crashing(cx.host, &one).await?.into(),
+            Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?.into(),
             Stand::Down(seen) => containers::down(cx.site, &services, &seen).into(),
             Stand::Up => {
                 let restarts: u64 = there.iter().map(|one| one.restarts).sum();

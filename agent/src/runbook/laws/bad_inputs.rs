@@ -2,7 +2,7 @@
 
 use super::driver::{Run, Stop, full};
 use crate::host::fake::{Checkout, EngineState, FakeHost, Outcome, World};
-use crate::host::{Answers, Container, Fetched, Output, PortOwner, Records, Transport, Unit};
+use crate::host::{Answers, Container, Fetched, Output, Owner, PortOwner, Records, Transport, Unit};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -16,7 +16,7 @@ pub(super) fn said(text: &str) -> Output {
     }
 }
 
-fn fails(world: &mut World, start: &str, text: &str) {
+pub(super) fn fails(world: &mut World, start: &str, text: &str) {
     world.outputs.insert(
         start.into(),
         Output {
@@ -128,6 +128,14 @@ const FRESH: &[(&str, Spoil)] = &[
         );
     }),
     ("FOLDER_TAKEN", |w| w.put("/srv/chatalot/notes.txt", "mine")),
+    ("FOLDER_NOT_ROOTS", |w| {
+        w.put("/srv/chatalot/.git/config", "");
+        let alice = Owner {
+            uid: 1000,
+            mode: 0o755,
+        };
+        w.owners.insert("/srv/chatalot".into(), alice);
+    }),
     ("REMOTE_DIFFERS", |w| {
         w.install("git");
         w.put("/srv/chatalot/.git/config", "");
@@ -194,6 +202,10 @@ const FRESH: &[(&str, Spoil)] = &[
     }),
     ("INSTALLER_TOO_OLD", |w| {
         w.hangs.insert("/srv/chatalot/scripts/install.sh --help".into());
+    }),
+    ("INSTALLER_HUNG", |w| {
+        w.hangs
+            .insert("/srv/chatalot/scripts/install.sh --non-interactive".into());
     }),
     ("ACME_FAILED", |w| {
         w.acme_refuses = Some("HTTP 400 connection".into());

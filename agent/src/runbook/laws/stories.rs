@@ -1,10 +1,12 @@
 //! What a deployment does with hosts that are neither fresh nor broken.
 
-use super::bad_inputs::{block, container, deployed, foreign_engine, said};
+use super::bad_inputs::{block, container, deployed, fails, foreign_engine, said};
 use super::driver::{Stop, full, with_everything};
+use crate::host::Owner;
 use crate::host::fake::{Checkout, FakeHost, Outcome};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Acme;
 
 #[test]
 fn f55_a_caddy_that_we_set_up_is_ours_on_a_second_run() {
@@ -123,5 +125,54 @@ fn f44_an_installer_that_only_says_that_it_is_done_is_found_out() {
     assert!(
         matches!(&stop, Stop::Unmet("install.run", why) if why == "no .env yet"),
         "{stop:?}"
+    );
+}
+
+const SITE: &str = "/etc/caddy/conf.d/chat.example.com.caddy";
+
+#[test]
+fn f56_a_file_of_ours_that_caddy_never_took_up_is_not_put_back() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.put(
+            SITE,
+            "# Written by chatalot-agent, which was killed here\nnonsense {",
+        );
+        fails(world, "caddy validate", "Error: adapting config");
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "CADDY_INVALID");
+    assert_eq!(host.world(|world| world.text(SITE)), None);
+}
+
+#[test]
+fn f56_the_file_that_caddy_serves_is_put_back() {
+    let (host, mut run) = deployed();
+    let served = host.world(|world| world.text(SITE)).unwrap();
+    run.site.acme = Acme::Staging;
+    host.world(|world| fails(world, "caddy validate", "Error: adapting config"));
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "CADDY_INVALID");
+    assert_eq!(host.world(|world| world.text(SITE)), Some(served));
+}
+
+#[test]
+fn f55_the_operators_caddyfile_keeps_its_mode_and_is_not_written_without_need() {
+    const MAIN: &str = "/etc/caddy/Caddyfile";
+    let closed = Owner { uid: 0, mode: 0o640 };
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.owners.insert(MAIN.into(), closed);
+        fails(world, "caddy validate", "Error: adapting config");
+    });
+    run.deploy(&host).unwrap_err();
+    assert_eq!(host.world(|world| world.owner(MAIN.as_ref())), Some(closed));
+    host.world(|world| world.put(MAIN, "import conf.d/*\n"));
+    let before = host.log().len();
+    run.deploy(&host).unwrap_err();
+    assert!(
+        !host.log()[before..]
+            .iter()
+            .any(|call| call.contains("write /etc/caddy/Caddyfile"))
     );
 }

@@ -137,5 +137,16 @@ impl Inner {
     }
 }
 
+/// A whole text with a mark in place of each secret, in whatever form.
+pub fn mask<'a>(secrets: impl IntoIterator<Item = &'a str>, text: &str) -> String {
+    let Ok(mut scrubber) = Scrubber::new(secrets) else {
+        return "[secret]".to_owned();
+    };
+    let mut clean = Vec::new();
+    scrubber.push(text.as_bytes(), &mut clean);
+    scrubber.finish(&mut clean);
+    String::from_utf8_lossy(&clean).into_owned()
+}
+
 #[cfg(test)]
 mod tests;

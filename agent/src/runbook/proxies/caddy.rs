@@ -1,6 +1,6 @@
 //! Caddy: a file of ours in `/etc/caddy/conf.d`, and one `import` line in an otherwise untouched Caddyfile.
 
-use super::{Before, Proxy, Refusal, Standing};
+use super::{Proxy, Refusal, Standing, TAKEN_UP, Written, digest};
 use crate::host::{Command, HostError, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
 use crate::runbook::{ActCx, Cx, StepError};
@@ -78,21 +78,27 @@ impl Proxy for Caddy {
         ]
     }
 
-    async fn write(&self, cx: &ActCx<'_>) -> Result<Before, StepError> {
+    async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
         let site = cx.look.site;
         let ours = site_file(site);
         let main = PathBuf::from(CADDYFILE);
-        let before = vec![
-            (ours.clone(), cx.host.read(&ours).await?),
-            (main.clone(), cx.host.read(&main).await?),
-        ];
         let content = render(site).map_err(StepError::Final)?;
+        // A run that was cut off leaves a file that Caddy never judged: nothing to go back to.
+        let known = cx.look.memory.get(TAKEN_UP);
+        let there = cx.host.read(&ours).await?;
+        let there = there.filter(|text| known == Some(&digest(text)));
+        let mut before = vec![(ours.clone(), there)];
+        let present = cx.host.read(&main).await?;
         cx.host.write(&ours, content.as_bytes(), 0o644).await?;
-        let present = before[1].1.clone().unwrap_or_default();
-        if let Some(content) = with_import(&String::from_utf8_lossy(&present)) {
-            cx.host.write(&main, content.as_bytes(), 0o644).await?;
+        let text = present.clone().unwrap_or_default();
+        if let Some(with_ours) = with_import(&String::from_utf8_lossy(&text)) {
+            cx.host.rewrite(&main, with_ours.as_bytes()).await?;
+            before.push((main, present));
         }
-        Ok(before)
+        Ok(Written {
+            before,
+            digest: digest(content.as_bytes()),
+        })
     }
 
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {

@@ -9,6 +9,8 @@ use super::distro::Distro;
 use super::{ActCx, Cx, StepError};
 use crate::host::PortOwner;
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chatalot_protocol::site::Site;
 use std::path::PathBuf;
 
@@ -26,8 +28,20 @@ pub enum Standing {
     },
 }
 
-/// Files as they were before we wrote them; `None` for one that was not there.
+/// Where it is remembered which file of ours the proxy has taken up last, by its digest.
+pub const TAKEN_UP: &str = "proxy.file";
+
+/// Files that we wrote, as they were before; `None` for one that was not there or that the proxy never took up.
 pub type Before = Vec<(PathBuf, Option<Vec<u8>>)>;
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// What puts it back.
+    pub before: Before,
+    /// The digest of our file.
+    pub digest: String,
+}
 
 /// Why the authority has not signed, as the proxy told its journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +74,7 @@ pub trait Proxy: Sync {
     /// What will be done, one line each.
     fn plan(&self, site: &Site) -> Vec<String>;
     /// Writes ours and nothing else; hands back what was there.
-    async fn write(&self, cx: &ActCx<'_>) -> Result<Before, StepError>;
+    async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError>;
     /// Has the proxy judge its configuration, before it is asked to use it.
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Has the proxy use its configuration, now and after a boot.
@@ -83,9 +97,14 @@ pub fn chosen(_site: &Site) -> &'static dyn Proxy {
 pub async fn revert(cx: &ActCx<'_>, before: Before) -> Result<(), StepError> {
     for (path, content) in before {
         match content {
-            Some(content) => cx.host.write(&path, &content, 0o644).await?,
+            Some(content) => cx.host.rewrite(&path, &content).await?,
             None => cx.host.remove(&path).await?,
         }
     }
     Ok(())
+}
+
+/// A file's content in a few characters, to be remembered.
+fn digest(content: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, content))
 }

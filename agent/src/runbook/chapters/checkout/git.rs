@@ -31,7 +31,8 @@ impl<'a> Git<'a> {
         Self { site }
     }
 
-    /// A git that asks nobody, trusts this folder whoever owns it, and runs no program that the folder names.
+    /// A git that asks nobody and trusts this folder. What the folder's own configuration names (filters,
+    /// credential helpers) it does run, as root: [`super::owners`] refuses a folder that others may write.
     fn command(&self, args: &[&str]) -> Command {
         let folder = self.site.folder.as_str();
         let safe = format!("safe.directory={folder}");

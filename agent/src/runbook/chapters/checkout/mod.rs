@@ -1,6 +1,7 @@
 //! chatalot's source, at the commit that was asked for.
 
 pub(super) mod git;
+mod owners;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use crate::host::Look;
@@ -52,6 +53,9 @@ impl Step for Checkout {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        if let Some(advice) = owners::others(cx.host, cx.site).await? {
+            return Ok(advice.into());
+        }
         let names = cx.host.list(Path::new(cx.site.folder.as_str())).await?;
         if names.is_empty() {
             return Ok(Verdict::needed(format!("nothing in {} yet", cx.site.folder)));
@@ -80,6 +84,9 @@ impl Step for Checkout {
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        if let Some(advice) = owners::others(cx.host, cx.look.site).await? {
+            return Err(StepError::last(advice));
+        }
         let git = Git::of(cx.look.site);
         git.prepare(cx).await?;
         git.fetch(cx).await?;

@@ -181,7 +181,7 @@ impl Step for Run {
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let services = containers::least(cx.site);
         let advice = match containers::judge(&services, &there) {
-            Stand::Crashing(one) => containers::why_crashing(cx.host, &one).await?,
+            Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?,
             Stand::Down(seen) => containers::down(cx.site, &services, &seen),
             Stand::Up => match answer::local(cx.host).await {
                 Ok(health) => return Ok(Verdict::satisfied(format!("chatalot {} is up", health.version))),
@@ -202,7 +202,11 @@ impl Step for Run {
         let mut command = installer(site).deadline(Duration::from_mins(40));
         command.args = flags::installer_args(site, cx.secrets).map_err(StepError::Final)?;
         let wanted = inputs(&cx.look).await?;
-        let output = cx.host.run(command).await?;
+        let output = cx
+            .host
+            .run(command)
+            .await
+            .map_err(|error| outcome::broken_off(site, error))?;
         if !output.ok() {
             return Err(outcome::failure(site, &output));
         }

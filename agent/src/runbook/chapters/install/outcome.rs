@@ -1,6 +1,6 @@
 //! What the installer's failures mean.
 
-use crate::host::Output;
+use crate::host::{HostError, Output};
 use crate::runbook::StepError;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::Site;
@@ -57,7 +57,10 @@ const FAILURES: &[Failure] = &[
             "401 Unauthorized",
             "unauthorized:",
             "authentication required",
-            "denied:",
+            "access denied",
+            "access to the resource is denied",
+            "Error response from daemon: denied",
+            "error from registry: denied",
             "403 Forbidden",
         ],
         code: "REGISTRY_DENIED",
@@ -158,6 +161,24 @@ pub(super) fn failure(site: &Site, output: &Output) -> StepError {
     }
 }
 
+/// An installer that was ended for its silence or its time: what it last said, as far as that is known.
+pub(super) fn broken_off(site: &Site, error: HostError) -> StepError {
+    let (how, said) = match error {
+        HostError::Idle { seconds, said, .. } => (format!("wrote nothing for {seconds} s"), said),
+        HostError::Deadline { seconds, said, .. } => (format!("did not end within {seconds} s"), said),
+        other => return other.into(),
+    };
+    StepError::last(
+        Advice::new(
+            "INSTALLER_HUNG",
+            format!("the installer in {} {how} and was ended", site.folder),
+            "an installer that goes on and ends",
+            "see what the lines below wait for (a slow network, a question, a lock), mend it, then deploy again",
+        )
+        .with_evidence(said),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +240,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_may_not_be_run_is_not_a_registrys_refusal() {
+        for local in [
+            "./scripts/install.sh: line 9: ./lib.sh: permission denied: x",
+            "open /var/lib/docker/tmp: permission denied: try sudo",
+        ] {
+            assert_eq!(failed(1, local), "INSTALLER_FAILED");
+        }
+        for registry in [
+            "pull access denied for chatalot, repository does not exist",
+            "denied: requested access to the resource is denied",
+            "Error response from daemon: denied",
+        ] {
+            assert_eq!(failed(1, registry), "REGISTRY_DENIED");
+        }
+    }
+
+    #[test]
     fn f54_left_overs_are_named() {
         assert_eq!(
             failed(
@@ -234,6 +272,25 @@ mod tests {
             ),
             "PORT_TAKEN"
         );
+    }
+
+    #[test]
+    fn an_installer_that_was_ended_is_told_with_what_it_last_said() {
+        let inputs = Inputs {
+            domain: Some("chat.example.com".into()),
+            admin_username: Some("alice".into()),
+            ..Inputs::default()
+        };
+        let silent = HostError::Idle {
+            program: "install.sh".into(),
+            seconds: 900,
+            said: vec!["Continue? [y/N]".into()],
+        };
+        let StepError::Final(advice) = broken_off(&inputs.complete().unwrap().0, silent) else {
+            panic!("not final");
+        };
+        assert_eq!(advice.code, "INSTALLER_HUNG");
+        assert_eq!(advice.evidence, ["Continue? [y/N]"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::SETTLING;
 use crate::host::{Transport, plain_line};
-use crate::runbook::{Cx, Step, StepError};
+use crate::runbook::{Cx, Step, StepError, evidence};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -61,7 +61,7 @@ impl Step for Turn {
             "the TURN server on UDP 3478",
             fix,
         )
-        .with_evidence(log.iter().map(|line| plain_line(line)))
+        .with_evidence(evidence::masked(cx.host, cx.site, &log, 8).await?)
         .into())
     }
 }
