@@ -88,19 +88,19 @@ pub fn is_begun(state: &Path) -> bool {
 /// The identity, if this host has joined a controller. Where storing it was cut off, the new one is whole and counts.
 pub fn load(state: &Path) -> Result<Option<Identity>, IdentityError> {
     if folder(state).exists() || !aside(state).exists() {
-        return load_from(folder(state));
+        return load_from(&folder(state));
     }
-    match load_from(fresh(state)) {
+    match load_from(&fresh(state)) {
         Ok(Some(identity)) => Ok(Some(identity)),
-        _ => load_from(aside(state)),
+        _ => load_from(&aside(state)),
     }
 }
 
-fn load_from(path: PathBuf) -> Result<Option<Identity>, IdentityError> {
+fn load_from(path: &Path) -> Result<Option<Identity>, IdentityError> {
     let text = |name: &str| {
         fs::read(path.join(name)).map_err(|source| IdentityError::File {
             verb: "read",
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })
     };
@@ -113,7 +113,7 @@ fn load_from(path: PathBuf) -> Result<Option<Identity>, IdentityError> {
         other => other?,
     };
     let damaged = |why: String| IdentityError::Damaged {
-        path: path.clone(),
+        path: path.to_owned(),
         why,
     };
     let certificates = |pem: &[u8]| {

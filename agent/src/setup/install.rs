@@ -192,9 +192,9 @@ mod tests {
         }
     }
 
-    fn member() -> Result<Option<Identity>, IdentityError> {
+    fn member() -> Identity {
         let key = rcgen::KeyPair::generate().unwrap();
-        Ok(Some(Identity {
+        Identity {
             membership: identity::Membership {
                 controller: "ctl:1".to_owned(),
                 cluster: uuid::Uuid::nil(),
@@ -205,7 +205,7 @@ mod tests {
             chain: Vec::new(),
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
             authorities: Vec::new(),
-        }))
+        }
     }
 
     fn damaged() -> Result<Option<Identity>, IdentityError> {
@@ -220,10 +220,10 @@ mod tests {
         let joins = |present, controller: &str, order: &Install| {
             matches!(decide(present, controller, order), Ok(Joining::Join(_)))
         };
-        assert!(!joins(member(), "ctl:1", &order(false, true)));
-        assert!(!joins(member(), "ctl:1", &order(true, false)));
-        assert!(joins(member(), "ctl:1", &order(true, true)));
-        assert!(joins(member(), "other:1", &order(false, true)));
+        assert!(!joins(Ok(Some(member())), "ctl:1", &order(false, true)));
+        assert!(!joins(Ok(Some(member())), "ctl:1", &order(true, false)));
+        assert!(joins(Ok(Some(member())), "ctl:1", &order(true, true)));
+        assert!(joins(Ok(Some(member())), "other:1", &order(false, true)));
         assert!(joins(Ok(None), "ctl:1", &order(false, true)));
     }
 
