@@ -257,7 +257,13 @@ fn a_host_without_a_controller_is_served_by_itself(vps: &Vps) -> Result<()> {
     assert!(preflight.contains("The ports are free"), "{preflight}");
     let alone = vps.must(&format!("chatalot-agent plan {site}"))?;
     let deploy = vps.sh(&format!("chatalot-agent deploy --yes {site}"))?;
-    advises(&deploy, 5, "AGENT_NOT_RUNNING", "agent.sock", "systemctl start chatalot-agent");
+    advises(
+        &deploy,
+        5,
+        "AGENT_NOT_RUNNING",
+        "agent.sock",
+        "systemctl start chatalot-agent",
+    );
     vps.must("systemctl start chatalot-agent")?;
     assert_eq!(
         vps.must(&format!("chatalot-agent plan {site}"))?,
