@@ -145,13 +145,11 @@ fn f57_a_domain_that_leads_elsewhere_or_nowhere(sandbox: &Sandbox, journey: &Jou
 }
 
 fn nobody_is_told_to_be_root(vps: &Vps) -> Result<()> {
-    for asked in [
-        "status",
-        "deploy --yes --domain unready.example.com --admin-username alice",
-    ] {
-        let refused = vps.sh(&format!("{NOBODY} chatalot-agent {asked}"))?;
-        advises(&refused, 5, "NOT_ALLOWED", "permission denied", "as root");
-    }
+    let status = vps.sh(&format!("{NOBODY} chatalot-agent status"))?;
+    advises(&status, 3, "NOT_ROOT", "user id 65534", "as root");
+    let deploy = "deploy --yes --domain unready.example.com --admin-username alice";
+    let refused = vps.sh(&format!("{NOBODY} chatalot-agent {deploy}"))?;
+    advises(&refused, 5, "NOT_ALLOWED", "permission denied", "as root");
     for asked in ["install --standalone", "leave"] {
         let refused = vps.sh(&format!("{NOBODY} chatalot-agent {asked}"))?;
         advises(&refused, 1, "NOT_ROOT", "user id 65534", "as root");

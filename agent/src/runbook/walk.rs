@@ -150,25 +150,25 @@ impl Walk<'_> {
         Some(StepReport::advised(StepEnd::Failed, advice))
     }
 
-    /// Checks; repeats an unsatisfied check for the step's patience, after applying or for a probe.
+    /// Checks; an unsatisfied check is repeated for the step's patience before it is believed: after applying, for a
+    /// probe, and before a person is asked to act. What is merely needed is applied at once.
     async fn look(&self, done: bool) -> Result<Verdict, StepError> {
         let intent = Intent {
             site: &self.deployment.site,
             distro: self.distro,
         };
-        let patient = done || self.step.effects(&intent).is_empty();
-        let patience = if patient {
-            self.step.patience()
-        } else {
-            Duration::ZERO
-        };
-        let until = Instant::now() + patience.mul_f64(self.engine.pace.patience);
+        let waits = done || self.step.effects(&intent).is_empty();
+        let until = Instant::now() + self.step.patience().mul_f64(self.engine.pace.patience);
         loop {
             self.engine.pulse.beat();
-            let verdict = self.step.check(&self.cx()).await;
-            let settled = matches!(verdict, Ok(Verdict::Satisfied { .. }) | Err(_));
-            if settled || Instant::now() >= until || self.stop.is_cancelled() {
-                return verdict;
+            let verdict = self.step.check(&self.cx()).await?;
+            let may_change = match verdict {
+                Verdict::Satisfied { .. } => false,
+                Verdict::Needed { .. } => waits,
+                Verdict::Blocked { .. } => true,
+            };
+            if !may_change || Instant::now() >= until || self.stop.is_cancelled() {
+                return Ok(verdict);
             }
             self.pause(self.engine.pace.recheck).await;
         }
