@@ -271,7 +271,7 @@ async fn listen_to_deployments(service: Arc<Service>, hurry: Arc<Notify>, stop: 
             changed = latest.changed() => if changed.is_err() { return }, // cancel-safe per docs on `changed`
             () = stop.cancelled() => return,                              // cancel-safe: level-triggered
         }
-        if !service.deployments.is_running() && latest.has_changed().is_ok() {
+        if !service.deployments.is_running() {
             hurry.notify_one();
         }
     }

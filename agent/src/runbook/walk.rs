@@ -307,7 +307,7 @@ fn keeps_failing(step: &dyn Step, attempts: u32) -> Advice {
         "STEP_KEEPS_FAILING",
         format!("{attempts} attempts at `{}` without success", step.title()),
         "success within a few attempts",
-        "read the step's output with `chatalotctl watch`, mend what it names, then deploy again",
+        "read the step's output with `watch -v` and the deployment's id, mend what it names, then deploy again",
     )
 }
 
@@ -316,7 +316,7 @@ fn effect_lost(step: &dyn Step, why: &str) -> Advice {
         "STEP_DID_NOT_FINISH",
         format!("`{}`: {why}", step.title()),
         "the step's unit runs to its end",
-        "look at `journalctl -u 'chatalot-step-*'` on the host, then deploy again",
+        "look at the host's journal around that time for what ended it (memory, a reboot), then deploy again",
     )
 }
 
@@ -325,6 +325,6 @@ fn without_effect(step: &dyn Step) -> Advice {
         "STEP_HAD_NO_EFFECT",
         format!("`{}` ended without an error", step.title()),
         "its check satisfied afterwards",
-        "read the step's output with `chatalotctl watch`, mend what it names, then deploy again",
+        "read the step's output with `watch -v` and the deployment's id, mend what it names, then deploy again",
     )
 }

@@ -113,7 +113,7 @@ fn nobody_there(socket: &Path, peer: Peer, cause: &io::Error) -> Advice {
         Peer::Controller => (
             "CONTROLLER_NOT_RUNNING",
             "the controller behind this socket",
-            "start `chatalotctl serve` on this machine (`systemctl start chatalotctl`), or name its socket",
+            "start `chatalotctl serve` on this machine, or name its socket",
         ),
         Peer::Agent => (
             "AGENT_NOT_RUNNING",
