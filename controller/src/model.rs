@@ -57,9 +57,22 @@ pub enum Membership {
     Active,
     /// No longer.
     Revoked,
+    /// It has, and is kept out: its identity was seen where it should not be.
+    Locked,
     /// A newer word than this build knows.
     #[serde(other)]
     Unknown,
+}
+
+/// Something about a host that somebody has to look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// When it was raised, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Stable, upper case.
+    pub code: String,
+    /// What was seen.
+    pub saw: String,
 }
 
 /// The latest deployment of a host.
@@ -95,9 +108,15 @@ pub struct HostView {
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,
-    /// When its certificate ends; it must join anew by then.
+    /// When its certificate ends, unless it is renewed before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_until_ms: Option<i64>,
+    /// Until when it may come back by itself, though it is kept out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readmit_until_ms: Option<i64>,
+    /// What somebody has to look at, the latest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<Alert>,
     /// When it was last connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_ms: Option<i64>,

@@ -1,5 +1,6 @@
 //! Who is at the other end: read from the certificate that TLS has verified, and from nothing else.
 
+use crate::clock::now_ms;
 use chatalot_protocol::identity::agent_of;
 use chatalot_protocol::names::HostId;
 use std::net::IpAddr;
@@ -15,6 +16,8 @@ pub struct Peer {
     pub serial: [u8; 16],
     /// Where it dials from.
     pub address: IpAddr,
+    /// When it had shown its certificate, in milliseconds since 1970.
+    pub since_ms: i64,
 }
 
 /// Why a certificate names no agent of this cluster.
@@ -48,6 +51,7 @@ impl Peer {
             host,
             serial,
             address,
+            since_ms: now_ms(),
         })
     }
 }

@@ -134,6 +134,9 @@ pub struct JoinReply {
     /// The domains that this host may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<String>,
+    /// After how many seconds the certificate is to be renewed, less or more a tenth.
+    #[serde(default)]
+    pub renew_after_secs: Option<u64>,
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`identity`] | the key, certificate and authorities, as files |
 //! | [`join`] | a one-time token becomes an identity |
+//! | [`renewal`] | an identity becomes the next one |
+//! | [`post`] | one request to the controller, without a certificate |
 //! | [`tls`] | whom we trust on this channel: never a public authority |
 //! | [`dial`] | connect, and connect again |
 //! | [`session`] | one connection, from hello to its end; generic over the byte stream |
@@ -13,6 +15,8 @@ pub mod dial;
 pub mod identity;
 pub mod join;
 mod logs;
+pub mod post;
+pub mod renewal;
 pub mod session;
 mod tls;
 

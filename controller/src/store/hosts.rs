@@ -9,9 +9,13 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-const COLUMNS: &str = "h.id, h.name, h.state, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
+const COLUMNS: &str = "h.id, h.name,
+    CASE WHEN h.state = 'active' AND h.locked_ms IS NOT NULL THEN 'locked' ELSE h.state END, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
     h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
-    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id)
+    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id AND state IN ('current', 'pending')),
+    h.readmit_until_ms,
+    (SELECT json_group_array(json_object('at_ms', at_ms, 'code', code, 'saw', saw))
+     FROM (SELECT * FROM alerts WHERE host = h.id ORDER BY id DESC LIMIT 5))
     FROM hosts h LEFT JOIN deployments d ON d.id =
         (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
 
@@ -83,15 +87,6 @@ pub fn by_name(connection: &Connection, name: &str) -> Result<Option<HostView>, 
     Ok(statement.query_row([name], view).optional()?)
 }
 
-/// Whether a host with this certificate may have a session at this moment.
-pub fn may_enter(connection: &Connection, host: HostId, serial: [u8; 16]) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT 1 FROM hosts h JOIN certificates c ON c.host = h.id
-         WHERE h.id = ?1 AND h.state = 'active' AND c.serial = ?2",
-    )?;
-    Ok(statement.exists((host.0.as_bytes(), &serial))?)
-}
-
 /// How the store welcomes a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -157,6 +152,13 @@ pub(super) fn host_id(row: &Row<'_>, column: usize) -> rusqlite::Result<HostId> 
     row.get(column).map(|bytes| HostId(Uuid::from_bytes(bytes)))
 }
 
+/// Reads a host's name out of a column.
+pub(super) fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<HostName> {
+    let name: String = row.get(column)?;
+    name.parse()
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
 /// Reads a value that is stored as the word that serde writes for it.
 pub(super) fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
     let text: String = row.get(column)?;
@@ -175,7 +177,6 @@ fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
 }
 
 fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
-    let name: String = row.get(1)?;
     let latest = match row.get::<_, Option<[u8; 16]>>(13)? {
         Some(id) => Some(Latest {
             deployment: DeploymentId(Uuid::from_bytes(id)),
@@ -186,9 +187,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
     };
     Ok(HostView {
         id: host_id(row, 0)?,
-        name: name
-            .parse()
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+        name: name(row, 1)?,
         membership: word::<Membership>(row, 2)?,
         connected: false,
         level: word(row, 3)?,
@@ -203,5 +202,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
         architecture: row.get(12)?,
         latest,
         certificate_until_ms: row.get(16)?,
+        readmit_until_ms: row.get(17)?,
+        alerts: json(row, 18)?.unwrap_or_default(),
     })
 }

@@ -3,8 +3,10 @@
 //! One thread writes, another reads. The writer takes everything that is waiting into one transaction, each piece
 //! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
 
+pub mod alerts;
 pub mod deployments;
 pub mod events;
+pub mod generations;
 pub mod hosts;
 pub mod tokens;
 
@@ -14,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Each entry lifts the schema by one version, in a transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("generations.sql")];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
 /// How much work shares a transaction at most.

@@ -87,7 +87,8 @@ async fn admit(centre: &Arc<Centre>, request: &JoinRequest) -> Result<Joined, Jo
     Ok(joined.await?)
 }
 
-fn reply(centre: &Centre, joined: Joined) -> JoinReply {
+/// What a host is told that has a certificate now.
+pub(super) fn reply(centre: &Centre, joined: Joined) -> JoinReply {
     JoinReply {
         host: joined.host,
         name: joined.name,
@@ -95,6 +96,7 @@ fn reply(centre: &Centre, joined: Joined) -> JoinReply {
         certificate: joined.certificate,
         authorities: centre.authority.root_pem().to_owned(),
         domains: joined.domains,
+        renew_after_secs: Some(centre.config.certificate_life.as_secs() / 3),
     }
 }
 

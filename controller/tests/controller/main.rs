@@ -11,6 +11,7 @@ mod agent;
 mod deployments;
 mod doors;
 mod enrolment;
+mod generations;
 mod measure;
 mod sessions;
 mod watching;

@@ -136,6 +136,7 @@ fn link(host: &HostView, now_ms: i64) -> String {
     match (host.membership, host.seen_ms) {
         (Membership::Invited, _) => "not joined".to_owned(),
         (Membership::Revoked, _) => "revoked".to_owned(),
+        (Membership::Locked, _) => "locked".to_owned(),
         _ if host.connected => "connected".to_owned(),
         (_, Some(seen)) => format!("away, seen {}", ago(seen, now_ms)),
         (_, None) => "never connected".to_owned(),
@@ -188,6 +189,8 @@ mod tests {
             domains: Vec::new(),
             joined_ms: Some(0),
             certificate_until_ms: Some(31_536_000_000),
+            readmit_until_ms: None,
+            alerts: Vec::new(),
             seen_ms: Some(0),
             address: Some("203.0.113.42".into()),
             agent: None,

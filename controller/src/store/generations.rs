@@ -1,0 +1,327 @@
+//! The generations of a host's identity: which certificate is in force, which waits for its first use, which is over.
+//!
+//! ```text
+//! signed ──► pending ──(first session with it)──► current ──(first session with its successor)──► old
+//!               └──(another one is signed)──► void
+//! ```
+//!
+//! A host never goes back: it stores a certificate before it uses it. Whoever shows an old one has a copy of the key.
+
+use super::hosts::host_id;
+use super::{StoreError, alerts};
+use crate::ca::{CaError, Issued};
+use chatalot_protocol::names::HostId;
+use rusqlite::{Connection, OptionalExtension};
+
+/// How a host with a certificate stands at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It may come in.
+    Current,
+    /// It may come in, and the certificate is in force from then on.
+    Pending,
+    /// The certificate's successor is in force since.
+    Old {
+        /// Since when, in milliseconds since 1970.
+        since_ms: i64,
+    },
+    /// The host is locked.
+    Locked,
+    /// The host or the certificate is not known, or no longer.
+    Out,
+}
+
+/// How a host stands with the certificate of this number.
+pub fn standing(connection: &Connection, host: HostId, serial: [u8; 16]) -> Result<Standing, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT h.state, h.locked_ms IS NOT NULL, c.state, coalesce(c.retired_ms, 0)
+             FROM hosts h JOIN certificates c ON c.host = h.id WHERE h.id = ?1 AND c.serial = ?2",
+        )?
+        .query_row((host.0.as_bytes(), &serial), |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, bool>(1)?,
+                row.get::<_, String>(2)?,
+                row.get::<_, i64>(3)?,
+            ))
+        })
+        .optional()?;
+    let Some((state, locked, certificate, since_ms)) = found else {
+        return Ok(Standing::Out);
+    };
+    Ok(match (state.as_str(), locked, certificate.as_str()) {
+        ("active", true, _) => Standing::Locked,
+        ("active", false, "current") => Standing::Current,
+        ("active", false, "pending") => Standing::Pending,
+        ("active", false, "old") => Standing::Old { since_ms },
+        _ => Standing::Out,
+    })
+}
+
+/// Whether a host with this certificate may have a session at this moment.
+pub fn may_enter(connection: &Connection, host: HostId, serial: [u8; 16]) -> Result<bool, StoreError> {
+    let standing = standing(connection, host, serial)?;
+    Ok(matches!(standing, Standing::Current | Standing::Pending))
+}
+
+/// Puts a pending certificate in force, for it is used; nothing happens where it is in force already.
+pub fn promote(
+    connection: &Connection,
+    host: HostId,
+    serial: [u8; 16],
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let id = host.0.as_bytes();
+    let retired = connection
+        .prepare_cached(
+            "UPDATE certificates SET state = 'old', retired_ms = ?3 WHERE host = ?1 AND state = 'current'
+             AND EXISTS (SELECT 1 FROM certificates WHERE host = ?1 AND serial = ?2 AND state = 'pending')",
+        )?
+        .execute((id, &serial, now_ms))?;
+    if retired > 0 {
+        connection
+            .prepare_cached("UPDATE certificates SET state = 'current' WHERE host = ?1 AND serial = ?2")?
+            .execute((id, &serial))?;
+        // TLS refuses them by themselves.
+        connection
+            .prepare_cached(
+                "DELETE FROM certificates WHERE host = ?1 AND state IN ('old', 'void') AND not_after_ms < ?2
+                 AND serial NOT IN (SELECT serial FROM tokens WHERE serial IS NOT NULL)",
+            )?
+            .execute((id, now_ms))?;
+    }
+    Ok(())
+}
+
+/// Keeps a host out until the operator readmits it or lets it join anew; whether it was let in before.
+pub fn lock(
+    connection: &Connection,
+    host: HostId,
+    code: &str,
+    saw: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let locked = connection.execute(
+        "UPDATE hosts SET locked_ms = ?2, readmit_until_ms = NULL WHERE id = ?1 AND locked_ms IS NULL",
+        (host.0.as_bytes(), now_ms),
+    )? == 1;
+    if locked {
+        alerts::raise(connection, host, code, saw, now_ms)?;
+    }
+    Ok(locked)
+}
+
+/// Locks a host whose old certificate was shown.
+pub fn lock_copied(
+    connection: &Connection,
+    host: HostId,
+    address: &str,
+    now_ms: i64,
+) -> Result<bool, StoreError> {
+    let saw = format!("{address} has shown a certificate that was replaced and no longer used");
+    lock(connection, host, "IDENTITY_COPIED", &saw, now_ms)
+}
+
+/// A host that shows a certificate, has proved that it has the key, and wants another one for a new key.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// The host.
+    pub host: HostId,
+    /// The number of the certificate that it has.
+    pub serial: [u8; 16],
+    /// SHA-256 of the new public key.
+    pub spki: [u8; 32],
+}
+
+/// Why no certificate is signed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such certificate, or the key to it was not shown.
+    #[error("the request is not signed with the key of a certificate that is known")]
+    Stranger,
+    /// The key that is to be certified was certified before.
+    #[error("the key is not a new one")]
+    Key,
+    /// The certificate has been replaced: the host is locked from now on.
+    #[error("the certificate was replaced by a later one, which is in use")]
+    Old,
+    /// It has ended, and the operator has not said that the host may come back.
+    #[error("the certificate has expired")]
+    Expired,
+    /// The host is locked, and the operator has not said that it may come back.
+    #[error("the host is locked")]
+    Locked,
+    /// The host is revoked, and the operator has not said that it may come back.
+    #[error("the host is revoked")]
+    Revoked,
+    /// No certificate could be made.
+    #[error(transparent)]
+    Issue(#[from] CaError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A certificate for a host's new key.
+#[derive(Debug)]
+pub struct Granted {
+    /// It, in PEM.
+    pub certificate: String,
+    /// Whether the host was kept out before.
+    pub readmitted: bool,
+    /// Whether this is a repeated answer.
+    pub again: bool,
+}
+
+/// What is known of the one that asks.
+struct Asker {
+    active: bool,
+    locked: bool,
+    readmitted: bool,
+    state: String,
+    expired: bool,
+}
+
+/// The certificate of this number, in PEM: what a proof is verified with.
+pub fn certificate(
+    connection: &Connection,
+    host: HostId,
+    serial: [u8; 16],
+) -> Result<Option<String>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT pem FROM certificates WHERE host = ?1 AND serial = ?2")?;
+    let row = statement.query_row((host.0.as_bytes(), &serial), |row| row.get(0));
+    Ok(row.optional()?)
+}
+
+/// Signs a new key of a host that has proved to have the key of the certificate that it names. The same new key gets
+/// the same certificate, for the first answer may have been lost. `Refusal::Old` must be followed by [`lock_copied`].
+pub fn renew(
+    connection: &Connection,
+    asked: &Asked,
+    now_ms: i64,
+    issue: impl FnOnce() -> Result<Issued, CaError>,
+) -> Result<Granted, Refusal> {
+    let asker = asker(connection, asked, now_ms)?;
+    if let Some(certificate) = signed_before(connection, asked, &asker)? {
+        return Ok(Granted {
+            certificate,
+            readmitted: false,
+            again: true,
+        });
+    }
+    judge(&asker)?;
+    if asker.readmitted {
+        void(connection, asked.host, &["current", "pending", "old"])?;
+        connection
+            .execute(
+                "UPDATE hosts SET state = 'active', locked_ms = NULL, readmit_until_ms = NULL WHERE id = ?1",
+                [asked.host.0.as_bytes()],
+            )
+            .map_err(StoreError::Sql)?;
+    } else {
+        promote(connection, asked.host, asked.serial, now_ms)?;
+        void(connection, asked.host, &["pending"])?;
+    }
+    let issued = issue()?;
+    let state = if asker.readmitted { "current" } else { "pending" };
+    insert(connection, asked.host, &asked.spki, &issued, state, now_ms)?;
+    Ok(Granted {
+        certificate: issued.pem,
+        readmitted: asker.readmitted,
+        again: false,
+    })
+}
+
+fn asker(connection: &Connection, asked: &Asked, now_ms: i64) -> Result<Asker, Refusal> {
+    connection
+        .query_row(
+            "SELECT h.state = 'active', h.locked_ms IS NOT NULL, coalesce(h.readmit_until_ms, 0) > ?3, c.state,
+             c.not_after_ms <= ?3 FROM hosts h JOIN certificates c ON c.host = h.id
+             WHERE h.id = ?1 AND c.serial = ?2",
+            (asked.host.0.as_bytes(), &asked.serial, now_ms),
+            |row| {
+                Ok(Asker {
+                    active: row.get(0)?,
+                    locked: row.get(1)?,
+                    readmitted: row.get(2)?,
+                    state: row.get(3)?,
+                    expired: row.get(4)?,
+                })
+            },
+        )
+        .optional()
+        .map_err(StoreError::Sql)?
+        .ok_or(Refusal::Stranger)
+}
+
+/// The certificate of the new key, where it has one that is still good. A key that was certified otherwise is refused.
+fn signed_before(connection: &Connection, asked: &Asked, asker: &Asker) -> Result<Option<String>, Refusal> {
+    let known = connection
+        .query_row(
+            "SELECT host, state IN ('current', 'pending'), serial, pem FROM certificates WHERE spki = ?1",
+            [&asked.spki],
+            |row| {
+                let (host, good, serial) = (
+                    host_id(row, 0)?,
+                    row.get::<_, bool>(1)?,
+                    row.get::<_, [u8; 16]>(2)?,
+                );
+                Ok((host == asked.host && good && serial != asked.serial, row.get(3)?))
+            },
+        )
+        .optional()
+        .map_err(StoreError::Sql)?;
+    match known {
+        None => Ok(None),
+        Some((true, pem)) if asker.active && !asker.locked => Ok(Some(pem)),
+        Some(_) => Err(Refusal::Key),
+    }
+}
+
+fn judge(asker: &Asker) -> Result<(), Refusal> {
+    match asker {
+        Asker { readmitted: true, .. } => Ok(()),
+        Asker { active: false, .. } => Err(Refusal::Revoked),
+        Asker { locked: true, .. } => Err(Refusal::Locked),
+        Asker { state, .. } if state == "old" => Err(Refusal::Old),
+        Asker { state, .. } if state == "void" => Err(Refusal::Stranger),
+        Asker { expired: true, .. } => Err(Refusal::Expired),
+        _ => Ok(()),
+    }
+}
+
+fn void(connection: &Connection, host: HostId, states: &[&str]) -> Result<(), StoreError> {
+    let mut statement =
+        connection.prepare_cached("UPDATE certificates SET state = 'void' WHERE host = ?1 AND state = ?2")?;
+    for state in states {
+        statement.execute((host.0.as_bytes(), state))?;
+    }
+    Ok(())
+}
+
+/// Records a certificate.
+pub(super) fn insert(
+    connection: &Connection,
+    host: HostId,
+    spki: &[u8; 32],
+    issued: &Issued,
+    state: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO certificates (serial, host, spki, pem, issued_ms, not_after_ms, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (
+            &issued.serial,
+            host.0.as_bytes(),
+            spki,
+            &issued.pem,
+            now_ms,
+            issued.not_after_ms,
+            state,
+        ),
+    )?;
+    Ok(())
+}
