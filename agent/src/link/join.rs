@@ -6,9 +6,41 @@ use super::tls;
 use crate::effect::folder::put;
 use crate::host::linux::LinuxHost;
 use chatalot_protocol::enrol::{JoinReply, JoinRequest, JoinToken, hex};
+use chatalot_protocol::site::{Domain, GitRemote};
 use rcgen::KeyPair;
-use std::io::ErrorKind;
+use serde::{Deserialize, Serialize};
+use std::io::{self, ErrorKind};
 use std::path::Path;
+
+/// What the host was added with, beside the identity, for the policy that it begins with.
+const GRANTED: &str = "granted.json";
+
+/// What a host was added with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Granted {
+    /// The domains that it may serve; empty means any.
+    pub domains: Vec<Domain>,
+    /// Where the source may come from; empty means chatalot's own repository only.
+    pub git_remotes: Vec<GitRemote>,
+}
+
+impl Granted {
+    fn of(reply: &JoinReply) -> Self {
+        Self {
+            domains: reply.domains.clone(),
+            git_remotes: reply.git_remotes.clone(),
+        }
+    }
+
+    /// What joining has left in the state folder, if this host has joined.
+    pub fn load(state: &Path) -> io::Result<Option<Self>> {
+        match std::fs::read(state.join(GRANTED)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 /// Why joining failed.
 #[derive(Debug, thiserror::Error)]
@@ -46,9 +78,19 @@ pub async fn join(
         config,
     };
     let reply = post(to, "/v1/join", &request).await?;
-    identity::store(state, address, &key.serialize_pem(), &reply)?;
+    keep(state, address, &key, &reply)?;
     forget_key(&pending)?;
     Ok(reply)
+}
+
+/// Stores what joining has brought: the identity last, for whoever finds one finds what it was granted, too.
+fn keep(state: &Path, address: &str, key: &KeyPair, reply: &JoinReply) -> Result<(), JoinError> {
+    let path = state.join(GRANTED);
+    serde_json::to_vec(&Granted::of(reply))
+        .map_err(io::Error::from)
+        .and_then(|granted| put(&path, &granted))
+        .map_err(|source| failed(&path, source))?;
+    Ok(identity::store(state, address, &key.serialize_pem(), reply)?)
 }
 
 /// The key of an attempt that goes on: it is on the disk before anybody hears of it.
@@ -77,7 +119,7 @@ pub(super) fn forget_key(path: &Path) -> Result<(), JoinError> {
     }
 }
 
-fn failed(path: &Path, source: std::io::Error) -> JoinError {
+fn failed(path: &Path, source: io::Error) -> JoinError {
     JoinError::Identity(IdentityError::File {
         verb: "write",
         path: path.to_owned(),

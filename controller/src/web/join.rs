@@ -96,6 +96,7 @@ pub(super) fn reply(centre: &Centre, joined: Joined) -> JoinReply {
         certificate: joined.certificate,
         authorities: centre.authority.root_pem().to_owned(),
         domains: joined.domains,
+        git_remotes: joined.git_remotes,
         renew_after_secs: Some(centre.config.certificate_life.as_secs() / 3),
     }
 }

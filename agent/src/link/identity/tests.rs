@@ -11,6 +11,7 @@ fn reply(name: &str) -> (String, JoinReply) {
         certificate: certificate.pem(),
         authorities: certificate.pem(),
         domains: Vec::new(),
+        git_remotes: Vec::new(),
         renew_after_secs: Some(1000),
     };
     (key.serialize_pem(), reply)
