@@ -3,6 +3,8 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `POST /v1/hosts` | [`AddHost`] | [`Added`] |
+//! | `POST /v1/hosts/NAME/revoke`, `…/readmit` | | [`HostView`] |
+//! | `POST /v1/hosts/NAME/rename` | [`RenameHost`] | [`HostView`] |
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
 //! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
@@ -25,6 +27,13 @@ pub struct AddHost {
     /// How long the join token is valid; a quarter of an hour where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u64>,
+}
+
+/// Another name for a host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RenameHost {
+    /// What to call it.
+    pub to: HostName,
 }
 
 /// How a host joins. The token is in it, once and never again: hence no `Debug`.

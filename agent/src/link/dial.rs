@@ -64,7 +64,7 @@ pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Servic
 
 /// One session; it ends as well when there is another identity, with which the next one begins.
 async fn once(keeper: &Keeper, host: &LinuxHost, service: &Arc<Service>) -> SessionEnd {
-    let mut changes = keeper.changes();
+    let mut another = keeper.changes();
     let connect = |error: std::io::Error| SessionEnd::Connect(error);
     let identity = match keeper.identity() {
         Ok(identity) => identity,
@@ -80,7 +80,7 @@ async fn once(keeper: &Keeper, host: &LinuxHost, service: &Arc<Service>) -> Sess
     loop {
         tokio::select! {
             ended = &mut session => return ended,
-            changed = changes.changed(), if !end.is_cancelled() => { // cancel-safe per docs on `changed`
+            changed = another.changed(), if !end.is_cancelled() => { // cancel-safe per docs on `changed`
                 log::debug!(gone:? = changed.is_err(); "there is another identity");
                 end.cancel();
             }

@@ -2,6 +2,7 @@
 
 mod deployments;
 mod hosts;
+mod lifecycle;
 mod refusals;
 
 use crate::centre::Centre;
@@ -98,6 +99,9 @@ impl Api {
             ["hosts"] if get => self.list().await,
             ["hosts"] if post => self.add(request).await,
             ["hosts", name] if get => self.show_host(name, request.uri().query()).await,
+            ["hosts", name, "revoke"] if post => self.revoke(name).await,
+            ["hosts", name, "readmit"] if post => self.readmit(name).await,
+            ["hosts", name, "rename"] if post => self.rename(name, request).await,
             ["hosts", name, "ask"] if post => self.ask(name, request).await,
             ["hosts", name, "deployments"] if post => self.deploy(name, request).await,
             ["deployments", id] if get => self.show(id).await,

@@ -174,13 +174,16 @@ pub struct Granted {
     pub again: bool,
 }
 
-/// What is known of the one that asks.
-struct Asker {
-    active: bool,
-    locked: bool,
-    readmitted: bool,
-    state: String,
-    expired: bool,
+/// How the one that asks stands, whose key is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Good,
+    Readmitted,
+    Revoked,
+    Locked,
+    Old,
+    Void,
+    Expired,
 }
 
 /// The certificate of this number, in PEM: what a proof is verified with.
@@ -203,16 +206,17 @@ pub fn renew(
     now_ms: i64,
     issue: impl FnOnce() -> Result<Issued, CaError>,
 ) -> Result<Granted, Refusal> {
-    let asker = asker(connection, asked, now_ms)?;
-    if let Some(certificate) = signed_before(connection, asked, &asker)? {
+    let claim = claim(connection, asked, now_ms)?;
+    let readmitted = claim == Claim::Readmitted;
+    if let Some(certificate) = signed_before(connection, asked, claim)? {
         return Ok(Granted {
             certificate,
             readmitted: false,
             again: true,
         });
     }
-    judge(&asker)?;
-    if asker.readmitted {
+    judge(claim)?;
+    if readmitted {
         void(connection, asked.host, &["current", "pending", "old"])?;
         connection
             .execute(
@@ -225,39 +229,43 @@ pub fn renew(
         void(connection, asked.host, &["pending"])?;
     }
     let issued = issue()?;
-    let state = if asker.readmitted { "current" } else { "pending" };
+    let state = if readmitted { "current" } else { "pending" };
     insert(connection, asked.host, &asked.spki, &issued, state, now_ms)?;
     Ok(Granted {
         certificate: issued.pem,
-        readmitted: asker.readmitted,
+        readmitted,
         again: false,
     })
 }
 
-fn asker(connection: &Connection, asked: &Asked, now_ms: i64) -> Result<Asker, Refusal> {
-    connection
+fn claim(connection: &Connection, asked: &Asked, now_ms: i64) -> Result<Claim, Refusal> {
+    let claim = connection
         .query_row(
-            "SELECT h.state = 'active', h.locked_ms IS NOT NULL, coalesce(h.readmit_until_ms, 0) > ?3, c.state,
+            "SELECT coalesce(h.readmit_until_ms, 0) > ?3, h.state = 'active', h.locked_ms IS NOT NULL, c.state,
              c.not_after_ms <= ?3 FROM hosts h JOIN certificates c ON c.host = h.id
              WHERE h.id = ?1 AND c.serial = ?2",
             (asked.host.0.as_bytes(), &asked.serial, now_ms),
             |row| {
-                Ok(Asker {
-                    active: row.get(0)?,
-                    locked: row.get(1)?,
-                    readmitted: row.get(2)?,
-                    state: row.get(3)?,
-                    expired: row.get(4)?,
+                let certificate: String = row.get(3)?;
+                let (readmitted, active, locked): (bool, bool, bool) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(match (certificate.as_str(), row.get(4)?) {
+                    _ if readmitted => Claim::Readmitted,
+                    _ if !active => Claim::Revoked,
+                    _ if locked => Claim::Locked,
+                    ("old", _) => Claim::Old,
+                    ("void", _) => Claim::Void,
+                    (_, true) => Claim::Expired,
+                    _ => Claim::Good,
                 })
             },
         )
         .optional()
-        .map_err(StoreError::Sql)?
-        .ok_or(Refusal::Stranger)
+        .map_err(StoreError::Sql)?;
+    claim.ok_or(Refusal::Stranger)
 }
 
 /// The certificate of the new key, where it has one that is still good. A key that was certified otherwise is refused.
-fn signed_before(connection: &Connection, asked: &Asked, asker: &Asker) -> Result<Option<String>, Refusal> {
+fn signed_before(connection: &Connection, asked: &Asked, claim: Claim) -> Result<Option<String>, Refusal> {
     let known = connection
         .query_row(
             "SELECT host, state IN ('current', 'pending'), serial, pem FROM certificates WHERE spki = ?1",
@@ -275,20 +283,21 @@ fn signed_before(connection: &Connection, asked: &Asked, asker: &Asker) -> Resul
         .map_err(StoreError::Sql)?;
     match known {
         None => Ok(None),
-        Some((true, pem)) if asker.active && !asker.locked => Ok(Some(pem)),
+        Some((true, pem)) if !matches!(claim, Claim::Readmitted | Claim::Revoked | Claim::Locked) => {
+            Ok(Some(pem))
+        }
         Some(_) => Err(Refusal::Key),
     }
 }
 
-fn judge(asker: &Asker) -> Result<(), Refusal> {
-    match asker {
-        Asker { readmitted: true, .. } => Ok(()),
-        Asker { active: false, .. } => Err(Refusal::Revoked),
-        Asker { locked: true, .. } => Err(Refusal::Locked),
-        Asker { state, .. } if state == "old" => Err(Refusal::Old),
-        Asker { state, .. } if state == "void" => Err(Refusal::Stranger),
-        Asker { expired: true, .. } => Err(Refusal::Expired),
-        _ => Ok(()),
+fn judge(claim: Claim) -> Result<(), Refusal> {
+    match claim {
+        Claim::Good | Claim::Readmitted => Ok(()),
+        Claim::Revoked => Err(Refusal::Revoked),
+        Claim::Locked => Err(Refusal::Locked),
+        Claim::Old => Err(Refusal::Old),
+        Claim::Void => Err(Refusal::Stranger),
+        Claim::Expired => Err(Refusal::Expired),
     }
 }
 

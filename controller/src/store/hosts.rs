@@ -1,6 +1,6 @@
 //! Hosts, and who of them may have a session.
 
-use super::StoreError;
+use super::{StoreError, alerts};
 use crate::model::{HostView, Latest, Membership};
 use chatalot_protocol::message::Hello;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
@@ -119,6 +119,7 @@ pub fn enter(
     let before: Option<Vec<u8>> = connection
         .prepare_cached("SELECT epoch FROM hosts WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
+    notice_two_machines(connection, host, &hello.boot_id, address, now_ms)?;
     connection
         .prepare_cached(
             "UPDATE hosts SET seen_ms = ?2, address = ?3, agent = ?4, hostname = ?5, system = ?6,
@@ -146,6 +147,28 @@ pub fn enter(
         acked: acked.cast_unsigned(),
         another_life: before.is_some_and(|before| before != epoch.as_slice()),
     })
+}
+
+/// A machine never comes back to a boot that it has left: whoever does is another one with the same identity.
+fn notice_two_machines(
+    connection: &Connection,
+    host: HostId,
+    boot_id: &str,
+    address: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let (id, boot) = (host.0.as_bytes(), boot_id);
+    let came_back: Option<bool> = connection
+        .prepare_cached("SELECT boot_id != ?2 AND boot_before = ?2 AND ?2 != '' FROM hosts WHERE id = ?1")?
+        .query_row((id, boot), |row| row.get(0))?;
+    if came_back == Some(true) {
+        let saw = format!("two machines connect in turns with this identity, the last one from {address}");
+        alerts::raise(connection, host, "TWO_MACHINES", &saw, now_ms)?;
+    }
+    connection
+        .prepare_cached("UPDATE hosts SET boot_before = boot_id WHERE id = ?1 AND boot_id != ?2")?
+        .execute((id, boot))?;
+    Ok(())
 }
 
 /// Notes the end of a session.

@@ -8,6 +8,7 @@ pub mod deployments;
 pub mod events;
 pub mod generations;
 pub mod hosts;
+pub mod lifecycle;
 pub mod tokens;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};

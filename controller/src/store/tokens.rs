@@ -1,7 +1,7 @@
 //! Join tokens: made, and used up in the same transaction that records the certificate.
 
 use super::hosts::{host_id, json, name};
-use super::{StoreError, generations};
+use super::{StoreError, alerts, generations};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::{HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -127,6 +127,25 @@ pub fn joined(
         certificate,
         again,
     })
+}
+
+/// Raises an alert for the host of a token that two keys have shown.
+pub fn shown_twice(
+    connection: &Connection,
+    id: [u8; 8],
+    address: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let host = connection
+        .query_row("SELECT host FROM tokens WHERE id = ?1", [&id], |row| {
+            host_id(row, 0)
+        })
+        .optional()?;
+    let saw = format!("{address} has shown the join token that another machine had used");
+    match host {
+        Some(host) => alerts::raise(connection, host, "TOKEN_USED_TWICE", &saw, now_ms).map(drop),
+        None => Ok(()),
+    }
 }
 
 fn judge(connection: &Connection, shown: &Shown, now_ms: i64) -> Result<(HostId, bool), Refusal> {

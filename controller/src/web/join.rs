@@ -61,8 +61,27 @@ where
                 .take(16)
                 .collect();
             log::warn!(token:% = token, address:% = from, error:% = crate::chain(&error); "a host may not join");
+            if matches!(error, JoinError::Refused(Refusal::Used)) {
+                alarm(centre, &request, from).await;
+            }
             refuse(&error)
         }
+    }
+}
+
+/// Two keys for one token: one of the two machines is perhaps not the operator's.
+async fn alarm(centre: &Centre, request: &JoinRequest, from: IpAddr) {
+    let (id, address, now) = (
+        unhex(&request.token_id).unwrap_or_default(),
+        from.to_string(),
+        now_ms(),
+    );
+    let raised = centre
+        .store
+        .write(move |c| tokens::shown_twice(c, id, &address, now))
+        .await;
+    if let Err(error) = raised {
+        log::error!(error:% = crate::chain(&error); "an alert cannot be kept");
     }
 }
 

@@ -81,11 +81,11 @@ async fn grant(centre: &Arc<Centre>, request: &RenewRequest) -> Result<(Granted,
         serial,
         spki: applicant.fingerprint(),
     };
-    let (signer, now) = (Arc::clone(centre), now_ms());
+    let (issuer, now) = (Arc::clone(centre), now_ms());
     let granted = centre.store.write(move |c| {
         let granted = generations::renew(c, &asked, now, || {
-            let life = signer.config.certificate_life;
-            signer.authority.issue(signer.cluster.id, host, &applicant, life)
+            let life = issuer.config.certificate_life;
+            issuer.authority.issue(issuer.cluster.id, host, &applicant, life)
         })?;
         let joined = tokens::joined(c, host, granted.certificate.clone(), granted.again)?;
         Ok::<_, Refusal>((granted, joined))

@@ -12,6 +12,7 @@ mod deployments;
 mod doors;
 mod enrolment;
 mod generations;
+mod lifecycle;
 mod measure;
 mod sessions;
 mod watching;

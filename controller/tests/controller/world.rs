@@ -41,7 +41,12 @@ impl World {
     }
 
     async fn start_in(folder: TempDir) -> Self {
-        let controller = Controller::start(config(folder.path())).await.unwrap();
+        Self::start_with(config(folder.path()), folder).await
+    }
+
+    /// A controller that was started otherwise.
+    pub(crate) async fn start_with(config: Config, folder: TempDir) -> Self {
+        let controller = Controller::start(config).await.unwrap();
         let (centre, address) = (Arc::clone(controller.centre()), controller.address());
         let stop = CancellationToken::new();
         let running = tokio::spawn(controller.run(stop.clone().cancelled_owned()));

@@ -96,7 +96,9 @@ fn f15_a_renewal_that_is_cut_off_anywhere_leaves_the_old_identity_or_the_new_one
             };
             let steps = steps(state, generation).unwrap();
             let (done, rest) = steps.split_at(cut);
-            done.iter().for_each(|step| step.take().unwrap());
+            for step in done {
+                step.take().unwrap();
+            }
             tear(rest.first());
             let found = load(state).unwrap().expect("an identity");
             let is_new = done.iter().any(|step| matches!(step, Step::Flip(..)));

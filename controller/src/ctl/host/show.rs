@@ -115,6 +115,14 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
     if let Some(until) = host.certificate_until_ms {
         lines.push(("certificate", format!("until {}", day(until))));
     }
+    if let Some(until) = host.readmit_until_ms.filter(|until| *until > now_ms) {
+        let minutes = (until - now_ms + 59_999) / 60_000;
+        lines.push(("readmitted", format!("may come back within {minutes} min")));
+    }
+    for alert in &host.alerts {
+        let text = format!("{}, {}: {}", alert.code, ago(alert.at_ms, now_ms), alert.saw);
+        lines.push(("alert", page.paint(Style::Bad, &safe(&text))));
+    }
     if !host.domains.is_empty() {
         let domains: Vec<&str> = host.domains.iter().map(Domain::as_str).collect();
         lines.push(("may serve", domains.join(" ")));
