@@ -19,6 +19,9 @@ pub struct AddHost {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// How long the join token is valid; a quarter of an hour where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u64>,
@@ -92,6 +95,9 @@ pub struct HostView {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,

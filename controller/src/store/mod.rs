@@ -3,6 +3,9 @@
 //! One thread writes, another reads. The writer takes everything that is waiting into one transaction, each piece
 //! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
 
+pub mod access;
+pub mod approvals;
+pub mod audit;
 pub mod deployments;
 pub mod events;
 pub mod hosts;
@@ -14,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Each entry lifts the schema by one version, in a transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("access.sql")];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
 /// How much work shares a transaction at most.
@@ -49,6 +52,9 @@ pub enum StoreError {
     /// A stored value cannot be read back.
     #[error("a stored value cannot be read back")]
     Value(#[from] serde_json::Error),
+    /// A stored value is not what it should be.
+    #[error("a stored {0} is damaged")]
+    Damaged(&'static str),
     /// The transaction could not be committed, or the store has stopped.
     #[error("nothing was stored")]
     NotStored,

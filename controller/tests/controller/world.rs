@@ -10,10 +10,8 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
@@ -73,6 +71,7 @@ impl World {
         let add = AddHost {
             name: name.parse().unwrap(),
             domains: Vec::new(),
+            labels: Vec::new(),
             ttl_secs: None,
         };
         self.command("POST", "/v1/hosts", &add).await.1.unwrap()
@@ -137,6 +136,9 @@ pub(crate) fn config(folder: &Path) -> Config {
         certificate_life: Duration::from_hours(24),
         token_life: Duration::from_mins(15),
         job_life: Duration::from_mins(15),
+        approval_by: None,
+        second_approver: None,
+        approval_life: Duration::from_hours(24),
     }
 }
 
@@ -165,77 +167,5 @@ pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>
 
 /// A client that knows nothing but the pin of the root's key, as an agent does.
 pub(crate) fn tls(pin: [u8; 32], protocols: &[&[u8]], identity: Option<Identity>) -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned(pin)));
-    let mut config = match identity {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Arc::new(config)
-}
-
-#[derive(Debug)]
-struct Pinned([u8; 32]);
-
-impl Pinned {
-    fn verifier(&self, sent: &[CertificateDer<'_>]) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
-        let root = sent.iter().find(|certificate| {
-            let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
-            chatalotctl::ca::sha256(certificate.public_key().raw) == self.0
-        });
-        let root = root.ok_or_else(|| rustls::Error::General("nobody we know".to_owned()))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(root.clone().into_owned())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        verifier.map_err(|error| rustls::Error::General(error.to_string()))
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier(intermediates)?.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        unreachable!("TLS 1.3 only")
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
+    Arc::new(chatalotctl::pin::config(pin, protocols, identity).unwrap())
 }
