@@ -24,6 +24,9 @@ pub struct ServeArgs {
     /// What hosts reach this controller at, when it is not the address of this machine
     #[arg(long, value_name = "HOST:PORT")]
     pub address: Option<String>,
+    /// What hosts may reach this controller at one day, should it be restored elsewhere; they learn it beforehand
+    #[arg(long, value_name = "HOST:PORT", requires = "address")]
+    pub standby: Vec<String>,
     /// The agent's binary for this machine's architecture
     #[arg(long, value_name = "PATH")]
     pub agent_binary: Option<PathBuf>,
@@ -47,6 +50,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What hosts reach us at, unless it is found out from where we listen.
     pub address: Option<String>,
+    /// What they may reach us at one day.
+    pub standby: Vec<String>,
     /// The agent's binary for each architecture, whether it is there or not.
     pub binaries: Vec<(&'static str, PathBuf)>,
     /// How long an agent's certificate is valid.
@@ -80,6 +85,7 @@ impl From<ServeArgs> for Config {
             state: typed.state,
             listen: typed.listen,
             address: typed.address,
+            standby: typed.standby,
             binaries,
             certificate_life: Duration::from_hours(24 * typed.certificate_days),
             token_life: Duration::from_mins(15),
@@ -106,6 +112,11 @@ impl Config {
         };
         // Whoever approves must at least be let in to do so.
         wanted.map(|role| role.max(Role::Approve))
+    }
+
+    /// What hosts are told to reach us at besides where they joined: nothing that is only guessed.
+    pub fn addresses(&self) -> Vec<String> {
+        self.address.iter().chain(&self.standby).cloned().collect()
     }
 
     /// What hosts reach us at, given where we listen.

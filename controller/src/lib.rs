@@ -6,6 +6,7 @@
 //! | [`serve`], [`config`], [`logging`] | the controller, wired together |
 //! | [`centre`] | what its parts share |
 //! | [`store`], [`files`], [`logs`], [`jobs`], [`held`] | what survives a restart: rows, whole files, output, waiting orders and requests |
+//! | [`backup`] | all of that in one file, and back |
 //! | [`ca`], [`tls`], [`peer`], [`pin`] | who signs, how the port speaks, who is at either end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
@@ -18,6 +19,7 @@
 
 pub mod access;
 pub mod api;
+pub mod backup;
 pub mod ca;
 pub mod centre;
 pub mod changes;

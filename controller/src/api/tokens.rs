@@ -16,6 +16,7 @@ use std::time::Duration;
 const LONGEST_LIFE: Duration = Duration::from_hours(366 * 24);
 
 impl Api {
+    #[allow(clippy::unused_async, reason = "every handler is called in one way")]
     pub(super) async fn whoami(&self, call: Call) -> Reply {
         let caller = call.caller;
         let answer = WhoAmI {

@@ -114,7 +114,7 @@ async fn verify(client: &Client, seen: Option<Anchor>, out: &mut Output) -> Resu
     };
     match (end, out.format) {
         (Ok(anchor), Format::Json) => {
-            out.json(&serde_json::json!({"whole": true, "anchor": anchor.to_string()}))?
+            out.json(&serde_json::json!({"whole": true, "anchor": anchor.to_string()}))?;
         }
         (Ok(anchor), Format::Text) => {
             out.note(&format!(

@@ -2,6 +2,7 @@
 
 mod approval;
 mod audit;
+mod backup;
 mod host;
 mod login;
 mod remote;
@@ -42,7 +43,7 @@ struct WayFlags {
     /// The socket of the controller on this machine
     #[arg(long, global = true, value_name = "PATH", env = "CHATALOTCTL_SOCKET")]
     socket: Option<PathBuf>,
-    /// A controller elsewhere; the token for it is in CHATALOTCTL_TOKEN, or in --token-file
+    /// A controller elsewhere; the token for it is in the environment (`CHATALOTCTL_TOKEN`) or a --token-file
     #[arg(
         long,
         global = true,
@@ -66,6 +67,10 @@ struct WayFlags {
 enum Verb {
     /// Run the controller
     Serve(ServeArgs),
+    /// Copy the controller, authority and all, into one file, while it runs
+    Backup(backup::BackupArgs),
+    /// Make a controller from such a file, on this machine or another
+    Restore(backup::RestoreArgs),
     /// Keep an API token, and speak to its controller from now on
     Login(login::LoginArgs),
     /// Forget it, and speak to the controller on this machine
@@ -166,6 +171,8 @@ fn clients(way: &WayFlags, base: impl Into<String>) -> Result<Client, Failure> {
 async fn ask(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Failure> {
     match verb {
         Verb::Serve(_) => Ok(Exit::Done),
+        Verb::Backup(args) => backup::take(&args, out),
+        Verb::Restore(args) => backup::restore(&args, out),
         Verb::Login(args) => login::login(&args, way.token_file.as_deref(), out).await,
         Verb::Logout => login::logout(out),
         Verb::Inputs { .. } => commands::inputs_schema(out),
@@ -192,7 +199,13 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         Verb::Status { host: None } => host::list(&controller, out).await,
         Verb::Watch(args) => commands::watch(&controller, &args, out).await,
         Verb::Deployment(command) => command.run(&controller, out).await,
-        Verb::Serve(_) | Verb::Login(_) | Verb::Logout | Verb::Inputs { .. } => Ok(Exit::Done),
+        // Told above.
+        Verb::Serve(_)
+        | Verb::Backup(_)
+        | Verb::Restore(_)
+        | Verb::Login(_)
+        | Verb::Logout
+        | Verb::Inputs { .. } => Ok(Exit::Done),
     }
 }
 

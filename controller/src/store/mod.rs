@@ -9,6 +9,7 @@ pub mod audit;
 pub mod deployments;
 pub mod events;
 pub mod hosts;
+pub mod restored;
 pub mod tokens;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -161,7 +162,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// Brings a database up to date.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let found = usize::try_from(version).unwrap_or(usize::MAX);
     let known = MIGRATIONS.len();

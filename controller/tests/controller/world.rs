@@ -1,6 +1,8 @@
 //! A controller in a folder of its own, and ways to speak to it.
 
+use chatalot_protocol::audit::{Entry, Record};
 use chatalot_protocol::enrol::JoinToken;
+use chatalotctl::access::Role;
 use chatalotctl::centre::Centre;
 use chatalotctl::config::Config;
 use chatalotctl::model::{AddHost, Added};
@@ -39,7 +41,13 @@ impl World {
     }
 
     async fn start_in(folder: TempDir) -> Self {
-        let controller = Controller::start(config(folder.path())).await.unwrap();
+        Self::start_with(folder, |_| ()).await
+    }
+
+    pub(crate) async fn start_with(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config(folder.path());
+        change(&mut config);
+        let controller = Controller::start(config).await.unwrap();
         let (centre, address) = (Arc::clone(controller.centre()), controller.address());
         let stop = CancellationToken::new();
         let running = tokio::spawn(controller.run(stop.clone().cancelled_owned()));
@@ -50,6 +58,11 @@ impl World {
             stop,
             running,
         }
+    }
+
+    /// The same with a changed configuration.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with(self.stop().await, change).await
     }
 
     /// The controller stops, and starts again over the same state.
@@ -114,6 +127,44 @@ impl World {
         exchange(stream, method, path, body).await
     }
 
+    /// A command over the one port, with a token.
+    pub(crate) async fn remote<B: Serialize>(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &B,
+    ) -> (StatusCode, serde_json::Value) {
+        let stream = self.dial(&tls(self.pin(), &[b"http/1.1"], None)).await.unwrap();
+        let body = serde_json::to_vec(body).unwrap();
+        let (status, bytes) = exchange_as(stream, token, method, path, body).await;
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// An API token, made by the operator at the socket.
+    pub(crate) async fn token(&self, name: &str, role: Role, of: serde_json::Value) -> String {
+        let mut add = serde_json::json!({"name": name, "role": role, "ttl_secs": 3600});
+        add.as_object_mut()
+            .unwrap()
+            .extend(of.as_object().unwrap().clone());
+        let (status, added) = self
+            .command::<_, serde_json::Value>("POST", "/v1/tokens", &add)
+            .await;
+        assert_eq!(status, StatusCode::CREATED, "{added:?}");
+        added.unwrap()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// What the audit says, in order.
+    pub(crate) async fn audit(&self) -> Vec<Entry> {
+        let (_, records) = self.get::<Vec<Record>>("/v1/audit").await;
+        let records = records.unwrap();
+        chatalot_protocol::audit::verify(&records, None).unwrap();
+        records
+            .iter()
+            .map(|record| serde_json::from_str(&record.body).unwrap())
+            .collect()
+    }
+
     pub(crate) async fn dial(
         &self,
         config: &Arc<ClientConfig>,
@@ -132,6 +183,7 @@ pub(crate) fn config(folder: &Path) -> Config {
         state: folder.join("state"),
         listen: "127.0.0.1:0".parse().unwrap(),
         address: None,
+        standby: Vec::new(),
         binaries: vec![("x86_64", agent), ("aarch64", folder.join("none"))],
         certificate_life: Duration::from_hours(24),
         token_life: Duration::from_mins(15),
@@ -150,12 +202,26 @@ pub(crate) async fn exchange<S>(stream: S, method: &str, path: &str, body: Vec<u
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    exchange_as(stream, "", method, path, body).await
+}
+
+async fn exchange_as<S>(
+    stream: S,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> (StatusCode, Bytes)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header("host", "x")
+        .header("authorization", format!("Bearer {token}"))
         .body(Full::new(Bytes::from(body)))
         .unwrap();
     let reply = sender.send_request(request).await.unwrap();
