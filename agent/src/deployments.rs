@@ -3,6 +3,7 @@
 use crate::effect::folder::{JobFolder, put};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::policy::Policy;
 use crate::runbook::engine::Engine;
 use crate::runbook::{Cx, Intent, distro, plan};
 use chatalot_protocol::advice::Advice;
@@ -156,6 +157,10 @@ impl Deployments {
                 "one deployment at a time",
                 format!("wait for it, or end it with `deployment cancel {}`", other.id),
             )));
+        }
+        let policy = Policy::in_force(&*self.engine.host).await;
+        if let Err(advice) = policy.and_then(|policy| policy.judge(&job.order.site, now)) {
+            return Ok(Some(advice));
         }
         let distro = match self.distro().await {
             Ok(distro) => distro,

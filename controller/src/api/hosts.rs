@@ -57,9 +57,10 @@ impl Api {
             secret: sha256(&unhexed(&join)),
             expires_ms: now.saturating_add_unsigned(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)),
         };
-        let (name, domains, labels) = (add.name.clone(), add.domains, add.labels);
+        let (name, domains, remotes, labels) = (add.name.clone(), add.domains, add.git_remotes, add.labels);
         let kept = self.centre.store.write(move |c| {
             let invited = hosts::invite(c, &name, &domains, now)?;
+            hosts::grant(c, invited.host, &remotes)?;
             tokens::keep(c, invited.host, &token, now)?;
             if !labels.is_empty() {
                 access::label(c, invited.host, &labels)?;

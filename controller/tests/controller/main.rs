@@ -9,6 +9,7 @@
 
 mod access;
 mod agent;
+mod commands;
 mod deployments;
 mod doors;
 mod enrolment;

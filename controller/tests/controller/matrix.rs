@@ -14,7 +14,7 @@ use chatalotctl::api::routes::{About, Needs, ROUTES, Route, role_to_ask};
 use chatalotctl::ca::sha256;
 use chatalotctl::clock::now_ms;
 use chatalotctl::store::access::{self, Kept};
-use chatalotctl::store::{StoreError, approvals, deployments};
+use chatalotctl::store::{approvals, deployments};
 use chatalotctl::web::bootstrap::Bootstrap;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;

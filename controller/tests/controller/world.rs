@@ -85,6 +85,7 @@ impl World {
             name: name.parse().unwrap(),
             domains: Vec::new(),
             labels: Vec::new(),
+            git_remotes: Vec::new(),
             ttl_secs: None,
         };
         self.command("POST", "/v1/hosts", &add).await.1.unwrap()
