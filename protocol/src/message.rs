@@ -47,6 +47,9 @@ pub struct Welcome {
     pub acked: u64,
     /// The address that the controller sees the agent at.
     pub your_address: String,
+    /// Where the controller is and may be one day, for an agent that does not reach it where it joined: `host:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 /// Why a session is refused.
