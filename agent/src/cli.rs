@@ -10,8 +10,8 @@ use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
-    WatchArgs,
+    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, UninstallArgs,
+    VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -44,6 +44,8 @@ enum Verb {
     Plan(PlanArgs),
     /// Deploy chatalot here
     Deploy(Box<DeployArgs>),
+    /// Take chatalot away again, as far as deployments have put it here; its data stays unless its name is typed
+    Uninstall(UninstallArgs),
     /// Check the deployed site
     Verify(VerifyArgs),
     /// Show what the user of the deployed site must know
@@ -179,6 +181,7 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
         Verb::Plan(flags) => commands::plan(client, &flags, out).await,
         Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
+        Verb::Uninstall(flags) => commands::uninstall(client, &flags, out).await,
         Verb::Verify(flags) => commands::verify(client, &flags, out).await,
         Verb::Handover(flags) => commands::handover(client, &flags, out).await,
         Verb::Status(flags) => commands::status(client, &flags, out).await,

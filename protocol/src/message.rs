@@ -7,6 +7,7 @@ use crate::names::{DeploymentId, StepId};
 use crate::plan::{Plan, PlanHash};
 use crate::report::{Finding, Status};
 use crate::site::{Secrets, Site};
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -185,6 +186,12 @@ pub enum Ask {
     Preflight(Box<Order>),
     /// The plan for a site.
     Plan(Box<Order>),
+    /// The plan for taking away what deployments have made here.
+    Uninstall {
+        /// The site's domain, typed by a person who wants its data deleted too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delete_data: Option<String>,
+    },
     /// The verify chapter's checks of the deployed site.
     Verify,
     /// The handover of the deployed site.
@@ -207,7 +214,7 @@ pub enum Answer {
         /// One finding a step.
         findings: Vec<Finding>,
     },
-    /// To `Plan`.
+    /// To `Plan` and `Uninstall`.
     Plan(Box<Plan>),
     /// To `Handover`.
     Handover(Box<Handover>),
@@ -234,6 +241,9 @@ pub struct Job {
     pub by: String,
     /// The plan that was approved.
     pub plan: PlanHash,
+    /// What is done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
     /// The site and its secrets.
     pub order: Order,
 }

@@ -94,6 +94,7 @@ async fn deploy(request: DeployRequest, service: &Arc<Service>) -> Result<Respon
         by: "root on the host".to_owned(),
         plan: request.plan,
         order: request.order,
+        work: request.work,
     };
     let deployment = job.id;
     service.deployments.take(job).await?;
@@ -121,8 +122,10 @@ pub(super) fn view_of(deployment: records::Deployment) -> DeploymentView {
         deployment: deployment.id,
         host: None,
         domain: deployment.site.domain.to_string(),
+        work: deployment.work,
         state: deployment.state,
         advice: deployment.result.advice,
+        diagnosis: deployment.result.diagnosis,
         values: deployment.result.values,
         handover: deployment.result.handover,
     }

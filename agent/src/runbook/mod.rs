@@ -190,7 +190,10 @@ pub fn steps() -> impl Iterator<Item = &'static dyn Step> {
         .flat_map(|chapter| chapter.steps.iter().copied())
 }
 
-/// A step by its name.
+/// A step by its name, of a deployment or of its undoing.
 pub fn step(id: &str) -> Option<&'static dyn Step> {
-    steps().find(|step| step.id() == id)
+    let undoing = chapters::uninstall::STEPS
+        .iter()
+        .chain(chapters::uninstall::WITH_DATA);
+    steps().chain(undoing.copied()).find(|step| step.id() == id)
 }

@@ -8,6 +8,7 @@ use chatalot_protocol::enrol::hex;
 use chatalot_protocol::plan::{Plan, PlanHash, PlannedStep, Standing};
 use chatalot_protocol::report::{Finding, Verdict};
 use chatalot_protocol::site::Secrets;
+use chatalot_protocol::work::Work;
 use ring::{digest, hmac};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -57,6 +58,7 @@ pub async fn make(steps: &[&'static dyn Step], cx: Cx<'_>) -> Result<Plan, Ledge
     let hash = hash(cx, &planned)?;
     Ok(Plan {
         recipe: RECIPE,
+        work: Work::Deploy,
         distribution: cx.distro.name.to_owned(),
         site: cx.site.clone(),
         secret_tags: cx.secret_tags.clone(),

@@ -6,8 +6,8 @@ mod serve;
 use crate::config::{STATE, ServeArgs, socket_in};
 use chatalot_console::client::{Client, Peer};
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
-    WatchArgs,
+    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, UninstallArgs,
+    VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -42,6 +42,8 @@ enum Verb {
     Plan(On<PlanArgs>),
     /// Check a host for a site, without any effect
     Preflight(On<PreflightArgs>),
+    /// Take chatalot away from a host, as far as deployments have put it there; its data stays unless its name is typed
+    Uninstall(On<UninstallArgs>),
     /// Check the deployed site
     Verify(On<VerifyArgs>),
     /// Show what the owner of the site must know
@@ -99,6 +101,7 @@ async fn ask(verb: Verb, socket: &Path, out: &mut Output) -> Result<Exit, Failur
         Verb::Deploy(on_host) => commands::deploy(&on(&on_host.host), &on_host.args, out).await,
         Verb::Plan(on_host) => commands::plan(&on(&on_host.host), &on_host.args, out).await,
         Verb::Preflight(on_host) => commands::preflight(&on(&on_host.host), &on_host.args, out).await,
+        Verb::Uninstall(on_host) => commands::uninstall(&on(&on_host.host), &on_host.args, out).await,
         Verb::Verify(on_host) => commands::verify(&on(&on_host.host), &on_host.args, out).await,
         Verb::Handover(on_host) => commands::handover(&on(&on_host.host), &on_host.args, out).await,
         Verb::Status { host: Some(host) } => commands::status(&on(&host), &StatusArgs {}, out).await,

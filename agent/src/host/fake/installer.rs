@@ -205,7 +205,7 @@ fn container(folder: &str, service: &str) -> Container {
     };
     Container {
         name: name.to_owned(),
-        project: "chatalot".to_owned(),
+        project: folder.rsplit('/').next().unwrap_or_default().to_owned(),
         service: service.to_owned(),
         folder: folder.to_owned(),
         state: "running".to_owned(),

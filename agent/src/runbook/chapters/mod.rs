@@ -6,6 +6,7 @@ mod install;
 mod packages;
 mod preflight;
 mod proxy;
+pub mod uninstall;
 mod verify;
 
 use super::Step;

@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod driver;
 mod stories;
+mod undoing;
 
 use super::distro::DISTROS;
 use super::{Intent, Step, steps};

@@ -124,22 +124,7 @@ impl Proxy for Caddy {
 
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         for verb in [&["enable", "--now", UNIT][..], &["reload", UNIT]] {
-            let failed = match cx.host.run(Command::new("systemctl", verb)).await {
-                Ok(output) if output.ok() => continue,
-                Ok(output) => output.last_lines(8),
-                // A reload that hangs is a finding like one that fails.
-                Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
-                Err(other) => return Err(other.into()),
-            };
-            return Err(StepError::last(
-                Advice::new(
-                    "CADDY_RELOAD_FAILED",
-                    format!("`systemctl {}` failed", verb.join(" ")),
-                    "a Caddy that takes up its configuration",
-                    format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then deploy again"),
-                )
-                .with_evidence(failed),
-            ));
+            reloaded(cx, verb, "deploy again").await?;
         }
         Ok(())
     }
@@ -151,6 +136,26 @@ impl Proxy for Caddy {
         let wanted = render(cx.site).map_err(StepError::Final)?;
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
         Ok(unit.enabled && imported && ours.is_some_and(|text| text == wanted.as_bytes()))
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", site_file(site).display()),
+            format!("remove `{IMPORT}` from {CADDYFILE}, unless it has other files to import"),
+            format!("reload {UNIT}"),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        out::left(cx).await
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        out::take_out(cx).await?;
+        if cx.host.unit(UNIT).await?.active {
+            reloaded(cx, &["reload", UNIT], "run `uninstall` again").await?;
+        }
+        Ok(())
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -174,6 +179,26 @@ impl Proxy for Caddy {
             .filter_map(|line| refusal(line, about))
             .collect())
     }
+}
+
+/// Has systemd do something with Caddy; our part is out of its configuration where that fails.
+async fn reloaded(cx: &ActCx<'_>, verb: &[&str], then: &str) -> Result<(), StepError> {
+    let failed = match cx.host.run(Command::new("systemctl", verb)).await {
+        Ok(output) if output.ok() => return Ok(()),
+        Ok(output) => output.last_lines(8),
+        // A reload that hangs is a finding like one that fails.
+        Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
+        Err(other) => return Err(other.into()),
+    };
+    Err(StepError::last(
+        Advice::new(
+            "CADDY_RELOAD_FAILED",
+            format!("`systemctl {}` failed", verb.join(" ")),
+            "a Caddy that takes up its configuration",
+            format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then {then}"),
+        )
+        .with_evidence(failed),
+    ))
 }
 
 /// The files beside ours that somebody else has written.
@@ -308,5 +333,6 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     })
 }
 
+mod out;
 #[cfg(test)]
 mod tests;
