@@ -1,5 +1,7 @@
 //! What the agent can be asked, by its controller or on its local socket: the one place for both.
 
+mod inspect;
+
 use crate::deployments::Deployments;
 use crate::health::Health;
 use crate::host::{Look, plain_line};
@@ -10,6 +12,7 @@ use chatalot_protocol::message::{Answer, Ask, Order};
 use chatalot_protocol::report::Status;
 use chatalot_protocol::site::Secrets;
 use chatalot_protocol::work::Work;
+use inspect::Inspection;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -48,6 +51,9 @@ impl Service {
             Ask::Uninstall { delete_data } => self.removal(delete_data).await,
             Ask::Verify => self.deployed(Wanted::Verify).await,
             Ask::Handover => self.deployed(Wanted::Handover).await,
+            Ask::Diagnose => self.inspect(Inspection::Diagnose).await,
+            Ask::Bundle => self.inspect(Inspection::Bundle).await,
+            Ask::Drift => self.inspect(Inspection::Drift).await,
             Ask::Unknown => Ok(refused(Advice::new(
                 "UNSUPPORTED",
                 "a question that this agent does not know",

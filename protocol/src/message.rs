@@ -5,7 +5,7 @@ use crate::event::Event;
 use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
 use crate::plan::{Plan, PlanHash};
-use crate::report::{Finding, Status};
+use crate::report::{Drift, Finding, Status};
 use crate::site::{Secrets, Site};
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
@@ -196,6 +196,12 @@ pub enum Ask {
     Verify,
     /// The handover of the deployed site.
     Handover,
+    /// What is wrong with what was deployed here, and why?
+    Diagnose,
+    /// The same with everything it rests on, as one text to hand on.
+    Bundle,
+    /// What is not as the last good deployment left it?
+    Drift,
     /// A question that this build does not know.
     #[serde(other)]
     Unknown,
@@ -218,6 +224,23 @@ pub enum Answer {
     Plan(Box<Plan>),
     /// To `Handover`.
     Handover(Box<Handover>),
+    /// To `Diagnose`: causes from the ground up.
+    Diagnosis {
+        /// The site's domain.
+        domain: String,
+        /// What was found, one advice a cause; empty where nothing is known to be wrong.
+        found: Vec<Advice>,
+    },
+    /// To `Bundle`.
+    Bundle {
+        /// The text, without secrets.
+        text: String,
+    },
+    /// To `Drift`.
+    Drift {
+        /// Everything that was compared.
+        rows: Vec<Drift>,
+    },
     /// The question cannot be answered.
     Refused {
         /// Why, and what to do.

@@ -249,15 +249,16 @@ pub fn conclude(
             i64::try_from(ended.output_bytes).unwrap_or(i64::MAX)
         ],
     )?;
-    if let Outcome::Done { remember } = &ended.outcome {
-        for (key, value) in remember {
-            remember_one(connection, domain, key, value)?;
+    if let Outcome::Done { remember: kept } = &ended.outcome {
+        for (key, value) in kept {
+            remember(connection, domain, key, value)?;
         }
     }
     Ok(())
 }
 
-fn remember_one(connection: &Connection, domain: &str, key: &str, value: &str) -> Result<(), LedgerError> {
+/// Remembers one thing of a site.
+pub fn remember(connection: &Connection, domain: &str, key: &str, value: &str) -> Result<(), LedgerError> {
     connection.execute(
         "INSERT INTO memory VALUES (?1, ?2, ?3) ON CONFLICT (domain, key) DO UPDATE SET value = excluded.value",
         [domain, key, value],

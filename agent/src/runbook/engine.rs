@@ -4,6 +4,9 @@
 //! finds begun, and passes what is satisfied.
 
 use super::chapters::uninstall;
+use super::diagnosis;
+use super::drift::BASELINE;
+use super::drift::Baseline;
 use super::walk::{StepReport, Walk};
 use super::{Cx, Intent, Step, StepError, distro, plan};
 use crate::effect::{Ended, Outcome, Runner};
@@ -87,19 +90,31 @@ impl Engine {
     ) -> Result<DeploymentState, LedgerError> {
         let (state, result) = match self.walk(deployment, secrets, tags, stop).await? {
             Ok(result) => (DeploymentState::Succeeded, result),
-            Err((state, advice)) => (
-                state,
-                DeploymentResult {
+            Err((state, advice)) => {
+                let diagnosis = self.behind(deployment, tags, state, advice.as_ref()).await?;
+                let result = DeploymentResult {
                     advice,
+                    diagnosis,
                     ..DeploymentResult::default()
-                },
-            ),
+                };
+                (state, result)
+            }
         };
+        let baseline = match state {
+            DeploymentState::Succeeded if deployment.work.is_deploy() => {
+                self.baseline(deployment, tags).await?
+            }
+            _ => None,
+        };
+        let domain = deployment.site.domain.to_string();
         let (id, now) = (deployment.id, self.host.now_ms());
         let gone = (state == DeploymentState::Succeeded && !deployment.work.is_deploy())
             .then(|| deployment.site.domain.to_string());
         self.ledger
             .with(move |db| {
+                if let Some(baseline) = baseline {
+                    deployments::remember(db, &domain, BASELINE, &baseline)?;
+                }
                 if let Some(domain) = gone {
                     deployments::forget(db, &domain)?;
                 }
@@ -107,6 +122,58 @@ impl Engine {
             })
             .await?;
         Ok(state)
+    }
+
+    /// What a look at the host finds behind the end of a deployment that did not end well.
+    async fn behind(
+        &self,
+        deployment: &Deployment,
+        tags: &BTreeMap<String, String>,
+        state: DeploymentState,
+        advice: Option<&Advice>,
+    ) -> Result<Vec<Advice>, LedgerError> {
+        let ill = matches!(state, DeploymentState::Failed | DeploymentState::Blocked);
+        let system = self.host.system().await.ok();
+        let distro = system.and_then(|system| distro::detect(&system).ok());
+        let Some(distro) = distro.filter(|_| ill && deployment.work.is_deploy()) else {
+            return Ok(Vec::new());
+        };
+        self.pulse.beat();
+        let memory = self.memory(deployment).await?;
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: tags,
+        };
+        let facts = diagnosis::facts::gather(&cx, advice.cloned()).await;
+        Ok(diagnosis::diagnose(&facts))
+    }
+
+    /// What a good deployment has left, to tell drift from it. A host that cannot be asked leaves none.
+    async fn baseline(
+        &self,
+        deployment: &Deployment,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Option<String>, LedgerError> {
+        let Ok(Ok(distro)) = self.host.system().await.map(|system| distro::detect(&system)) else {
+            return Ok(None);
+        };
+        let memory = self.memory(deployment).await?;
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: tags,
+        };
+        let salt = uuid::Uuid::new_v4().to_string();
+        let baseline = Baseline::now(&cx, &salt).await;
+        let baseline = baseline.inspect_err(
+            |error| log::warn!(error = crate::chain(error); "what a deployment has left cannot be read"),
+        );
+        Ok(baseline.ok().map(|baseline| baseline.text()))
     }
 
     async fn walk(

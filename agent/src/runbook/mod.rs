@@ -8,6 +8,7 @@
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
+//! | [`diagnosis`], [`drift`] | what is wrong and why, and what is not as it was left |
 //! | [`plan`] | the same steps, asked without any effect |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
@@ -16,7 +17,9 @@ pub mod answer;
 pub mod chapters;
 mod cloudflare;
 pub mod containers;
+pub mod diagnosis;
 pub mod distro;
+pub mod drift;
 pub mod engine;
 pub mod engine_version;
 mod evidence;

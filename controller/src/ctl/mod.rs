@@ -6,8 +6,8 @@ mod serve;
 use crate::config::{STATE, ServeArgs, socket_in};
 use chatalot_console::client::{Client, Peer};
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, UninstallArgs,
-    VerifyArgs, WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
+    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -46,6 +46,10 @@ enum Verb {
     Uninstall(On<UninstallArgs>),
     /// Check the deployed site
     Verify(On<VerifyArgs>),
+    /// Tell what is wrong with the deployed site, and why
+    Diagnose(On<DiagnoseArgs>),
+    /// Tell what is not as the last good deployment left it
+    Drift(On<DriftArgs>),
     /// Show what the owner of the site must know
     Handover(On<HandoverArgs>),
     /// Show how a host is, or all of them
@@ -103,6 +107,8 @@ async fn ask(verb: Verb, socket: &Path, out: &mut Output) -> Result<Exit, Failur
         Verb::Preflight(on_host) => commands::preflight(&on(&on_host.host), &on_host.args, out).await,
         Verb::Uninstall(on_host) => commands::uninstall(&on(&on_host.host), &on_host.args, out).await,
         Verb::Verify(on_host) => commands::verify(&on(&on_host.host), &on_host.args, out).await,
+        Verb::Diagnose(on_host) => commands::diagnose(&on(&on_host.host), &on_host.args, out).await,
+        Verb::Drift(on_host) => commands::drift(&on(&on_host.host), &on_host.args, out).await,
         Verb::Handover(on_host) => commands::handover(&on(&on_host.host), &on_host.args, out).await,
         Verb::Status { host: Some(host) } => commands::status(&on(&host), &StatusArgs {}, out).await,
         Verb::Status { host: None } => host::list(&controller, out).await,

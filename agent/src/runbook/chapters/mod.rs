@@ -9,6 +9,8 @@ mod proxy;
 pub mod uninstall;
 mod verify;
 
+pub use checkout::stands as checkout_stands;
+
 use super::Step;
 
 /// A chapter: a name and its steps in order.

@@ -115,6 +115,15 @@ pub(super) async fn head(host: &dyn Look, site: &Site) -> Result<Option<String>,
     Git::of(site).head(host).await
 }
 
+/// The commit that is checked out, and how many tracked files differ from it.
+pub async fn stands(host: &dyn Look, site: &Site) -> Result<(Option<String>, usize), StepError> {
+    let git = Git::of(site);
+    Ok(match git.head(host).await? {
+        Some(head) => (Some(head), git.changed(host).await?),
+        None => (None, 0),
+    })
+}
+
 async fn compare(cx: &Cx<'_>, git: &Git<'_>, head: &str) -> Result<Verdict, StepError> {
     let reference = cx.site.source.reference.as_str();
     let (wanted, source) = match git.ask(cx.host, reference).await? {
