@@ -6,6 +6,7 @@ use crate::daemon::DaemonError;
 use crate::effect::run_step;
 use crate::host::linux::LinuxHost;
 use crate::ledger::LedgerError;
+use crate::policy::command::PolicyCommand;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
@@ -61,6 +62,9 @@ enum Verb {
     /// Look at a deployment, follow it or end it
     #[command(subcommand)]
     Deployment(DeploymentCommand),
+    /// Look at what this host lets be done to it
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Print the inputs of a site as a JSON schema
     Inputs {
         /// The same as without
@@ -169,6 +173,9 @@ async fn apply(config: Config, deployment: DeploymentId, stream: u32) -> ExitCod
 
 /// An operator's command, asked of the daemon; what only reads is answered without one too.
 async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
+    if let Verb::Policy(command) = &command {
+        return command.run(&LinuxHost::new(config.host()), out).await;
+    }
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(
         command,

@@ -3,6 +3,7 @@
 use crate::effect::folder::{JobFolder, put};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::policy::Policy;
 use crate::runbook::engine::Engine;
 use crate::runbook::{Cx, Intent, distro, plan};
 use chatalot_protocol::advice::Advice;
@@ -161,6 +162,10 @@ impl Deployments {
             )));
         }
         if let Some(advice) = self.not_made_here(job).await? {
+            return Ok(Some(advice));
+        }
+        let policy = Policy::in_force(&*self.engine.host).await;
+        if let Err(advice) = policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, now)) {
             return Ok(Some(advice));
         }
         let distro = match self.distro().await {

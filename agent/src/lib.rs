@@ -11,6 +11,7 @@
 //! | [`health`] | is it still well |
 //! | [`link`] | talking home |
 //! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
+//! | [`policy`] | what this host lets be done to it |
 //! | [`pulse`] | a sign of life for the watchdog |
 //! | [`setup`] | onto a host, and off it again |
 //! | [`host`] | the only door to the operating system |
@@ -27,6 +28,7 @@ pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod logging;
+pub mod policy;
 pub mod pulse;
 pub mod runbook;
 pub mod service;

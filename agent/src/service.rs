@@ -6,6 +6,7 @@ use crate::deployments::Deployments;
 use crate::health::Health;
 use crate::host::{Look, plain_line};
 use crate::ledger::{Ledger, LedgerError, deployments as records};
+use crate::policy;
 use crate::runbook::{Cx, StepError, chapters, plan};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::message::{Answer, Ask, Order};
@@ -179,6 +180,7 @@ impl Service {
             .ledger
             .with(|db| Ok((records::latest(db, false)?, records::deployed(db)?)))
             .await?;
+        let policy = Some(policy::view(&*self.host).await);
         let health = self.health.borrow().clone();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -189,6 +191,7 @@ impl Service {
             deployment: latest.map(|deployment| (deployment.id, deployment.state)),
             controller: self.controller.clone(),
             connected: self.connection.borrow().is_some(),
+            policy,
         })
     }
 }

@@ -102,6 +102,15 @@ pub fn find(connection: &Connection, id: DeploymentId) -> Result<Option<Deployme
     found.transpose()
 }
 
+/// When a deployment was taken up.
+pub fn accepted_ms(connection: &Connection, id: DeploymentId) -> Result<i64, LedgerError> {
+    Ok(connection.query_row(
+        "SELECT accepted_ms FROM deployment WHERE id = ?1",
+        [id.to_string()],
+        |row| row.get(0),
+    )?)
+}
+
 /// The one that runs.
 pub fn running(connection: &Connection) -> Result<Option<Deployment>, LedgerError> {
     let found = connection

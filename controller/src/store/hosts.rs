@@ -4,7 +4,7 @@ use super::StoreError;
 use crate::model::{HostView, Latest, Membership};
 use chatalot_protocol::message::Hello;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
-use chatalot_protocol::site::Domain;
+use chatalot_protocol::site::{Domain, GitRemote};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -68,6 +68,15 @@ pub fn invite(
         )
         .map_err(StoreError::Sql)?;
     Ok(Invited { host, again })
+}
+
+/// Notes where a host's source may come from, for when it next joins.
+pub fn grant(connection: &Connection, host: HostId, remotes: &[GitRemote]) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE hosts SET git_remotes = ?2 WHERE id = ?1",
+        (host.0.as_bytes(), serde_json::to_string(remotes)?),
+    )?;
+    Ok(())
 }
 
 /// All hosts, by name. Whether they are connected is not known here.

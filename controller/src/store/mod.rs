@@ -14,7 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Each entry lifts the schema by one version, in a transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema/work.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("granted.sql"),
+    include_str!("work.sql"),
+];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
 /// How much work shares a transaction at most.

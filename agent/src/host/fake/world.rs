@@ -3,8 +3,9 @@
 use super::installer::Installer;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
-    Resources, System, Transport, Unit,
+    Resources, Strictly, System, Transport, Unit,
 };
+use crate::policy;
 use crate::runbook::distro::Distro;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -124,7 +125,7 @@ impl World {
             system: system(distro),
             resources: AMPLE,
             now_ms: 1_790_000_000_000,
-            files: BTreeMap::new(),
+            files: BTreeMap::from([(policy::PATH.into(), policy::written(policy::Origin::Alone).into())]),
             folders: BTreeSet::new(),
             owners: BTreeMap::new(),
             programs: programs.map(|name| (*name).to_owned()).collect(),
@@ -212,6 +213,18 @@ impl World {
         const ROOTS: Owner = Owner { uid: 0, mode: 0o755 };
         let there = self.files.contains_key(path) || self.folders.contains(path);
         there.then(|| self.owners.get(path).copied().unwrap_or(ROOTS))
+    }
+
+    pub(super) fn strictly(&self, path: &Path) -> Strictly {
+        let Some(content) = self.files.get(path) else {
+            return Strictly::Absent;
+        };
+        let places = [path.parent().unwrap_or(path), path];
+        let why = places.into_iter().find_map(|place| {
+            let owner = self.owners.get(place).copied();
+            owner?.distrusted(place, true)
+        });
+        why.map_or_else(|| Strictly::Content(content.clone()), Strictly::Unsafe)
     }
 
     pub(super) fn list(&self, folder: &Path) -> Vec<String> {

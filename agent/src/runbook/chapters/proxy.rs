@@ -38,6 +38,10 @@ impl Step for Package {
         vec![format!("install {}", proxy.packages(intent.distro).join(", "))]
     }
 
+    fn packages(&self, intent: &Intent<'_>) -> Vec<&'static str> {
+        proxies::chosen(intent.site).packages(intent.distro).to_vec()
+    }
+
     fn limits(&self) -> Limits {
         PACKAGE_LIMITS
     }

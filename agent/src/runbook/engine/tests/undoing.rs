@@ -51,6 +51,11 @@ async fn what_was_taken_away_is_deployed_no_more_and_can_be_deployed_again() {
     );
     assert!(machine.host.world(|world| world.containers.is_empty()));
 
+    // Deleting data is not what a policy allows by itself.
+    let removal = agent.removal(&bare(&order), Work::UninstallWithData).await;
+    assert_eq!(agent.done(&machine.host, removal).await, DeploymentState::Refused);
+    let all = "enabled = true\nverbs = [\"deploy\", \"uninstall_with_data\"]\ngit_remotes = [\"*\"]\n";
+    machine.host.world(|world| world.put(crate::policy::PATH, all));
     let removal = agent.removal(&bare(&order), Work::UninstallWithData).await;
     assert_eq!(
         agent.done(&machine.host, removal).await,
