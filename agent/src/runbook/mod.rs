@@ -9,10 +9,12 @@
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
 //! | [`plan`] | the same steps, asked without any effect |
+//! | [`approval`] | what was approved, against what would be done now |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
 pub mod answer;
+pub mod approval;
 pub mod chapters;
 mod cloudflare;
 pub mod containers;
