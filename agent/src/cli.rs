@@ -5,7 +5,7 @@ use crate::audit::AuditCommand;
 use crate::config::{self, Config};
 use crate::daemon::DaemonError;
 use crate::effect::run_step;
-use crate::host::linux::LinuxHost;
+use crate::host::linux::{self, LinuxHost};
 use crate::ledger::LedgerError;
 use crate::policy::command::PolicyCommand;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
@@ -115,6 +115,11 @@ pub fn run(cli: Cli) -> ExitCode {
         output,
         config,
     } = cli;
+    if let Err(error) = linux::keep_memory_private() {
+        return fail(&format!(
+            "the memory of this process cannot be kept private: {error}"
+        ));
+    }
     let config = match Config::read(&config) {
         Ok(config) => config,
         Err(error) => return fail(&crate::chain(&error)),

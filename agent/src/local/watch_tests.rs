@@ -12,7 +12,7 @@ use chatalot_protocol::report::DeploymentState;
 use std::path::Path;
 use tokio::sync::watch;
 
-fn service(state: &Path) -> Arc<Service> {
+pub(in crate::local) fn service(state: &Path) -> Arc<Service> {
     let ledger = Ledger::open(&state.join("ledger.sqlite")).unwrap();
     let host = Arc::new(FakeHost::fresh(&DISTROS[0]));
     let engine = Engine {

@@ -3,6 +3,7 @@
 //! There is no other resume path: an agent that starts anew walks the same steps again, adopts the effect that it
 //! finds begun, and passes what is satisfied.
 
+use super::approval::Approved;
 use super::chapters::uninstall;
 use super::diagnosis;
 use super::drift::BASELINE;
@@ -197,6 +198,9 @@ impl Engine {
         if matches!(&adopted, Some((_, _, ended)) if ended.outcome == Outcome::Cancelled) {
             return Ok(Err((DeploymentState::Cancelled, None)));
         }
+        if let Some(advice) = self.foreign_change(deployment, distro, tags).await? {
+            return Ok(Err((DeploymentState::Blocked, Some(advice))));
+        }
         let finished = self.finished_before(deployment).await?;
         let intent = Intent {
             site: &deployment.site,
@@ -220,7 +224,8 @@ impl Engine {
                 memory,
                 adopted,
             };
-            let report = walk.step(finished.contains(&step.step_id())).await?;
+            let mut report = walk.step(finished.contains(&step.step_id())).await?;
+            report.mask(secrets);
             if !(report.end == StepEnd::Satisfied && finished.contains(&step.step_id())) {
                 self.tell(deployment, step, &report, began).await?;
             }
@@ -274,6 +279,32 @@ impl Engine {
             .with(move |db| deployments::conclude(db, id, effect.stream, &domain, &stored))
             .await?;
         Ok(Some((effect.step, effect.stream, ended)))
+    }
+
+    /// Why what would be done from here on is not what was approved. At the first start it is kept for the next ones.
+    async fn foreign_change(
+        &self,
+        deployment: &Deployment,
+        distro: &'static distro::Distro,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Option<Advice>, LedgerError> {
+        let memory = BTreeMap::new();
+        let now = Approved::of(
+            &self.steps,
+            Cx {
+                site: &deployment.site,
+                distro,
+                host: &*self.host,
+                memory: &memory,
+                secret_tags: tags,
+            },
+        );
+        let id = deployment.id.to_string();
+        let kept = self.ledger.with(move |db| match Approved::find(db, &id)? {
+            Some(approved) => Ok(approved.foreign_change(&now)),
+            None => now.keep(db, &id).map(|()| None),
+        });
+        kept.await
     }
 
     async fn result(&self, cx: &Cx<'_>) -> DeploymentResult {

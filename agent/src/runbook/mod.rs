@@ -10,10 +10,12 @@
 //! | [`output`] | what a step's commands write, scrubbed and capped |
 //! | [`diagnosis`], [`drift`] | what is wrong and why, and what is not as it was left |
 //! | [`plan`] | the same steps, asked without any effect |
+//! | [`approval`] | what was approved, against what would be done now |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
 pub mod answer;
+pub mod approval;
 pub mod chapters;
 mod cloudflare;
 pub mod containers;
