@@ -104,6 +104,26 @@ impl Logs {
         })
     }
 
+    /// The deployments that there is output of. Blocks.
+    pub fn deployments(&self) -> Vec<DeploymentId> {
+        let entries = std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
+    /// Forgets the output of a deployment. Blocks.
+    pub fn forget(&self, deployment: DeploymentId) -> Result<(), LogError> {
+        let path = self.folder.join(deployment.to_string());
+        match std::fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(LogError::File { path, source }),
+            _ => Ok(()),
+        }
+    }
+
     fn open(&self, name: StreamName) -> Result<Tail, LogError> {
         if name.1 > MOST_STREAMS {
             return Err(LogError::TooMuch);
@@ -166,7 +186,7 @@ impl Tail {
         if (1..TRICKLE).contains(&self.written)
             && let Err(source) = self.file.sync_data()
         {
-            return Err(self.failed(source));
+            files::abort_unsynced("a log", &self.failed(source));
         }
         Ok(self.length)
     }
