@@ -1,6 +1,7 @@
 //! The command line: the daemon itself, what systemd and the bootstrap call, and an operator's commands without a
 //! controller.
 
+use crate::audit::AuditCommand;
 use crate::config::{self, Config};
 use crate::daemon::DaemonError;
 use crate::effect::run_step;
@@ -59,6 +60,9 @@ enum Verb {
     /// Look at what this host lets be done to it
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Look at who asked this host for what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the inputs of a site as a JSON schema
     Inputs {
         /// The same as without
@@ -169,6 +173,9 @@ async fn apply(config: Config, deployment: DeploymentId, stream: u32) -> ExitCod
 async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
     if let Verb::Policy(command) = &command {
         return command.run(&LinuxHost::new(config.host()), out).await;
+    }
+    if let Verb::Audit(command) = &command {
+        return command.run(config, out).await;
     }
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(

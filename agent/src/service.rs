@@ -3,7 +3,7 @@
 use crate::deployments::Deployments;
 use crate::health::Health;
 use crate::host::Look;
-use crate::ledger::{Ledger, LedgerError, deployments as records};
+use crate::ledger::{Ledger, LedgerError, audit, deployments as records};
 use crate::policy;
 use crate::runbook::{Cx, StepError, chapters, plan};
 use chatalot_protocol::advice::Advice;
@@ -46,6 +46,10 @@ impl Service {
             Ask::Plan(order) => self.plan(&order).await,
             Ask::Verify => self.deployed(Wanted::Verify).await,
             Ask::Handover => self.deployed(Wanted::Handover).await,
+            Ask::Audit { after } => {
+                let records = self.ledger.with(move |db| audit::after(db, after)).await;
+                records.map(|records| Answer::Audit { records })
+            }
             Ask::Unknown => Ok(refused(Advice::new(
                 "UNSUPPORTED",
                 "a question that this agent does not know",

@@ -9,6 +9,7 @@
 //! | [`backup`] | all of that in one file, and back |
 //! | [`ca`], [`tls`], [`peer`], [`pin`] | who signs, how the port speaks, who is at either end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
+//! | [`anchors`] | an eye on the audit of each host |
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
 //! | [`api`], [`watch`], [`model`], [`access`] | the operator's API: who may do what, in one table |
 //!
@@ -18,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod anchors;
 pub mod api;
 pub mod backup;
 pub mod ca;

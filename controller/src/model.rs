@@ -6,6 +6,7 @@
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
 //! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::report::{CheckState, DeploymentState, Level};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -128,4 +129,7 @@ pub struct HostView {
     /// Its latest deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Latest>,
+    /// What a person must see, whatever else is well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Advice>,
 }

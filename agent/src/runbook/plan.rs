@@ -89,9 +89,14 @@ fn hash(cx: Cx<'_>, planned: &[PlannedStep]) -> Result<PlanHash, LedgerError> {
 
 /// The step that this one has to wait for, if that one is not satisfied yet.
 fn awaited(planned: &[PlannedStep], step: &dyn Step) -> Option<chatalot_protocol::names::StepId> {
-    let first = planned
-        .iter()
-        .find(|earlier| Some(&*earlier.id.0) == step.after())?;
+    let mut after = step.after()?;
+    let first = loop {
+        match planned.iter().find(|earlier| *earlier.id.0 == *after) {
+            Some(first) => break first,
+            // One that this site does not have passes on what it would wait for itself.
+            None => after = super::step(after)?.after()?,
+        }
+    };
     match &first.standing {
         Standing::Known { verdict } if verdict.is_satisfied() => None,
         Standing::Known { .. } => Some(first.id.clone()),

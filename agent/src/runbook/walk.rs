@@ -5,9 +5,10 @@ use super::engine::Engine;
 use super::{Cx, Intent, Step, StepError, plan};
 use crate::effect::{EffectJob, Ended, Outcome};
 use crate::ledger::deployments::{self, Deployment};
-use crate::ledger::{LedgerError, outbox};
+use crate::ledger::{LedgerError, audit, outbox};
 use crate::policy;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::{StepEnd, What};
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Secrets;
@@ -228,6 +229,17 @@ impl Walk<'_> {
         let judged = policy.and_then(|policy| policy.judge_effect(&self.deployment.site, effect, now));
         if let Err(advice) = &judged {
             log::warn!(deployment:% = id, step = self.step.id(), code:% = advice.code; "the policy refuses a step");
+            let entry = Entry {
+                action: format!("step {}", self.step.id()),
+                subject: id.to_string(),
+                verdict: advice.code.to_string(),
+                detail: advice.saw.clone(),
+                ..Entry::default()
+            };
+            self.engine
+                .ledger
+                .with(move |db| audit::append(db, now, entry))
+                .await?;
         }
         Ok(judged)
     }

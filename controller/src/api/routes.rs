@@ -111,6 +111,7 @@ pub const fn role_to_ask(ask: &Ask) -> Role {
     match ask {
         Ask::Ping | Ask::Status | Ask::Verify | Ask::Handover => Role::Read,
         Ask::Preflight(_) | Ask::Plan(_) | Ask::Unknown => Role::Plan,
+        Ask::Audit { .. } => Role::Admin,
     }
 }
 

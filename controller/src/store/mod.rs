@@ -4,6 +4,7 @@
 //! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
 
 pub mod access;
+pub mod alarms;
 pub mod approvals;
 pub mod audit;
 pub mod deployments;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("granted.sql"),
+    include_str!("anchors.sql"),
     include_str!("access.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.

@@ -1,7 +1,7 @@
 //! Join tokens: made, and used up in the same transaction that records the certificate.
 
-use super::StoreError;
 use super::hosts::{host_id, json};
+use super::{StoreError, alarms};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::{HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -193,6 +193,7 @@ fn record(
         (&shown.id, &issued.serial),
     )?;
     void_others(connection, shown, host, &issued)?;
+    alarms::forget(connection, host)?;
     connection.execute(
         "UPDATE hosts SET state = 'active', joined_ms = ?2 WHERE id = ?1",
         (host.0.as_bytes(), now_ms),

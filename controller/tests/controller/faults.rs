@@ -100,8 +100,22 @@ impl Served {
 
     async fn end(mut self) {
         if let Some(id) = self.child.id() {
-            let pid = nix::unistd::Pid::from_raw(i32::try_from(id).unwrap());
-            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+            // What runs it through itself does not always pass a signal on.
+            let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+            let ids = list
+                .split_whitespace()
+                .filter_map(|id| id.parse().ok())
+                .collect::<Vec<i32>>();
+            let ids = if ids.is_empty() {
+                vec![i32::try_from(id).unwrap()]
+            } else {
+                ids
+            };
+            for id in ids {
+                // It may have ended by itself.
+                let _ =
+                    nix::sys::signal::kill(nix::unistd::Pid::from_raw(id), nix::sys::signal::Signal::SIGTERM);
+            }
         }
         self.child.wait().await.unwrap();
     }

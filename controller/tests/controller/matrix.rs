@@ -253,6 +253,7 @@ fn questions() -> Vec<Ask> {
         Ask::Handover,
         Ask::Preflight(order()),
         Ask::Plan(order()),
+        Ask::Audit { after: 0 },
     ];
     for ask in &all {
         match ask {
@@ -262,6 +263,7 @@ fn questions() -> Vec<Ask> {
             | Ask::Plan(_)
             | Ask::Verify
             | Ask::Handover
+            | Ask::Audit { .. }
             | Ask::Unknown => {}
         }
     }
@@ -327,6 +329,9 @@ fn messages() -> Vec<ToController> {
         },
         ToController::Ping { n: 1 },
         ToController::Pong { n: 1 },
+        ToController::Audited {
+            anchor: chatalot_protocol::audit::Anchor::START,
+        },
     ];
     for message in &all {
         match message {
@@ -336,6 +341,7 @@ fn messages() -> Vec<ToController> {
             | ToController::LogOpened { .. }
             | ToController::Ping { .. }
             | ToController::Pong { .. }
+            | ToController::Audited { .. }
             | ToController::Unknown => {}
         }
     }

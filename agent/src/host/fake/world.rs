@@ -124,7 +124,10 @@ impl World {
             resources: AMPLE,
             now_ms: 1_790_000_000_000,
             files: BTreeMap::from([(policy::PATH.into(), policy::written(policy::Origin::Alone).into())]),
-            folders: BTreeSet::new(),
+            // The agent's own.
+            folders: ["/", "/var", "/var/lib", "/var/lib/chatalot-agent"]
+                .map(PathBuf::from)
+                .into(),
             owners: BTreeMap::new(),
             programs: programs.map(|name| (*name).to_owned()).collect(),
             lists: false,
@@ -165,6 +168,10 @@ impl World {
         world.journal.clear();
         world.said.clear();
         world.unknown.clear();
+        // Nothing but times.
+        let asked = Path::new("/var/lib/chatalot-agent/acme.asked");
+        world.files.remove(asked);
+        world.owners.remove(asked);
         world
     }
 

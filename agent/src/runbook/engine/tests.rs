@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+mod audit;
 mod policy;
 
 const PACE: Pace = Pace {
