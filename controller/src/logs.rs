@@ -79,7 +79,7 @@ impl Logs {
         let mut lengths = Vec::with_capacity(order.len());
         for name in order {
             if let Some(tail) = files.remove(&name) {
-                lengths.push((name, tail.close()?));
+                lengths.push((name, tail.close()));
             }
         }
         Ok(lengths)
@@ -182,13 +182,13 @@ impl Tail {
         Ok(())
     }
 
-    fn close(self) -> Result<u64, LogError> {
+    fn close(self) -> u64 {
         if (1..TRICKLE).contains(&self.written)
             && let Err(source) = self.file.sync_data()
         {
             files::abort_unsynced("a log", &self.failed(source));
         }
-        Ok(self.length)
+        self.length
     }
 
     fn failed(&self, source: io::Error) -> LogError {

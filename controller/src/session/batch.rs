@@ -38,12 +38,13 @@ impl BatchError {
     /// Whether it may be over after a while.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Store(StoreError::NotStored) => true,
             Self::Store(StoreError::Sql(error)) => matches!(
                 error.sqlite_error_code(),
                 Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
             ),
-            Self::Log(LogError::File { .. } | LogError::Folder(_)) => true,
+            Self::Store(StoreError::NotStored) | Self::Log(LogError::File { .. } | LogError::Folder(_)) => {
+                true
+            }
             _ => false,
         }
     }
