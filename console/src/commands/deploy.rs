@@ -9,7 +9,9 @@ use crate::flags::SiteFlags;
 use crate::follow::Follow;
 use crate::output::{Format, Output};
 use crate::render;
+use crate::text::safe;
 use chatalot_protocol::api::{DeployRequest, Deployed};
+use chatalot_protocol::message::Order;
 use chatalot_protocol::plan::{Plan, PlanHash};
 use clap::Args;
 use serde_json::json;
@@ -33,8 +35,11 @@ pub struct DeployArgs {
 
 /// Plans, asks once, deploys, follows it and ends with the handover.
 pub async fn deploy(client: &Client, args: &DeployArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let order = order(&args.site, out)?;
-    let plan = planned(client, &order).await?;
+    let mut order = order(&args.site, out)?;
+    let mut plan = planned(client, &order).await?;
+    if adopts(&mut order, &plan, args, out)? {
+        plan = planned(client, &order).await?;
+    }
     show(&plan, args, out)?;
     let blocked = render::advice_of(&plan);
     if !blocked.is_empty() {
@@ -55,6 +60,31 @@ pub async fn deploy(client: &Client, args: &DeployArgs, out: &mut Output) -> Res
     }
     let follow = Follow::new(client, deployed.deployment, out.verbose).known_to_be_there();
     to_its_end(client, follow, out).await
+}
+
+/// Whether a person takes the proxy that is there already; the order says so from then on.
+fn adopts(order: &mut Order, plan: &Plan, args: &DeployArgs, out: &mut Output) -> Result<bool, Failure> {
+    let blocked = render::advice_of(plan);
+    let offer = blocked
+        .iter()
+        .find_map(|advice| Some((advice.offered_proxy()?, &advice.saw)));
+    let Some((proxy, saw)) = offer else {
+        return Ok(false);
+    };
+    // A hash or a yes that was given beforehand was for another plan.
+    if !out.interactive || args.site.takes_standard_input() || args.yes || args.plan_hash.is_some() {
+        return Ok(false);
+    }
+    let question = format!(
+        "{}. Put the site behind it (--proxy {})?",
+        safe(saw),
+        proxy.as_str()
+    );
+    let takes = confirm(out.term.as_mut(), &question)?;
+    if takes {
+        order.site.proxy = proxy;
+    }
+    Ok(takes)
 }
 
 /// A request that was sent may have been carried out.

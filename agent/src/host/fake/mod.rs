@@ -7,14 +7,20 @@
 //! | `packages` | the package manager, by the distribution's own row |
 //! | `git` | repositories and checkouts |
 //! | `installer` | chatalot's installer, as the runbook describes it |
+//! | `nginx` | nginx and certbot |
+//! | `firewall` | ufw, firewalld and `SELinux` |
+//! | `traefik` | compose's view of an override, and Traefik, which reads labels |
 //! | `web` | Caddy, chatalot, and what they answer |
 //!
 //! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
 
+mod firewall;
 mod git;
 mod installer;
 mod meter;
+mod nginx;
 mod packages;
+mod traefik;
 mod web;
 mod world;
 

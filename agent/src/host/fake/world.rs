@@ -91,6 +91,8 @@ pub struct World {
     pub installer: Installer,
     /// The configuration that Caddy runs with.
     pub caddy_loaded: Option<String>,
+    /// The configuration that nginx runs with.
+    pub nginx_loaded: Option<String>,
     /// Why the authority does not sign, if it does not.
     pub acme_refuses: Option<String>,
     pub logins: BTreeMap<String, BTreeSet<String>>,
@@ -149,6 +151,7 @@ impl World {
             checkouts: BTreeMap::new(),
             installer: Installer::default(),
             caddy_loaded: None,
+            nginx_loaded: None,
             acme_refuses: None,
             logins: BTreeMap::from([("alice".to_owned(), BTreeSet::from(["alice".to_owned()]))]),
             journal: Vec::new(),
@@ -197,6 +200,7 @@ impl World {
             state.clone_into(&mut container.state);
         }
         self.load_caddy();
+        self.load_nginx();
     }
 
     /// Writes a file and makes the folders above it.
@@ -255,11 +259,16 @@ impl World {
         if let Some(foreign) = self.ports.get(&(transport, port)) {
             return Some(foreign.clone());
         }
-        if transport == Transport::Tcp && self.caddy_listens(port) {
+        let web = if self.caddy_listens(port) {
+            Some("caddy")
+        } else {
+            self.nginx_listens(port).then_some("nginx")
+        };
+        if let Some(process) = web.filter(|_| transport == Transport::Tcp) {
             return Some(PortOwner {
                 pid: Some(501),
-                process: "caddy".to_owned(),
-                unit: Some("caddy.service".to_owned()),
+                process: process.to_owned(),
+                unit: Some(format!("{process}.service")),
                 container: None,
             });
         }
@@ -304,6 +313,8 @@ impl World {
             .package_query(command)
             .or_else(|| self.git_query(command))
             .or_else(|| self.installer_help(command))
+            .or_else(|| self.firewall_query(command))
+            .or_else(|| self.compose_query(command))
             .or_else(|| self.other_query(command));
         if let Some(output) = read {
             return Ok(output);
@@ -312,6 +323,9 @@ impl World {
             self.package_change(command)
                 .or_else(|| self.git_change(command))
                 .or_else(|| self.installer_run(command))
+                .or_else(|| self.nginx_change(command))
+                .or_else(|| self.compose_change(command))
+                .or_else(|| self.firewall_change(command))
                 .or_else(|| self.other_change(command))
         });
         Ok(done.flatten().unwrap_or_else(|| {
@@ -370,6 +384,8 @@ impl World {
             self.engine = EngineState::Up;
         } else if name == "caddy.service" && !was_active {
             self.load_caddy();
+        } else if name == "nginx.service" && !was_active {
+            self.load_nginx();
         }
         output(0, "")
     }
