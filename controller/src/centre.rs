@@ -6,9 +6,11 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::files::{self, FileError};
 use crate::fleet::{Command, Fleet};
+use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
 use crate::logs::Logs;
-use crate::store::{self, Cluster, Store, StoreError, deployments};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, deployments};
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::names::DeploymentId;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
@@ -58,6 +60,8 @@ pub struct Centre {
     pub logs: Logs,
     /// Orders that wait.
     pub jobs: Jobs,
+    /// Requests that wait for somebody's approval.
+    pub held: Held,
     _lock: Flock<File>,
 }
 
@@ -76,6 +80,8 @@ impl Centre {
         };
         let jobs = Jobs::open(&config.state.join("jobs"))?;
         jobs.keep_only(&store.read(deployments::queued).await?);
+        let held = Held::open(&config.state.join("held"))?;
+        held.keep_only(&store.read(approvals::pending).await?);
         let logs = Logs::new(config.state.join("logs"));
         Ok(Arc::new(Self {
             config,
@@ -86,6 +92,7 @@ impl Centre {
             changes: Changes::default(),
             logs,
             jobs,
+            held,
             _lock: lock,
         }))
     }
@@ -95,6 +102,36 @@ impl Centre {
         if let Err(error) = self.jobs.forget(id) {
             log::error!(deployment:% = id, error:% = crate::chain(&error); "an order with its secrets stays on the disk");
         }
+    }
+
+    /// Forgets a request that is decided.
+    pub fn let_go(&self, id: Uuid) {
+        if let Err(error) = self.held.forget(id) {
+            log::error!(approval:% = id, error:% = crate::chain(&error); "a request with its secrets stays on the disk");
+        }
+    }
+
+    /// Adds to the audit.
+    pub async fn remember(&self, entry: Entry) -> Result<(), StoreError> {
+        self.store
+            .write(move |c| audit::append(c, &entry).map(drop))
+            .await
+    }
+
+    /// Ends the requests that nobody has approved in time.
+    pub async fn expire_approvals(&self) -> Result<(), StoreError> {
+        let now = now_ms();
+        let expired = self.store.write(move |c| {
+            let expired = approvals::expire(c, now)?;
+            for id in &expired {
+                audit::append(c, &crate::api::expired_approval(*id))?;
+            }
+            Ok::<_, StoreError>(expired)
+        });
+        for id in expired.await? {
+            self.let_go(id);
+        }
+        Ok(())
     }
 
     /// Ends the jobs that were never sent and are out of time.

@@ -69,6 +69,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     })
 }
 
+/// Removes the files of a folder that are not wanted.
+pub fn keep_only(folder: &Path, is_wanted: impl Fn(&Path) -> bool) {
+    let stale = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| !is_wanted(path));
+    for path in stale {
+        if let Err(error) = remove(&path) {
+            log::warn!(error:% = error; "an old file stays");
+        }
+    }
+}
+
 /// Removes a file, if it is there.
 pub fn remove(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {

@@ -90,6 +90,10 @@ text_type! {
     Repository, |text| url(text, &["https://", "ssh://", "git://", "file:///"], "a git address (https://…)")
 }
 text_type! {
+    /// Where a host may clone from: a [`Repository`], or `*` for any.
+    GitRemote, |text| if text == "*" { Ok(text.to_owned()) } else { text.parse().map(|Repository(text)| text) }
+}
+text_type! {
     /// A branch, tag or commit.
     GitRef, git_ref
 }

@@ -188,6 +188,7 @@ impl Controller {
             ping_secs: 15,
             acked,
             your_address,
+            addresses: Vec::new(),
         }))
         .await;
     }
@@ -221,6 +222,7 @@ async fn only_a_welcomed_agent_counts_as_connected_and_it_learns_its_address() {
             ping_secs: 15,
             acked: 0,
             your_address,
+            addresses: Vec::new(),
         }))
         .await;
     controller

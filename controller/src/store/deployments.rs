@@ -98,7 +98,7 @@ pub fn expire(connection: &Connection, now_ms: i64) -> Result<Vec<DeploymentId>,
         "UPDATE deployments SET finished = 1, state = 'refused', outcome = ?2
          WHERE NOT sent AND NOT finished AND not_after_ms < ?1 RETURNING id",
     )?;
-    ids(statement.query_map((now_ms, outcome(Some(advice))?), |row| row.get(0))?)
+    ids(statement.query_map((now_ms, ended(Some(advice))?), |row| row.get(0))?)
 }
 
 /// Ends what another life of the agent had taken up.
@@ -113,7 +113,7 @@ pub fn lose(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, 
         "UPDATE deployments SET finished = 1, state = 'failed', outcome = ?2
          WHERE host = ?1 AND taken_up AND NOT finished RETURNING id",
     )?;
-    ids(statement.query_map((host.0.as_bytes(), outcome(Some(advice))?), |row| row.get(0))?)
+    ids(statement.query_map((host.0.as_bytes(), ended(Some(advice))?), |row| row.get(0))?)
 }
 
 /// Ends a job whose order cannot be read back.
@@ -129,7 +129,7 @@ pub fn lose_order(connection: &Connection, id: DeploymentId) -> Result<(), Store
             "UPDATE deployments SET finished = 1, state = 'failed', outcome = ?2
              WHERE id = ?1 AND NOT taken_up AND NOT finished",
         )?
-        .execute((id.0.as_bytes(), outcome(Some(advice))?))?;
+        .execute((id.0.as_bytes(), ended(Some(advice))?))?;
     Ok(())
 }
 
@@ -192,7 +192,8 @@ pub fn queued(connection: &Connection) -> Result<Vec<DeploymentId>, StoreError> 
     ids(statement.query_map([], |row| row.get(0))?)
 }
 
-fn outcome(advice: Option<Advice>) -> Result<String, StoreError> {
+/// How a deployment ends that only the controller ends.
+pub(super) fn ended(advice: Option<Advice>) -> Result<String, StoreError> {
     Ok(serde_json::to_string(&Outcome {
         advice,
         ..Outcome::default()

@@ -3,9 +3,14 @@
 //! One thread writes, another reads. The writer takes everything that is waiting into one transaction, each piece
 //! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
 
+pub mod access;
+pub mod alarms;
+pub mod approvals;
+pub mod audit;
 pub mod deployments;
 pub mod events;
 pub mod hosts;
+pub mod restored;
 pub mod tokens;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -14,7 +19,12 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Each entry lifts the schema by one version, in a transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("granted.sql"),
+    include_str!("anchors.sql"),
+    include_str!("access.sql"),
+];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
 /// How much work shares a transaction at most.
@@ -49,6 +59,9 @@ pub enum StoreError {
     /// A stored value cannot be read back.
     #[error("a stored value cannot be read back")]
     Value(#[from] serde_json::Error),
+    /// A stored value is not what it should be.
+    #[error("a stored {0} is damaged")]
+    Damaged(&'static str),
     /// The transaction could not be committed, or the store has stopped.
     #[error("nothing was stored")]
     NotStored,
@@ -155,7 +168,8 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// Brings a database up to date.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let found = usize::try_from(version).unwrap_or(usize::MAX);
     let known = MIGRATIONS.len();

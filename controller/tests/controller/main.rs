@@ -7,10 +7,16 @@
     reason = "what a test cannot do is a failed test"
 )]
 
+mod access;
 mod agent;
+mod audits;
+mod commands;
 mod deployments;
 mod doors;
 mod enrolment;
+mod four_eyes;
+mod lost;
+mod matrix;
 mod measure;
 mod sessions;
 mod watching;

@@ -3,8 +3,9 @@
 use super::installer::Installer;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
-    Resources, System, Transport, Unit,
+    Resources, Strictly, System, Transport, Unit,
 };
+use crate::policy;
 use crate::runbook::distro::Distro;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -124,7 +125,7 @@ impl World {
             system: system(distro),
             resources: AMPLE,
             now_ms: 1_790_000_000_000,
-            files: BTreeMap::new(),
+            files: BTreeMap::from([(policy::PATH.into(), policy::written(policy::Origin::Alone).into())]),
             // The agent's own.
             folders: ["/", "/var", "/var/lib", "/var/lib/chatalot-agent"]
                 .map(PathBuf::from)
@@ -223,6 +224,18 @@ impl World {
         there.then(|| self.owners.get(path).copied().unwrap_or(ROOTS))
     }
 
+    pub(super) fn strictly(&self, path: &Path) -> Strictly {
+        let Some(content) = self.files.get(path) else {
+            return Strictly::Absent;
+        };
+        let places = [path.parent().unwrap_or(path), path];
+        let why = places.into_iter().find_map(|place| {
+            let owner = self.owners.get(place).copied();
+            owner?.distrusted(place, true)
+        });
+        why.map_or_else(|| Strictly::Content(content.clone()), Strictly::Unsafe)
+    }
+
     pub(super) fn list(&self, folder: &Path) -> Vec<String> {
         if folder == Path::new("/var/lib/docker/volumes") {
             return self.volumes.iter().cloned().collect();
@@ -253,38 +266,6 @@ impl World {
         }
         let wanted = |one: &&Container| folder.is_none_or(|folder| one.folder == folder);
         Ok(self.containers.values().filter(wanted).cloned().collect())
-    }
-
-    pub(super) fn port_owner(&self, transport: Transport, port: u16) -> Option<PortOwner> {
-        if let Some(foreign) = self.ports.get(&(transport, port)) {
-            return Some(foreign.clone());
-        }
-        let web = if self.caddy_listens(port) {
-            Some("caddy")
-        } else {
-            self.nginx_listens(port).then_some("nginx")
-        };
-        if let Some(process) = web.filter(|_| transport == Transport::Tcp) {
-            return Some(PortOwner {
-                pid: Some(501),
-                process: process.to_owned(),
-                unit: Some(format!("{process}.service")),
-                container: None,
-            });
-        }
-        let running = self.containers.values().filter(|one| one.state == "running");
-        let mut holders = running.filter_map(|one| match one.service.as_str() {
-            // Host networking: only the process shows.
-            "coturn" if port == 3478 => Some(("turnserver", None)),
-            _ if one.ports.contains(&port) => Some(("docker-proxy", Some(one.name.clone()))),
-            _ => None,
-        });
-        holders.next().map(|(process, container)| PortOwner {
-            pid: Some(502),
-            process: process.to_owned(),
-            unit: None,
-            container,
-        })
     }
 
     pub(super) fn resolve(&self, name: &str) -> Vec<Answers> {

@@ -34,7 +34,7 @@ pub use actor::LinuxActor;
 
 use super::{
     Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, Unit,
 };
 use async_trait::async_trait;
 use docker::compose::{Seen, SeenServices};
@@ -159,6 +159,10 @@ impl Look for LinuxHost {
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
         files::read(path)
+    }
+
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        files::read_strictly(path)
     }
 
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {

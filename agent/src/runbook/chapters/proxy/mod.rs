@@ -51,14 +51,17 @@ impl Step for Package {
     }
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        vec![format!("install {}", self.packages(intent).join(", "))]
+    }
+
+    fn packages(&self, intent: &Intent<'_>) -> Vec<&'static str> {
         let parts = proxies::chosen(intent.site).map(|proxy| proxy.parts(intent.distro));
-        let names: Vec<&str> = parts
+        parts
             .iter()
             .flatten()
             .flat_map(|part| part.packages)
             .copied()
-            .collect();
-        vec![format!("install {}", names.join(", "))]
+            .collect()
     }
 
     fn limits(&self) -> Limits {
