@@ -1,18 +1,21 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
 use crate::effect::folder::{JobFolder, put};
+use crate::ledger::audit::{self, Door};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
 use crate::policy::Policy;
 use crate::runbook::engine::Engine;
 use crate::runbook::{Cx, Intent, distro, plan};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::What;
 use chatalot_protocol::message::{Job, Order};
 use chatalot_protocol::names::{DeploymentId, StepId};
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::site::{Secrets, Site};
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,8 +52,8 @@ impl Deployments {
         }
     }
 
-    /// The plan for an order on this host.
-    pub async fn plan(&self, order: &Order) -> Result<Result<Plan, Advice>, LedgerError> {
+    /// The plan for some work on an order's site on this host.
+    pub async fn plan(&self, order: &Order, work: Work) -> Result<Result<Plan, Advice>, LedgerError> {
         let distro = match self.distro().await {
             Ok(distro) => distro,
             Err(advice) => return Ok(Err(advice)),
@@ -64,7 +67,8 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        Ok(Ok(plan::make(&self.engine.steps, cx).await?))
+        let plan = plan::make(self.engine.steps_for(work), cx).await?;
+        Ok(Ok(Plan { work, ..plan }))
     }
 
     /// What earlier deployments of a site left to be remembered.
@@ -98,8 +102,13 @@ impl Deployments {
         &self.engine.ledger
     }
 
-    /// Takes a job up, or refuses it on the record. The same job again changes nothing.
+    /// Takes a job of the controller's up, or refuses it on the record. The same job again changes nothing.
     pub async fn take(self: &Arc<Self>, job: Job) -> Result<(), LedgerError> {
+        self.take_from(job, Door::Controller).await
+    }
+
+    /// The same for a job that came in by some door.
+    pub async fn take_from(self: &Arc<Self>, job: Job, door: Door) -> Result<(), LedgerError> {
         let id = job.id;
         if self
             .ledger()
@@ -114,21 +123,28 @@ impl Deployments {
             id,
             plan: job.plan.clone(),
             site: job.order.site.clone(),
+            work: job.work,
             by: job.by.clone(),
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
+        let mut entry = audit::deploying(&job.by, door, id, &job.plan, deployment.site.domain.as_str());
         if let Some(advice) = self.objection(&job, now).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
+            (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());
             deployment.state = DeploymentState::Refused;
             deployment.result.advice = Some(advice);
-            return self.ledger().with(move |db| refuse(db, &deployment, now)).await;
+            return self
+                .ledger()
+                .with(move |db| refuse(db, &deployment, entry, now))
+                .await;
         }
         self.keep_secrets(id, &job.order.secrets)?;
         let started = self.started(&deployment).await;
         let row = deployment.clone();
         let stored = self.ledger().with(move |db| {
             records::insert(db, &row, now)?;
+            audit::append(db, now, entry)?;
             outbox::record(db, now, Some(id), &started)
         });
         stored.await?;
@@ -158,8 +174,11 @@ impl Deployments {
                 format!("wait for it, or end it with `deployment cancel {}`", other.id),
             )));
         }
+        if let Some(advice) = self.not_made_here(job).await? {
+            return Ok(Some(advice));
+        }
         let policy = Policy::in_force(&*self.engine.host).await;
-        if let Err(advice) = policy.and_then(|policy| policy.judge(&job.order.site, now)) {
+        if let Err(advice) = policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, now)) {
             return Ok(Some(advice));
         }
         let distro = match self.distro().await {
@@ -177,7 +196,7 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        let hash = plan::hash_of(&self.engine.steps, cx)?;
+        let hash = plan::hash_of(self.engine.steps_for(job.work), cx)?;
         Ok((hash != job.plan).then(|| {
             Advice::new(
                 "PLAN_CHANGED",
@@ -192,6 +211,27 @@ impl Deployments {
         }))
     }
 
+    /// Why this host does not take away what it is asked to: it takes away what its own ledger knows, and nothing else.
+    async fn not_made_here(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
+        let work = job.work;
+        let made = match work {
+            Work::Deploy => return Ok(None),
+            Work::Uninstall | Work::UninstallWithData => {
+                self.ledger().with(move |db| records::made(db, work)).await?
+            }
+            Work::Unknown => None,
+        };
+        let ours = made.is_some_and(|made| made.site == job.order.site);
+        Ok((!ours).then(|| {
+            Advice::new(
+                "NOT_MADE_HERE",
+                format!("work of the kind `{}` on {}", work.word(), job.order.site.domain),
+                "the site that this host's own ledger says was deployed last",
+                "ask for `uninstall` anew, which begins with what the ledger knows",
+            )
+        }))
+    }
+
     async fn started(&self, deployment: &Deployment) -> What {
         let steps = match self.distro().await {
             Ok(distro) => {
@@ -199,7 +239,7 @@ impl Deployments {
                     site: &deployment.site,
                     distro,
                 };
-                plan::steps_of(&self.engine.steps, intent)
+                plan::steps_of(self.engine.steps_for(deployment.work), intent)
                     .map(|s| (s.step_id(), s.title().to_owned()))
                     .collect()
             }
@@ -209,6 +249,7 @@ impl Deployments {
         What::DeploymentStarted {
             plan: deployment.plan.clone(),
             domain,
+            work: deployment.work,
             steps,
         }
     }
@@ -291,8 +332,21 @@ impl Deployments {
 
     /// Ends a deployment at its next step boundary, in this life or the next; one that has ended is left as it is.
     pub async fn cancel(&self, id: DeploymentId) -> Result<(), LedgerError> {
+        self.cancel_from(id, "the controller", Door::Controller).await
+    }
+
+    /// The same for whoever came in by some door.
+    pub async fn cancel_from(&self, id: DeploymentId, by: &str, door: Door) -> Result<(), LedgerError> {
+        let (now, entry) = (self.engine.host.now_ms(), audit::asked("cancel", by, door, id));
         self.ledger()
-            .with(move |db| outbox::set_meta(db, CANCELLED, &id.to_string()))
+            .with(move |db| {
+                // The controller says it again until it hears of the end.
+                let text = id.to_string();
+                if outbox::meta(db, CANCELLED)?.as_ref() != Some(&text) {
+                    audit::append(db, now, entry)?;
+                }
+                outbox::set_meta(db, CANCELLED, &text)
+            })
             .await?;
         self.stop(id);
         Ok(())
@@ -406,7 +460,13 @@ impl Deployments {
     }
 }
 
-fn refuse(db: &rusqlite::Connection, deployment: &Deployment, now: i64) -> Result<(), LedgerError> {
+fn refuse(
+    db: &rusqlite::Connection,
+    deployment: &Deployment,
+    entry: Entry,
+    now: i64,
+) -> Result<(), LedgerError> {
     records::insert(db, deployment, now)?;
+    audit::append(db, now, entry)?;
     records::finish(db, deployment.id, deployment.state, &deployment.result, now)
 }

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`cli`], [`config`], [`logging`] | the command line, and what it is told |
+//! | [`audit`] | `chatalot-agent audit`: who asked for what |
 //! | [`daemon`] | wires the tasks below, and ends them |
 //! | [`runbook`] | what to do: chapters, steps, distributions, proxies, and the loop over them |
 //! | [`effect`] | applying a step in a unit of its own |
@@ -17,6 +18,7 @@
 //! | [`host`] | the only door to the operating system |
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod daemon;

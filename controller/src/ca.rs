@@ -25,7 +25,8 @@ const DAY: Duration = Duration::from_hours(24);
 const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
 const SERVER_LIFE: Duration = DAY.saturating_mul(10 * 365);
 /// Clocks of hosts are wrong, mostly a little.
-const BACKDATE: Duration = Duration::from_hours(1);
+pub(crate) const BACKDATE_SECS: i64 = 3600;
+const BACKDATE: Duration = Duration::from_secs(BACKDATE_SECS.cast_unsigned());
 
 /// What went wrong with the authority.
 #[derive(Debug, thiserror::Error)]
@@ -318,7 +319,7 @@ fn serial() -> Result<[u8; 16], CaError> {
     Ok(serial)
 }
 
-fn pem(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn pem(certificate: &CertificateDer<'_>) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let text = STANDARD.encode(certificate);
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");

@@ -8,6 +8,7 @@
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
 //! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::report::{CheckState, DeploymentState, Level};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -21,6 +22,9 @@ pub struct AddHost {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// Where its source may come from; empty means chatalot's own repository only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub git_remotes: Vec<GitRemote>,
@@ -76,17 +80,6 @@ pub enum Membership {
     Unknown,
 }
 
-/// Something about a host that somebody has to look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alert {
-    /// When it was raised, in milliseconds since 1970.
-    pub at_ms: i64,
-    /// Stable, upper case.
-    pub code: String,
-    /// What was seen.
-    pub saw: String,
-}
-
 /// The latest deployment of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latest {
@@ -117,6 +110,9 @@ pub struct HostView {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,
@@ -126,9 +122,6 @@ pub struct HostView {
     /// Until when it may come back by itself, though it is kept out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readmit_until_ms: Option<i64>,
-    /// What somebody has to look at, the latest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alerts: Vec<Alert>,
     /// When it was last connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_ms: Option<i64>,
@@ -150,4 +143,7 @@ pub struct HostView {
     /// Its latest deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Latest>,
+    /// What a person must see, whatever else is well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Advice>,
 }

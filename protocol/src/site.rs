@@ -2,6 +2,10 @@
 //!
 //! Secrets travel beside the site, in [`Secrets`], so that a site may be stored, hashed and shown.
 
+mod proxy;
+
+pub use proxy::ProxyChoice;
+
 use crate::names::shown;
 use crate::secret::{Secret, carried};
 use serde::{Deserialize, Serialize};
@@ -350,6 +354,9 @@ pub struct Site {
     pub folder: Folder,
     /// Which authority signs the public certificate.
     pub acme: Acme,
+    /// What stands in front of it.
+    #[serde(default, skip_serializing_if = "ProxyChoice::is_default")]
+    pub proxy: ProxyChoice,
     /// A login that is added to the `docker` group, which is the same as giving it root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_group: Option<LoginName>,

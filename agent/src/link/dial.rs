@@ -2,6 +2,7 @@
 
 mod endable;
 
+use super::addresses;
 use super::identity::{Identity, dice};
 use super::renewal::Keeper;
 use super::session::{self, SessionEnd};
@@ -31,13 +32,16 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
     let mut failures = 0;
     let mut refusals = 0;
+    // Counts on with every address that nobody answers at.
+    let mut at = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let end = tokio::select! {
-            end = once(&keeper, &host, &service) => end, // dropped only when stopping
-            () = stop.cancelled() => return,             // cancel-safe: level-triggered
+            end = once(&keeper, &host, at, &service) => end, // dropped only when stopping
+            () = stop.cancelled() => return,                 // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
+        at += usize::from(end.is_unreached());
         failures = if began.elapsed() >= STABLE {
             0
         } else {
@@ -63,14 +67,14 @@ pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Servic
 }
 
 /// One session; it ends as well when there is another identity, with which the next one begins.
-async fn once(keeper: &Keeper, host: &LinuxHost, service: &Arc<Service>) -> SessionEnd {
+async fn once(keeper: &Keeper, host: &LinuxHost, at: usize, service: &Arc<Service>) -> SessionEnd {
     let mut another = keeper.changes();
     let connect = |error: std::io::Error| SessionEnd::Connect(error);
     let identity = match keeper.identity() {
         Ok(identity) => identity,
         Err(error) => return connect(std::io::Error::other(error)),
     };
-    let stream = match connected(host, &identity).await {
+    let stream = match connected(host, service, &identity, at).await {
         Ok(stream) => stream,
         Err(end) => return end,
     };
@@ -90,13 +94,19 @@ async fn once(keeper: &Keeper, host: &LinuxHost, service: &Arc<Service>) -> Sess
 
 async fn connected(
     host: &LinuxHost,
+    service: &Service,
     identity: &Identity,
+    at: usize,
 ) -> Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>, SessionEnd> {
     let config = tls::channel(identity).map_err(|error| SessionEnd::Connect(std::io::Error::other(error)))?;
-    let connecting = tls::connect(host, &identity.membership.controller, Arc::new(config));
-    tokio::time::timeout(HANDSHAKE, connecting)
+    let membership = &identity.membership;
+    let known = addresses::known(&service.state, membership.stream, &membership.controller);
+    let address = known
+        .get(at % known.len().max(1))
+        .unwrap_or(&membership.controller);
+    tokio::time::timeout(HANDSHAKE, tls::connect(host, address, Arc::new(config)))
         .await
-        .map_err(|_| SessionEnd::Silent(HANDSHAKE.as_secs()))?
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
         .map_err(SessionEnd::Connect)
 }
 

@@ -7,10 +7,12 @@
 //! | [`renewal`] | an identity becomes the next one |
 //! | [`post`] | one request to the controller, without a certificate |
 //! | [`tls`] | whom we trust on this channel: never a public authority |
+//! | `addresses` | where the controller may be besides where this host joined |
 //! | [`dial`] | connect, and connect again |
 //! | [`session`] | one connection, from hello to its end; generic over the byte stream |
 //! | [`logs`] | step output on its way |
 
+mod addresses;
 pub mod dial;
 pub mod identity;
 pub mod join;

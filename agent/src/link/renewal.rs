@@ -1,8 +1,9 @@
 //! The identity while the agent runs: renewed in time, and after an end that the operator has lifted.
 
+use super::addresses;
 use super::identity::{self, Identity, IdentityError, dice, now_ms};
 use super::join::{self, JoinError};
-use super::post::{To, post};
+use super::post::{PostError, To, post};
 use super::tls;
 use crate::host::linux::LinuxHost;
 use chatalot_protocol::enrol::{JoinReply, hex};
@@ -120,12 +121,7 @@ impl Keeper {
             kept => kept?,
         };
         let request = request(&before, &key)?;
-        let to = To {
-            host: &self.host,
-            address: &before.membership.controller,
-            config: tls::renewing(&before),
-        };
-        let reply: JoinReply = match post(to, "/v1/renew", &request).await {
+        let reply = match self.ask(&before, &request).await {
             Err(error) => {
                 if error.is_refusal() {
                     // Perhaps it is this key that is not taken.
@@ -140,6 +136,26 @@ impl Keeper {
         self.changed.send_replace(());
         log::info!(name:% = reply.name; "the certificate is renewed");
         Ok(())
+    }
+}
+
+impl Keeper {
+    /// Asks wherever the controller may be, until somebody answers who is the controller.
+    async fn ask(&self, before: &Identity, request: &RenewRequest) -> Result<JoinReply, PostError> {
+        let membership = &before.membership;
+        let mut answer = Err(PostError::Answer("there is no address of it".to_owned()));
+        for address in addresses::known(&self.state, membership.stream, &membership.controller) {
+            let to = To {
+                host: &self.host,
+                address: &address,
+                config: tls::renewing(before),
+            };
+            answer = post(to, "/v1/renew", request).await;
+            if !matches!(answer, Err(PostError::Connect { .. })) {
+                break;
+            }
+        }
+        answer
     }
 }
 

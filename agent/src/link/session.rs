@@ -1,8 +1,10 @@
 //! One connection to the controller, from hello to its end.
 
+use super::addresses;
 use super::logs::Logs;
-use crate::ledger::{LedgerError, deployments, outbox};
+use crate::ledger::{LedgerError, audit, deployments, outbox};
 use crate::service::Service;
+use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::frame::{self, Frame, FrameError, MAX_CONTROL, put_message};
 use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
 use chatalot_protocol::stream::{self, ReadError};
@@ -65,6 +67,11 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
+    /// Whether nobody answered there who is the controller.
+    pub(super) const fn is_unreached(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
     /// When to try again, where the controller has said so.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -122,7 +129,7 @@ async fn greet<W: AsyncWrite + Unpin>(
         return Err(SessionEnd::Rude);
     };
     match frame::message(&body)? {
-        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome).await,
+        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome, joining).await,
         ToAgent::Rejected {
             reason,
             retry_after_secs,
@@ -198,6 +205,8 @@ struct Session<W> {
     acked: u64,
     ping: Duration,
     heard: Instant,
+    /// The audit's anchor that was said last.
+    anchored: Option<Anchor>,
 }
 
 impl<W: AsyncWrite + Unpin> Session<W> {
@@ -206,9 +215,11 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         incoming: Incoming,
         service: &Arc<Service>,
         welcome: Welcome,
+        joining: Uuid,
     ) -> Result<Self, SessionEnd> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
+        addresses::learn(&service.state, joining, &welcome.addresses);
         note_acked(service, welcome.acked).await?;
         // To a controller that has nothing of this stream, what another one has stored is not told again.
         let acked = match welcome.acked {
@@ -228,6 +239,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             acked,
             ping: Duration::from_secs(welcome.ping_secs.clamp(1, 30)),
             heard: Instant::now(),
+            anchored: None,
         })
     }
 
@@ -253,6 +265,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 () = tokio::time::sleep_until(ping_at) => { // cancel-safe: level-triggered
                     ping_at = Instant::now() + self.ping;
                     self.keep_alive()?;
+                    self.say_anchor(true).await?;
                 }
             }
             flowing = self.logs.pump(&self.service.state, WRITE, &mut self.out)?;
@@ -265,6 +278,17 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             return Err(SessionEnd::Silent(DEAD.as_secs()));
         }
         put_message(&ToController::Ping { n: self.sent }, &mut self.out)?;
+        Ok(())
+    }
+
+    /// Says how far the audit has got: with each sign of life, and where it has grown.
+    async fn say_anchor(&mut self, again: bool) -> Result<(), SessionEnd> {
+        let anchor = self.service.ledger.with(audit::anchor).await?;
+        let grown = anchor != Anchor::START && self.anchored != Some(anchor);
+        if again || grown {
+            self.anchored = Some(anchor);
+            put_message(&ToController::Audited { anchor }, &mut self.out)?;
+        }
         Ok(())
     }
 
@@ -285,6 +309,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         for opened in self.logs.update(effects) {
             put_message(&opened, &mut self.out)?;
         }
+        self.say_anchor(false).await?;
         self.let_go().await
     }
 

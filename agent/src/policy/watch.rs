@@ -3,8 +3,9 @@
 
 use super::Policy;
 use crate::host::Look;
-use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::ledger::{Ledger, LedgerError, audit, outbox};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::What;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,16 @@ pub async fn tell(ledger: &Ledger, unusable: Option<Advice>, now_ms: i64) -> Res
         if before == code {
             return Ok(None);
         }
+        let entry = Entry {
+            action: "policy".to_owned(),
+            verdict: if code.is_empty() {
+                "in force".to_owned()
+            } else {
+                code.clone()
+            },
+            ..Entry::default()
+        };
+        audit::append(db, now_ms, entry)?;
         if !before.is_empty() {
             let code = before.into();
             outbox::record(db, now_ms, None, &What::AlarmOver { code })?;

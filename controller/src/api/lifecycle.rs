@@ -1,16 +1,17 @@
 //! Hosts: out, back in, another name.
 
-use super::{Api, LONGEST, refusals};
+use super::gate::Call;
+use super::{Api, refusals};
 use crate::clock::now_ms;
 use crate::http::{self, Reply};
 use crate::model::{HostView, RenameHost};
 use crate::store::{StoreError, lifecycle};
-use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
 
 impl Api {
     /// Puts a host out, and cuts its session.
-    pub(super) async fn revoke(&self, name: &str) -> Reply {
+    pub(super) async fn revoke(&self, call: Call) -> Reply {
+        let name = call.name();
         let host = match self.known(name).await {
             Ok(host) => host,
             Err(refusal) => return refusal,
@@ -32,7 +33,8 @@ impl Api {
     }
 
     /// Lets a host that is kept out come back by itself, for a while.
-    pub(super) async fn readmit(&self, name: &str) -> Reply {
+    pub(super) async fn readmit(&self, call: Call) -> Reply {
+        let name = call.name();
         let host = match self.known(name).await {
             Ok(host) => host,
             Err(refusal) => return refusal,
@@ -59,8 +61,9 @@ impl Api {
     }
 
     /// Gives a host another name.
-    pub(super) async fn rename(&self, name: &str, request: Request<Incoming>) -> Reply {
-        let RenameHost { to } = match http::body(request, LONGEST).await {
+    pub(super) async fn rename(&self, call: Call) -> Reply {
+        let name = call.name();
+        let RenameHost { to } = match call.read() {
             Ok(rename) => rename,
             Err(refusal) => return refusal,
         };

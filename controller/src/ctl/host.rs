@@ -2,6 +2,7 @@
 
 mod add;
 mod join;
+mod label;
 mod lifecycle;
 mod show;
 
@@ -10,6 +11,7 @@ use chatalot_console::exit::{Exit, Failure};
 use chatalot_console::output::Output;
 use clap::Subcommand;
 
+pub(super) use add::seconds;
 pub(super) use show::list;
 
 /// What can be done with hosts.
@@ -17,6 +19,8 @@ pub(super) use show::list;
 pub(super) enum HostCommand {
     /// Let a host join: print the line to run on it, or run it over ssh
     Add(add::AddArgs),
+    /// Give a host labels, which API tokens may reach it by
+    Label(label::LabelArgs),
     /// List all hosts
     List,
     /// Show one host
@@ -34,6 +38,7 @@ impl HostCommand {
     pub(super) async fn run(self, client: &Client, out: &mut Output) -> Result<Exit, Failure> {
         match self {
             Self::Add(args) => add::add(client, &args, out).await,
+            Self::Label(args) => label::label(client, &args, out).await,
             Self::List => list(client, out).await,
             Self::Show(args) => show::show(client, &args, out).await,
             Self::Revoke(args) => lifecycle::revoke(client, &args, out).await,

@@ -90,7 +90,7 @@ async fn lock(centre: &Centre, peer: Peer) -> Result<(), StoreError> {
     let (address, now) = (peer.address.to_string(), now_ms());
     centre
         .store
-        .write(move |c| generations::lock_copied(c, peer.host, &address, now))
+        .write(move |c| generations::lock(c, peer.host, &address, now))
         .await?;
     centre.fleet.end(peer.host);
     centre.changes.touch(peer.host.0);
@@ -124,6 +124,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         ping_secs: PING_SECS,
         acked: entry.acked,
         your_address,
+        addresses: centre.config.addresses(),
     };
     Ok((entry, welcome))
 }

@@ -7,8 +7,9 @@
 //!
 //! A host never goes back: it stores a certificate before it uses it. Whoever shows an old one has a copy of the key.
 
+use super::StoreError;
+use super::alarms::{self, Astray};
 use super::hosts::host_id;
-use super::{StoreError, alerts};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::HostId;
 use rusqlite::{Connection, OptionalExtension};
@@ -94,33 +95,16 @@ pub fn promote(
     Ok(())
 }
 
-/// Keeps a host out until the operator readmits it or lets it join anew; whether it was let in before.
-pub fn lock(
-    connection: &Connection,
-    host: HostId,
-    code: &str,
-    saw: &str,
-    now_ms: i64,
-) -> Result<bool, StoreError> {
+/// Locks a host whose old certificate was shown, until the operator readmits it or it joins anew.
+pub fn lock(connection: &Connection, host: HostId, address: &str, now_ms: i64) -> Result<(), StoreError> {
     let locked = connection.execute(
         "UPDATE hosts SET locked_ms = ?2, readmit_until_ms = NULL WHERE id = ?1 AND locked_ms IS NULL",
         (host.0.as_bytes(), now_ms),
-    )? == 1;
-    if locked {
-        alerts::raise(connection, host, code, saw, now_ms)?;
+    )?;
+    if locked == 1 {
+        alarms::raise_astray(connection, host, Astray::Copied, address, now_ms)?;
     }
-    Ok(locked)
-}
-
-/// Locks a host whose old certificate was shown.
-pub fn lock_copied(
-    connection: &Connection,
-    host: HostId,
-    address: &str,
-    now_ms: i64,
-) -> Result<bool, StoreError> {
-    let saw = format!("{address} has shown a certificate that was replaced and no longer used");
-    lock(connection, host, "IDENTITY_COPIED", &saw, now_ms)
+    Ok(())
 }
 
 /// A host that shows a certificate, has proved that it has the key, and wants another one for a new key.
@@ -199,7 +183,7 @@ pub fn certificate(
 }
 
 /// Signs a new key of a host that has proved to have the key of the certificate that it names. The same new key gets
-/// the same certificate, for the first answer may have been lost. `Refusal::Old` must be followed by [`lock_copied`].
+/// the same certificate, for the first answer may have been lost. `Refusal::Old` must be followed by [`lock`].
 pub fn renew(
     connection: &Connection,
     asked: &Asked,
@@ -307,6 +291,69 @@ fn void(connection: &Connection, host: HostId, states: &[&str]) -> Result<(), St
     for state in states {
         statement.execute((host.0.as_bytes(), state))?;
     }
+    Ok(())
+}
+
+/// Whether this database was restored from a backup, so that it may not know all that was signed.
+pub fn was_restored(connection: &Connection) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT 1 FROM meta WHERE key = 'restored_from_ms'")?;
+    Ok(statement.exists([])?)
+}
+
+/// A certificate that was verified.
+#[derive(Debug)]
+pub struct Verified {
+    /// Its number.
+    pub serial: [u8; 16],
+    /// SHA-256 of its key.
+    pub spki: [u8; 32],
+    /// Itself, in PEM.
+    pub pem: String,
+    /// When it was signed, in milliseconds since 1970.
+    pub signed_ms: i64,
+    /// When it ends.
+    pub not_after_ms: i64,
+}
+
+/// Takes over a certificate that we have signed after the backup from which this database was restored, and therefore
+/// do not know: it is the host's latest, and puts the one before out of force.
+pub fn adopt(connection: &Connection, host: HostId, shown: &Verified, now_ms: i64) -> Result<(), StoreError> {
+    let id = host.0.as_bytes();
+    let since_ms: Option<i64> = connection
+        .query_row(
+            "SELECT value FROM meta WHERE key = 'restored_from_ms'",
+            [],
+            |row| row.get::<_, String>(0),
+        )
+        .optional()?
+        .and_then(|value| value.parse().ok());
+    let is_news = |since_ms| -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM hosts h WHERE h.id = ?1 AND h.state = 'active' AND h.locked_ms IS NULL
+             AND ?3 >= ?4 AND NOT EXISTS (SELECT 1 FROM certificates c
+                 WHERE c.serial = ?2 OR (c.host = ?1 AND c.issued_ms / 1000 > ?3 / 1000))";
+        let mut statement = connection.prepare_cached(sql)?;
+        Ok(statement.exists((id, &shown.serial, shown.signed_ms, since_ms))?)
+    };
+    // A certificate tells the second only.
+    if !since_ms
+        .map(|since_ms| is_news(since_ms / 1000 * 1000))
+        .transpose()?
+        .unwrap_or(false)
+    {
+        return Ok(());
+    }
+    void(connection, host, &["pending"])?;
+    connection.execute(
+        "UPDATE certificates SET state = 'old', retired_ms = ?2 WHERE host = ?1 AND state = 'current'",
+        (id, now_ms),
+    )?;
+    let issued = Issued {
+        serial: shown.serial,
+        pem: shown.pem.clone(),
+        not_after_ms: shown.not_after_ms,
+    };
+    insert(connection, host, &shown.spki, &issued, "current", shown.signed_ms)?;
+    log::warn!(host:% = host; "a certificate that was signed after the backup is known again");
     Ok(())
 }
 

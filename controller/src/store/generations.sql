@@ -11,13 +11,3 @@ ALTER TABLE hosts ADD COLUMN locked_ms INTEGER;
 ALTER TABLE hosts ADD COLUMN readmit_until_ms INTEGER;
 -- The boot before this one: who comes back to it is one of two machines.
 ALTER TABLE hosts ADD COLUMN boot_before TEXT;
-
--- What somebody has to look at.
-CREATE TABLE alerts (
-    id INTEGER PRIMARY KEY,
-    host BLOB NOT NULL REFERENCES hosts (id),
-    at_ms INTEGER NOT NULL,
-    code TEXT NOT NULL,
-    saw TEXT NOT NULL
-) STRICT;
-CREATE INDEX alerts_of_host ON alerts (host, id);

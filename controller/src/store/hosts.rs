@@ -1,6 +1,7 @@
 //! Hosts, and who of them may have a session.
 
-use super::{StoreError, alerts};
+use super::StoreError;
+use super::alarms::{self, Astray};
 use crate::model::{HostView, Latest, Membership};
 use chatalot_protocol::message::Hello;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
@@ -10,12 +11,12 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 const COLUMNS: &str = "h.id, h.name,
-    CASE WHEN h.state = 'active' AND h.locked_ms IS NOT NULL THEN 'locked' ELSE h.state END, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
-    h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
+    CASE WHEN h.state = 'active' AND h.locked_ms IS NOT NULL THEN 'locked' ELSE h.state END,
+    h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address, h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
     (SELECT max(not_after_ms) FROM certificates WHERE host = h.id AND state IN ('current', 'pending')),
-    h.readmit_until_ms,
-    (SELECT json_group_array(json_object('at_ms', at_ms, 'code', code, 'saw', saw))
-     FROM (SELECT * FROM alerts WHERE host = h.id ORDER BY id DESC LIMIT 5))
+    (SELECT json_group_array(json(advice)) FROM alarms WHERE host = h.id),
+    (SELECT json_group_array(label) FROM labels WHERE host = h.id),
+    h.readmit_until_ms
     FROM hosts h LEFT JOIN deployments d ON d.id =
         (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
 
@@ -162,8 +163,7 @@ fn notice_two_machines(
         .prepare_cached("SELECT boot_id != ?2 AND boot_before = ?2 AND ?2 != '' FROM hosts WHERE id = ?1")?
         .query_row((id, boot), |row| row.get(0))?;
     if came_back == Some(true) {
-        let saw = format!("two machines connect in turns with this identity, the last one from {address}");
-        alerts::raise(connection, host, "TWO_MACHINES", &saw, now_ms)?;
+        alarms::raise_astray(connection, host, Astray::TwoMachines, address, now_ms)?;
     }
     connection
         .prepare_cached("UPDATE hosts SET boot_before = boot_id WHERE id = ?1 AND boot_id != ?2")?
@@ -233,8 +233,9 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
         system: row.get(11)?,
         architecture: row.get(12)?,
         latest,
+        alarms: json(row, 17)?.unwrap_or_default(),
         certificate_until_ms: row.get(16)?,
-        readmit_until_ms: row.get(17)?,
-        alerts: json(row, 18)?.unwrap_or_default(),
+        labels: json(row, 18)?.unwrap_or_default(),
+        readmit_until_ms: row.get(19)?,
     })
 }

@@ -1,6 +1,6 @@
 //! What an operator does with a host that has joined: out, back in, another name. Its id is never given to another.
 
-use super::{StoreError, deployments};
+use super::{StoreError, alarms, deployments};
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use rusqlite::{Connection, ErrorCode};
 
@@ -16,7 +16,8 @@ pub fn revoke(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>
     deployments::revoke(connection, host)
 }
 
-/// Lets a host that is kept out come back with its key, once, until then; whether it is kept out.
+/// Lets a host that is kept out come back with its key, once, until then, and ends the alarms about its identity;
+/// whether there was anything to do.
 pub fn readmit(
     connection: &Connection,
     host: HostId,
@@ -29,7 +30,7 @@ pub fn readmit(
              WHERE host = ?1 AND state IN ('current', 'pending') AND not_after_ms > ?2))",
         (host.0.as_bytes(), now_ms, until_ms),
     )?;
-    Ok(readmitted == 1)
+    Ok(alarms::settle_astray(connection, host)? || readmitted == 1)
 }
 
 /// Gives a host another name; whether it was free.

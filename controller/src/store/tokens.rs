@@ -1,7 +1,8 @@
 //! Join tokens: made, and used up in the same transaction that records the certificate.
 
+use super::alarms::{self, Astray};
 use super::hosts::{host_id, json, name};
-use super::{StoreError, alerts, generations};
+use super::{StoreError, generations};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::{HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -129,7 +130,7 @@ pub fn joined(
     })
 }
 
-/// Raises an alert for the host of a token that two keys have shown.
+/// Raises an alarm for the host of a token that two keys have shown.
 pub fn shown_twice(
     connection: &Connection,
     id: [u8; 8],
@@ -141,9 +142,8 @@ pub fn shown_twice(
             host_id(row, 0)
         })
         .optional()?;
-    let saw = format!("{address} has shown the join token that another machine had used");
     match host {
-        Some(host) => alerts::raise(connection, host, "TOKEN_USED_TWICE", &saw, now_ms).map(drop),
+        Some(host) => alarms::raise_astray(connection, host, Astray::TokenTwice, address, now_ms),
         None => Ok(()),
     }
 }
@@ -210,6 +210,7 @@ fn record(
         (&shown.id, &issued.serial),
     )?;
     void_others(connection, shown, host, &issued)?;
+    alarms::forget(connection, host)?;
     connection.execute(
         "UPDATE hosts SET state = 'active', joined_ms = ?2, locked_ms = NULL, readmit_until_ms = NULL WHERE id = ?1",
         (host.0.as_bytes(), now_ms),
@@ -244,6 +245,6 @@ fn recorded(connection: &Connection, shown: &Shown) -> Result<String, StoreError
 }
 
 /// Compares without telling by the time it takes how much was right.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+pub(super) fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }

@@ -5,10 +5,11 @@ use crate::ca::{Applicant, CsrError, has_signed};
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::http::{self, Reply};
-use crate::store::StoreError;
 use crate::store::generations::{self, Asked, Granted, Refusal};
 use crate::store::tokens::{self, Joined};
+use crate::store::{StoreError, audit};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::enrol::unhex;
 use chatalot_protocol::renew::RenewRequest;
 use hyper::body::{Body, Bytes};
@@ -45,7 +46,7 @@ where
         Err(refusal) => return refusal,
     };
     let host = request.host;
-    match grant(centre, &request).await {
+    match grant(centre, &request, from).await {
         Ok((granted, joined)) => {
             log::info!(host:% = host, address:% = from, readmitted = granted.readmitted, again = granted.again; "a certificate was renewed");
             if granted.readmitted {
@@ -64,7 +65,11 @@ where
     }
 }
 
-async fn grant(centre: &Arc<Centre>, request: &RenewRequest) -> Result<(Granted, Joined), RenewError> {
+async fn grant(
+    centre: &Arc<Centre>,
+    request: &RenewRequest,
+    from: IpAddr,
+) -> Result<(Granted, Joined), RenewError> {
     let host = request.host;
     let applicant = Applicant::read(&request.csr)?;
     let serial: [u8; 16] = unhex(&request.serial).ok_or(Refusal::Stranger)?;
@@ -88,9 +93,24 @@ async fn grant(centre: &Arc<Centre>, request: &RenewRequest) -> Result<(Granted,
             issuer.authority.issue(issuer.cluster.id, host, &applicant, life)
         })?;
         let joined = tokens::joined(c, host, granted.certificate.clone(), granted.again)?;
+        if granted.readmitted {
+            audit::append(c, &entry(from, &joined, now))?;
+        }
         Ok::<_, Refusal>((granted, joined))
     });
     Ok(granted.await?)
+}
+
+/// What the audit says of a host that has come back.
+fn entry(from: IpAddr, joined: &Joined, at_ms: i64) -> Entry {
+    Entry {
+        at_ms,
+        action: "come back".to_owned(),
+        via: format!("address {from}"),
+        subject: joined.name.to_string(),
+        verdict: "done".to_owned(),
+        ..Entry::default()
+    }
 }
 
 /// An old certificate was shown by somebody who has its key: a machine too many.
@@ -98,7 +118,7 @@ async fn shut_out(centre: &Centre, request: &RenewRequest, from: IpAddr) {
     let (host, address, now) = (request.host, from.to_string(), now_ms());
     let locked = centre
         .store
-        .write(move |c| generations::lock_copied(c, host, &address, now))
+        .write(move |c| generations::lock(c, host, &address, now))
         .await;
     if let Err(error) = locked {
         log::error!(host:% = host, error:% = crate::chain(&error); "a host cannot be locked");

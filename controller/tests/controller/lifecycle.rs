@@ -2,8 +2,9 @@
 
 use crate::agent::{Agent, hello, identity, join, key};
 use crate::generations::{Host, shown};
-use crate::world::{World, config, token};
+use crate::world::{World, token};
 use chatalot_protocol::message::{RejectReason, ToAgent, ToController};
+use chatalotctl::config::Config;
 use chatalotctl::model::{HostView, Membership};
 use chatalotctl::store::StoreError;
 use hyper::StatusCode;
@@ -167,15 +168,15 @@ async fn an_invited_host_that_is_revoked_cannot_use_its_token() {
 }
 
 #[tokio::test]
-async fn f06_the_loser_of_two_hosts_with_one_token_raises_an_alert() {
+async fn f06_the_loser_of_two_hosts_with_one_token_raises_an_alarm() {
     let world = World::start().await;
     let token = token(&world.add("chat-1").await);
     assert!(join(&world, &token, &key()).await.is_some());
-    assert!(shown(&world, "chat-1").await.alerts.is_empty());
+    assert!(shown(&world, "chat-1").await.alarms.is_empty());
     assert!(join(&world, &token, &key()).await.is_none());
     assert!(join(&world, &token, &key()).await.is_none());
-    let alerts = shown(&world, "chat-1").await.alerts;
-    assert_eq!((alerts.len(), alerts[0].code.as_str()), (1, "TOKEN_USED_TWICE"));
+    let alarms = shown(&world, "chat-1").await.alarms;
+    assert_eq!((alarms.len(), &*alarms[0].code), (1, "TOKEN_USED_TWICE"));
 }
 
 #[tokio::test]
@@ -192,25 +193,24 @@ async fn f17_two_machines_with_one_identity_are_noticed_and_a_reboot_is_not() {
                 agent.say(&ToController::Hello(Box::new(hello))).await;
                 agent.hear().await.unwrap();
             }
-            shown(world, "chat-1").await.alerts
+            shown(world, "chat-1").await.alarms
         }
     };
     assert_eq!(boots(&["a", "a", "b", "b", "c", ""]).await, []);
-    let alerts = boots(&["d", "e", "d", "e"]).await;
-    assert_eq!((alerts.len(), alerts[0].code.as_str()), (1, "TWO_MACHINES"));
+    let alarms = boots(&["d", "e", "d", "e"]).await;
+    assert_eq!((alarms.len(), &*alarms[0].code), (1, "TWO_MACHINES"));
 }
 
 #[tokio::test]
 async fn the_agents_own_keeper_renews_in_time_again_and_again_and_comes_back_when_it_is_readmitted() {
-    use chatalot_agent::host::linux::{Config, LinuxHost};
+    use chatalot_agent::host::linux::{self, LinuxHost};
     use chatalot_agent::link::{identity as agents, join as joining, renewal::Keeper};
     let folder = tempfile::tempdir().unwrap();
-    let mut short = config(folder.path());
-    short.certificate_life = Duration::from_secs(3);
-    let world = World::start_with(short, folder).await;
+    let short = |config: &mut Config| config.certificate_life = Duration::from_secs(3);
+    let world = World::start_with(folder, short).await;
     let (state, host) = (
         tempfile::tempdir().unwrap(),
-        std::sync::Arc::new(LinuxHost::new(Config::default())),
+        std::sync::Arc::new(LinuxHost::new(linux::Config::default())),
     );
     let token = token(&world.add("chat-1").await);
     let address = world.address.to_string();

@@ -77,7 +77,13 @@ fn revoked(host: &HostView) -> String {
 
 fn readmitted(host: &HostView, now_ms: i64) -> String {
     let name = &host.name;
-    let left = (host.readmit_until_ms.unwrap_or(now_ms) - now_ms).max(0);
+    let Some(left) = host
+        .readmit_until_ms
+        .map(|until| until - now_ms)
+        .filter(|left| *left > 0)
+    else {
+        return format!("{name} is in; the alarms about its identity are ended.");
+    };
     let text = format!(
         "{name} may come back within {} min, once: its agent tries by itself, at the latest every hour.\n\
          At once: on the host, systemctl restart chatalot-agent",
