@@ -13,6 +13,7 @@
 //! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
 //! | [`pulse`] | a sign of life for the watchdog |
 //! | [`setup`] | onto a host, and off it again |
+//! | [`stun`] | what is asked of a TURN server; the sockets are the host's
 //! | [`host`] | the only door to the operating system |
 #![forbid(unsafe_code)]
 
@@ -31,5 +32,6 @@ pub mod pulse;
 pub mod runbook;
 pub mod service;
 pub mod setup;
+pub mod stun;
 
 pub use chatalot_protocol::chain;

@@ -95,6 +95,24 @@ pub const INPUTS: &[Input] = &[
         )
     },
     Input {
+        secret: true,
+        ..input(
+            "cloudflare_token",
+            "For a Cloudflare Tunnel in place of a proxy: its token (empty: no tunnel)?",
+        )
+    },
+    input(
+        "limit_to",
+        "Until the administrator has registered: the only addresses that are let in (empty: everybody)?",
+    ),
+    Input {
+        default: Some("false"),
+        ..input(
+            "overwrite_env",
+            "Have the installer write .env anew, after a copy was made?",
+        )
+    },
+    Input {
         default: Some("https://forgejo.seglamater.app/seglamater/chatalot.git"),
         ..input("repository", "Which git repository is installed?")
     },
@@ -142,6 +160,9 @@ pub struct Inputs {
     pub oidc_client_id: Option<String>,
     pub oidc_client_secret: Option<Secret>,
     pub oidc_disable_password_login: Option<bool>,
+    pub cloudflare_token: Option<Secret>,
+    pub limit_to: Option<String>,
+    pub overwrite_env: Option<bool>,
     pub repository: Option<String>,
     #[serde(rename = "ref")]
     pub reference: Option<String>,
@@ -183,6 +204,7 @@ impl Inputs {
         let issuer = desk.optional("oidc_issuer", self.oidc_issuer);
         let client_id = desk.optional("oidc_client_id", self.oidc_client_id);
         let docker_group = desk.optional("docker_group", self.docker_group);
+        let limited_to = desk.optional("limit_to", self.limit_to);
         if !desk.problems.is_empty() {
             return Err(desk.problems);
         }
@@ -204,6 +226,9 @@ impl Inputs {
             updates,
             registry_user,
             oidc,
+            tunnel: self.cloudflare_token.is_some(),
+            limited_to,
+            overwrite_env: self.overwrite_env.unwrap_or(false),
             source,
             folder,
             acme,
@@ -212,11 +237,16 @@ impl Inputs {
         let secrets = Secrets {
             registry_token: self.registry_token,
             oidc_client_secret: self.oidc_client_secret,
+            cloudflare_token: self.cloudflare_token,
         };
         Ok((site, secrets))
     }
 
     fn judge_togetherness(&self, desk: &mut Desk) {
+        if self.cloudflare_token.is_some() && self.limit_to.is_some() {
+            let why = "a tunnel has no proxy on the host that could keep anybody out: limit it by an access rule at Cloudflare";
+            desk.wrong("limit_to", why);
+        }
         let given = |name: &str| match name {
             "registry_user" => self.registry_user.is_some(),
             "registry_token" => self.registry_token.is_some(),
@@ -234,6 +264,7 @@ impl Inputs {
         for (name, secret) in [
             ("registry_token", &self.registry_token),
             ("oidc_client_secret", &self.oidc_client_secret),
+            ("cloudflare_token", &self.cloudflare_token),
         ] {
             if secret.as_ref().is_some_and(|secret| {
                 secret.expose().len() < 4 || secret.expose().contains(char::is_whitespace)
@@ -355,82 +386,4 @@ impl Desk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn least() -> Inputs {
-        Inputs {
-            domain: Some("chat.example.com".into()),
-            admin_username: Some("alice".into()),
-            ..Inputs::default()
-        }
-    }
-
-    fn names(inputs: Inputs) -> Vec<String> {
-        inputs
-            .complete()
-            .unwrap_err()
-            .into_iter()
-            .map(|problem| problem.input)
-            .collect()
-    }
-
-    #[test]
-    fn two_inputs_are_enough() {
-        let (site, secrets) = least().complete().unwrap();
-        assert!(site.updates && site.turn.is_none() && site.oidc.is_none());
-        assert_eq!(site.folder.as_str(), "/srv/chatalot");
-        assert_eq!(secrets.present().count(), 0);
-    }
-
-    #[test]
-    fn everything_that_is_missing_is_named_at_once() {
-        assert_eq!(names(Inputs::default()), ["domain", "admin_username"]);
-    }
-
-    #[test]
-    fn inputs_that_belong_together_are_asked_for_together() {
-        let registry = Inputs {
-            registry_user: Some("u".into()),
-            ..least()
-        };
-        assert_eq!(names(registry), ["registry_token"]);
-        let oidc = Inputs {
-            oidc_issuer: Some("https://a.example".into()),
-            ..least()
-        };
-        assert_eq!(names(oidc), ["oidc_client_id", "oidc_client_secret"]);
-        let only = Inputs {
-            oidc_disable_password_login: Some(true),
-            ..least()
-        };
-        assert_eq!(names(only), ["oidc_issuer"]);
-    }
-
-    #[test]
-    fn a_wrong_value_is_told_from_a_missing_one() {
-        let problems = Inputs {
-            domain: Some("https://x".into()),
-            ..least()
-        }
-        .complete()
-        .unwrap_err();
-        assert!(
-            !problems[0].missing && problems[0].why.contains("without scheme"),
-            "{problems:?}"
-        );
-    }
-
-    #[test]
-    fn every_partner_in_the_table_is_in_the_table() {
-        for row in INPUTS {
-            assert!(
-                row.with
-                    .iter()
-                    .all(|other| INPUTS.iter().any(|row| row.name == *other)),
-                "{}",
-                row.name
-            );
-        }
-    }
-}
+mod tests;

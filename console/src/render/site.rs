@@ -41,7 +41,7 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
         },
     );
     let group = site.docker_group.as_ref();
-    vec![
+    let mut rows = vec![
         ("domain", site.domain.to_string()),
         ("administrator", site.admin.to_string()),
         ("registration", site.registration.as_str().to_owned()),
@@ -59,7 +59,22 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             "docker group",
             group.map_or_else(|| "nobody".to_owned(), |login| format!("{login} (that is root)")),
         ),
-    ]
+    ];
+    if site.tunnel {
+        let token = secret("cloudflare_token");
+        rows.push(("reached by", format!("a Cloudflare Tunnel, token {token}")));
+    }
+    if let Some(networks) = &site.limited_to {
+        let text = format!("{networks}, until the administrator has registered");
+        rows.push(("let in", text));
+    }
+    if site.overwrite_env {
+        rows.push((
+            ".env",
+            "written anew if the installer runs, after a copy".to_owned(),
+        ));
+    }
+    rows
 }
 
 fn authority(acme: &Acme) -> String {

@@ -1,6 +1,7 @@
 //! Everything there is on a fake host.
 
 use super::installer::Installer;
+use super::turn::Turn;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
     Resources, System, Transport, Unit,
@@ -89,6 +90,9 @@ pub struct World {
     pub remotes: BTreeMap<String, Remote>,
     pub checkouts: BTreeMap<PathBuf, Checkout>,
     pub installer: Installer,
+    pub turn: Turn,
+    /// The token that the registry wants of `deploy-alice`; anybody is served without.
+    pub registry_token: Option<String>,
     /// The configuration that Caddy runs with.
     pub caddy_loaded: Option<String>,
     /// Why the authority does not sign, if it does not.
@@ -140,11 +144,19 @@ impl World {
             ports: BTreeMap::new(),
             addresses: vec![IpAddr::V4(own), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5))],
             seen_address: None,
-            dns: BTreeMap::from([("chat.example.com".to_owned(), answers(own))]),
+            dns: BTreeMap::from([
+                ("chat.example.com".to_owned(), answers(own)),
+                (
+                    "tunnel.example.com".to_owned(),
+                    answers(Ipv4Addr::new(104, 16, 0, 1)),
+                ),
+            ]),
             network: true,
             remotes: super::git::remotes(),
             checkouts: BTreeMap::new(),
             installer: Installer::default(),
+            turn: Turn::default(),
+            registry_token: Some("registry-token-1".to_owned()),
             caddy_loaded: None,
             acme_refuses: None,
             logins: BTreeMap::from([("alice".to_owned(), BTreeSet::from(["alice".to_owned()]))]),
@@ -259,7 +271,7 @@ impl World {
         let running = self.containers.values().filter(|one| one.state == "running");
         let mut holders = running.filter_map(|one| match one.service.as_str() {
             // Host networking: only the process shows.
-            "coturn" if port == 3478 => Some(("turnserver", None)),
+            "coturn" if port == 3478 || (port == 5349 && self.turn.tls) => Some(("turnserver", None)),
             _ if one.ports.contains(&port) => Some(("docker-proxy", Some(one.name.clone()))),
             _ => None,
         });
@@ -343,6 +355,12 @@ impl World {
             ("systemctl", ["enable", "--now", unit]) => Some(self.start(unit)),
             ("systemctl", ["reload", "caddy.service"]) => Some(self.reload_caddy()),
             ("caddy", ["validate", ..]) => Some(self.validate_caddy()),
+            ("docker", ["compose", "restart", service]) => Some(self.restart_service(service)),
+            ("chown", [like, "--", path]) => {
+                let like = self.owner(Path::new(like.strip_prefix("--reference=")?))?;
+                self.owners.insert(PathBuf::from(path), like);
+                Some(output(0, ""))
+            }
             ("usermod", ["-aG", group, "--", login]) => {
                 let groups = self.logins.get_mut(*login)?;
                 groups.insert((*group).to_owned());
@@ -350,6 +368,17 @@ impl World {
             }
             _ => None,
         }
+    }
+
+    fn restart_service(&mut self, service: &str) -> Output {
+        let found = self.containers.values_mut().find(|one| one.service == service);
+        found.map_or_else(
+            || output(1, "no such service"),
+            |one| {
+                "running".clone_into(&mut one.state);
+                output(0, "")
+            },
+        )
     }
 
     fn start(&mut self, name: &str) -> Output {

@@ -33,6 +33,10 @@ impl Step for Package {
         "The reverse proxy is installed"
     }
 
+    fn applies(&self, site: &Site) -> bool {
+        !site.tunnel
+    }
+
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
         let proxy = proxies::chosen(intent.site);
         vec![format!("install {}", proxy.packages(intent.distro).join(", "))]
@@ -75,6 +79,10 @@ impl Step for InFront {
 
     fn title(&self) -> &'static str {
         "The site is served over HTTPS"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        !site.tunnel
     }
 
     fn after(&self) -> Option<&'static str> {

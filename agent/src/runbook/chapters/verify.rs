@@ -11,6 +11,7 @@ use chatalot_protocol::site::Acme;
 use std::time::Duration;
 
 mod public;
+mod tunnel;
 mod turn;
 
 /// The chapter.
@@ -135,7 +136,7 @@ impl Step for WebSocket {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let direct = Fetch::page(format!("{LOCAL}/ws")).websocket();
         let mut proxied = Fetch::page(format!("https://{}/ws", cx.site.domain)).websocket();
-        proxied.connect_to = Some(LOCAL_PROXY);
+        proxied.connect_to = (!cx.site.tunnel).then_some(LOCAL_PROXY);
         proxied.verify = cx.site.acme != Acme::Staging;
         if let Err(saw) = upgraded(cx, direct).await {
             return Ok(Advice::new(
@@ -196,11 +197,11 @@ impl Step for Boot {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let mut sleepers = Vec::new();
         let mut absent = Vec::new();
-        for name in [
-            cx.distro.engine_unit,
-            proxies::chosen(cx.site).unit(),
-            "chatalot-agent.service",
-        ] {
+        let mut names = vec![cx.distro.engine_unit, "chatalot-agent.service"];
+        if !cx.site.tunnel {
+            names.push(proxies::chosen(cx.site).unit());
+        }
+        for name in names {
             let unit = cx.host.unit(name).await?;
             if !unit.exists {
                 absent.push(name);

@@ -113,6 +113,17 @@ pub(super) fn with_everything(distro: &'static Distro) -> Run {
     run(distro, inputs)
 }
 
+/// A site behind a Cloudflare Tunnel.
+pub(super) fn tunnelled(distro: &'static Distro) -> Run {
+    let inputs = Inputs {
+        domain: Some("tunnel.example.com".into()),
+        cloudflare_token: Some(Secret::new("tunnel-token-1")),
+        updates: Some(false),
+        ..least_inputs()
+    };
+    run(distro, inputs)
+}
+
 impl Run {
     fn tags(&self) -> BTreeMap<String, String> {
         let tag = |secret: &Secret| format!("tag-{}", secret.expose().len());

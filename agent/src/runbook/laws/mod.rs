@@ -2,20 +2,23 @@
 
 mod bad_inputs;
 mod driver;
+mod options;
 mod stories;
 
 use super::distro::DISTROS;
 use super::{Intent, Step, steps};
 use crate::host::fake::{FakeHost, Mode, World};
 use chatalot_protocol::report::Verdict;
-use driver::{Run, Stop, full, least, with_everything};
+use driver::{Run, Stop, full, least, tunnelled, with_everything};
 use std::collections::BTreeSet;
 
 /// Every supported distribution with every kind of site.
 fn every_case() -> Vec<(&'static str, Run)> {
     let rows = DISTROS.iter().filter(|row| row.refused.is_none());
-    rows.flat_map(|row| [least(row), full(row), with_everything(row)].map(|run| (row.name, run)))
-        .collect()
+    rows.flat_map(|row| {
+        [least(row), full(row), with_everything(row), tunnelled(row)].map(|run| (row.name, run))
+    })
+    .collect()
 }
 
 #[test]
@@ -164,7 +167,8 @@ fn f38_the_host_may_boot_after_any_call_and_running_again_ends_the_same() {
 
 #[test]
 fn every_finding_has_something_in_each_field() {
-    let found = bad_inputs::every_finding();
+    let mut found = bad_inputs::every_finding();
+    found.extend(options::every_finding());
     assert!(found.len() > 30, "only {} findings", found.len());
     for advice in found {
         let code = &advice.code;
