@@ -1,11 +1,13 @@
 //! The command line: the daemon itself, what systemd and the bootstrap call, and an operator's commands without a
 //! controller.
 
+use crate::audit::AuditCommand;
 use crate::config::{self, Config};
 use crate::daemon::DaemonError;
 use crate::effect::run_step;
 use crate::host::linux::LinuxHost;
 use crate::ledger::LedgerError;
+use crate::policy::command::PolicyCommand;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
@@ -55,6 +57,12 @@ enum Verb {
     /// Look at a deployment, follow it or end it
     #[command(subcommand)]
     Deployment(DeploymentCommand),
+    /// Look at what this host lets be done to it
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Look at who asked this host for what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the inputs of a site as a JSON schema
     Inputs {
         /// The same as without
@@ -163,6 +171,12 @@ async fn apply(config: Config, deployment: DeploymentId, stream: u32) -> ExitCod
 
 /// An operator's command, asked of the daemon; what only reads is answered without one too.
 async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
+    if let Verb::Policy(command) = &command {
+        return command.run(&LinuxHost::new(config.host()), out).await;
+    }
+    if let Verb::Audit(command) = &command {
+        return command.run(config, out).await;
+    }
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(
         command,

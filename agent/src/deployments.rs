@@ -1,11 +1,14 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
 use crate::effect::folder::{JobFolder, put};
+use crate::ledger::audit::{self, Door};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::policy::Policy;
 use crate::runbook::engine::Engine;
 use crate::runbook::{Cx, Intent, distro, plan};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::What;
 use chatalot_protocol::message::{Job, Order};
 use chatalot_protocol::names::{DeploymentId, StepId};
@@ -97,8 +100,13 @@ impl Deployments {
         &self.engine.ledger
     }
 
-    /// Takes a job up, or refuses it on the record. The same job again changes nothing.
+    /// Takes a job of the controller's up, or refuses it on the record. The same job again changes nothing.
     pub async fn take(self: &Arc<Self>, job: Job) -> Result<(), LedgerError> {
+        self.take_from(job, Door::Controller).await
+    }
+
+    /// The same for a job that came in by some door.
+    pub async fn take_from(self: &Arc<Self>, job: Job, door: Door) -> Result<(), LedgerError> {
         let id = job.id;
         if self
             .ledger()
@@ -117,17 +125,23 @@ impl Deployments {
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
+        let mut entry = audit::deploying(&job.by, door, id, &job.plan, deployment.site.domain.as_str());
         if let Some(advice) = self.objection(&job, now).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
+            (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());
             deployment.state = DeploymentState::Refused;
             deployment.result.advice = Some(advice);
-            return self.ledger().with(move |db| refuse(db, &deployment, now)).await;
+            return self
+                .ledger()
+                .with(move |db| refuse(db, &deployment, entry, now))
+                .await;
         }
         self.keep_secrets(id, &job.order.secrets)?;
         let started = self.started(&deployment).await;
         let row = deployment.clone();
         let stored = self.ledger().with(move |db| {
             records::insert(db, &row, now)?;
+            audit::append(db, now, entry)?;
             outbox::record(db, now, Some(id), &started)
         });
         stored.await?;
@@ -156,6 +170,10 @@ impl Deployments {
                 "one deployment at a time",
                 format!("wait for it, or end it with `deployment cancel {}`", other.id),
             )));
+        }
+        let policy = Policy::in_force(&*self.engine.host).await;
+        if let Err(advice) = policy.and_then(|policy| policy.judge(&job.order.site, now)) {
+            return Ok(Some(advice));
         }
         let distro = match self.distro().await {
             Ok(distro) => distro,
@@ -286,8 +304,21 @@ impl Deployments {
 
     /// Ends a deployment at its next step boundary, in this life or the next; one that has ended is left as it is.
     pub async fn cancel(&self, id: DeploymentId) -> Result<(), LedgerError> {
+        self.cancel_from(id, "the controller", Door::Controller).await
+    }
+
+    /// The same for whoever came in by some door.
+    pub async fn cancel_from(&self, id: DeploymentId, by: &str, door: Door) -> Result<(), LedgerError> {
+        let (now, entry) = (self.engine.host.now_ms(), audit::asked("cancel", by, door, id));
         self.ledger()
-            .with(move |db| outbox::set_meta(db, CANCELLED, &id.to_string()))
+            .with(move |db| {
+                // The controller says it again until it hears of the end.
+                let text = id.to_string();
+                if outbox::meta(db, CANCELLED)?.as_ref() != Some(&text) {
+                    audit::append(db, now, entry)?;
+                }
+                outbox::set_meta(db, CANCELLED, &text)
+            })
             .await?;
         self.stop(id);
         Ok(())
@@ -401,7 +432,13 @@ impl Deployments {
     }
 }
 
-fn refuse(db: &rusqlite::Connection, deployment: &Deployment, now: i64) -> Result<(), LedgerError> {
+fn refuse(
+    db: &rusqlite::Connection,
+    deployment: &Deployment,
+    entry: Entry,
+    now: i64,
+) -> Result<(), LedgerError> {
     records::insert(db, deployment, now)?;
+    audit::append(db, now, entry)?;
     records::finish(db, deployment.id, deployment.state, &deployment.result, now)
 }

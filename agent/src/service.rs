@@ -3,7 +3,8 @@
 use crate::deployments::Deployments;
 use crate::health::Health;
 use crate::host::Look;
-use crate::ledger::{Ledger, LedgerError, deployments as records};
+use crate::ledger::{Ledger, LedgerError, audit, deployments as records};
+use crate::policy;
 use crate::runbook::{Cx, StepError, chapters, plan};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::message::{Answer, Ask, Order};
@@ -45,6 +46,10 @@ impl Service {
             Ask::Plan(order) => self.plan(&order).await,
             Ask::Verify => self.deployed(Wanted::Verify).await,
             Ask::Handover => self.deployed(Wanted::Handover).await,
+            Ask::Audit { after } => {
+                let records = self.ledger.with(move |db| audit::after(db, after)).await;
+                records.map(|records| Answer::Audit { records })
+            }
             Ask::Unknown => Ok(refused(Advice::new(
                 "UNSUPPORTED",
                 "a question that this agent does not know",
@@ -134,6 +139,7 @@ impl Service {
             .ledger
             .with(|db| Ok((records::latest(db, false)?, records::latest(db, true)?)))
             .await?;
+        let policy = Some(policy::view(&*self.host).await);
         let health = self.health.borrow().clone();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -144,6 +150,7 @@ impl Service {
             deployment: latest.map(|deployment| (deployment.id, deployment.state)),
             controller: self.controller.clone(),
             connected: self.connection.borrow().is_some(),
+            policy,
         })
     }
 }

@@ -8,6 +8,7 @@
 //! | [`store`], [`files`], [`logs`], [`jobs`] | what survives a restart: rows, whole files, output, waiting orders |
 //! | [`ca`], [`tls`], [`peer`] | who signs, how the port speaks, who is at the other end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
+//! | [`anchors`] | an eye on the audit of each host |
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
 //! | [`api`], [`watch`], [`model`] | the operator's socket |
 //!
@@ -16,6 +17,7 @@
 //! The operator is whoever may use the socket.
 #![forbid(unsafe_code)]
 
+pub mod anchors;
 pub mod api;
 pub mod ca;
 pub mod centre;

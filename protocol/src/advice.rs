@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
 
+/// The code of a finding that another reverse proxy is there already and can be used: its fix names the `--proxy`.
+pub const ADOPTABLE: &str = "PROXY_ADOPTABLE";
+
 /// One finding with its fix. The code is stable and may be matched on; the texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Advice {

@@ -6,6 +6,7 @@
 
 use crate::names::{HostId, HostName};
 use crate::secret::Secret;
+use crate::site::{Domain, GitRemote};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use uuid::Uuid;
@@ -133,7 +134,10 @@ pub struct JoinReply {
     pub authorities: String,
     /// The domains that this host may serve; empty means any.
     #[serde(default)]
-    pub domains: Vec<String>,
+    pub domains: Vec<Domain>,
+    /// Where the source may come from; empty means chatalot's own repository only.
+    #[serde(default)]
+    pub git_remotes: Vec<GitRemote>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::names::{DeploymentId, StepId};
 use crate::plan::PlanHash;
 use crate::report::{CheckState, DeploymentState, Level};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One event. `(host, stream epoch, seq)` names it for ever; a repeated one is the same one.
@@ -112,6 +113,17 @@ pub enum What {
         to: Level,
         /// The check that decided it.
         cause: CheckState,
+    },
+    /// Something that a person must see, whatever else is well: the policy of the host cannot be used, its audit was
+    /// tampered with.
+    Alarm {
+        /// What to do; its code names the alarm.
+        advice: Advice,
+    },
+    /// It is over.
+    AlarmOver {
+        /// Which alarm.
+        code: Cow<'static, str>,
     },
     /// The agent has started.
     AgentStarted {

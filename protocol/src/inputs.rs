@@ -4,7 +4,7 @@
 //! [`Site`] or names everything that is missing or wrong at once.
 
 use crate::secret::Secret;
-use crate::site::{Acme, Oidc, Secrets, Site, Source};
+use crate::site::{Acme, Oidc, ProxyChoice, Secrets, Site, Source};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -131,6 +131,13 @@ pub const INPUTS: &[Input] = &[
             "Which ACME authority: production, staging or the https address of a directory?",
         )
     },
+    Input {
+        default: Some("caddy"),
+        ..input(
+            "proxy",
+            "Which reverse proxy is in front: caddy, nginx, traefik or none?",
+        )
+    },
     input(
         "acme_root",
         "For an authority of one's own: the PEM file on the host that verifies its directory?",
@@ -169,6 +176,7 @@ pub struct Inputs {
     pub folder: Option<String>,
     pub acme: Option<String>,
     pub acme_root: Option<String>,
+    pub proxy: Option<String>,
     pub docker_group: Option<String>,
 }
 
@@ -191,6 +199,7 @@ impl Inputs {
         let mut desk = Desk::default();
         self.judge_togetherness(&mut desk);
         let acme = acme(&mut desk, self.acme.as_deref(), self.acme_root);
+        let proxy = desk.optional("proxy", self.proxy).unwrap_or_default();
         let site = Parts {
             domain: desk.required("domain", self.domain),
             admin: desk.required("admin_username", self.admin_username),
@@ -217,6 +226,7 @@ impl Inputs {
             client_id,
             disable_password_login,
         });
+        let tunnel = self.cloudflare_token.is_some();
         let updates = self.updates.unwrap_or(true);
         let site = Site {
             domain,
@@ -226,12 +236,13 @@ impl Inputs {
             updates,
             registry_user,
             oidc,
-            tunnel: self.cloudflare_token.is_some(),
+            tunnel,
             limited_to,
             overwrite_env: self.overwrite_env.unwrap_or(false),
             source,
             folder,
             acme,
+            proxy: if tunnel { ProxyChoice::None } else { proxy },
             docker_group,
         };
         let secrets = Secrets {

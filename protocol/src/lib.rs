@@ -29,11 +29,13 @@
 //! | [`event`] | what happened, in order |
 //! | [`message`], [`frame`], [`version`] | the channel |
 //! | [`enrol`] | the join token and the enrolment exchange |
+//! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
 #![forbid(unsafe_code)]
 
 pub mod advice;
 pub mod api;
+pub mod audit;
 pub mod enrol;
 pub mod event;
 pub mod frame;

@@ -1,6 +1,7 @@
 //! The control messages: JSON, one a frame.
 
 use crate::advice::Advice;
+use crate::audit::{Anchor, Record};
 use crate::event::Event;
 use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
@@ -148,6 +149,11 @@ pub enum ToController {
         /// The step that writes it.
         step: StepId,
     },
+    /// How far the host's audit has got: with each ping, and soon after it has grown.
+    Audited {
+        /// The last record.
+        anchor: Anchor,
+    },
     /// Are you there?
     Ping {
         /// Given back.
@@ -189,6 +195,11 @@ pub enum Ask {
     Verify,
     /// The handover of the deployed site.
     Handover,
+    /// Records of the host's audit.
+    Audit {
+        /// After this one.
+        after: u64,
+    },
     /// A question that this build does not know.
     #[serde(other)]
     Unknown,
@@ -211,6 +222,11 @@ pub enum Answer {
     Plan(Box<Plan>),
     /// To `Handover`.
     Handover(Box<Handover>),
+    /// To `Audit`: the next records in order, none where there are no more.
+    Audit {
+        /// Not verified by the host.
+        records: Vec<Record>,
+    },
     /// The question cannot be answered.
     Refused {
         /// Why, and what to do.

@@ -125,6 +125,16 @@ impl DeploymentState {
     }
 }
 
+/// What a host's policy lets be done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Its rules in words.
+    pub words: Vec<String>,
+    /// Why it cannot be used, so that everything is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
 /// What a host says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -144,4 +154,7 @@ pub struct Status {
     pub controller: Option<String>,
     /// Whether the controller has acknowledged the present session.
     pub connected: bool,
+    /// What its policy allows, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyView>,
 }

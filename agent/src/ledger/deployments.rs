@@ -1,8 +1,9 @@
 //! Deployments, their effects, and what they leave to be remembered.
 
-use super::{LedgerError, outbox};
+use super::{LedgerError, audit, outbox};
 use crate::effect::{Ended, Outcome};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::What;
 use chatalot_protocol::handover::Handover;
 use chatalot_protocol::names::{DeploymentId, StepId};
@@ -94,6 +95,15 @@ pub fn find(connection: &Connection, id: DeploymentId) -> Result<Option<Deployme
     found.transpose()
 }
 
+/// When a deployment was taken up.
+pub fn accepted_ms(connection: &Connection, id: DeploymentId) -> Result<i64, LedgerError> {
+    Ok(connection.query_row(
+        "SELECT accepted_ms FROM deployment WHERE id = ?1",
+        [id.to_string()],
+        |row| row.get(0),
+    )?)
+}
+
 /// The one that runs.
 pub fn running(connection: &Connection) -> Result<Option<Deployment>, LedgerError> {
     let found = connection
@@ -151,6 +161,20 @@ pub fn finish(
             at_ms
         ],
     )?;
+    if state != DeploymentState::Refused {
+        let end = Entry {
+            action: "deploy.end".to_owned(),
+            subject: id.to_string(),
+            verdict: state_text(state)?,
+            detail: result
+                .advice
+                .as_ref()
+                .map(|advice| advice.code.to_string())
+                .unwrap_or_default(),
+            ..Entry::default()
+        };
+        audit::append(connection, at_ms, end)?;
+    }
     let DeploymentResult {
         advice,
         values,

@@ -1,8 +1,9 @@
 //! One connection to the controller, from hello to its end.
 
 use super::logs::Logs;
-use crate::ledger::{LedgerError, deployments, outbox};
+use crate::ledger::{LedgerError, audit, deployments, outbox};
 use crate::service::Service;
+use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::frame::{self, Frame, FrameError, MAX_CONTROL, put_message};
 use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
 use chatalot_protocol::stream::{self, ReadError};
@@ -198,6 +199,8 @@ struct Session<W> {
     acked: u64,
     ping: Duration,
     heard: Instant,
+    /// The audit's anchor that was said last.
+    anchored: Option<Anchor>,
 }
 
 impl<W: AsyncWrite + Unpin> Session<W> {
@@ -228,6 +231,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             acked,
             ping: Duration::from_secs(welcome.ping_secs.clamp(1, 30)),
             heard: Instant::now(),
+            anchored: None,
         })
     }
 
@@ -253,6 +257,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 () = tokio::time::sleep_until(ping_at) => { // cancel-safe: level-triggered
                     ping_at = Instant::now() + self.ping;
                     self.keep_alive()?;
+                    self.say_anchor(true).await?;
                 }
             }
             flowing = self.logs.pump(&self.service.state, WRITE, &mut self.out)?;
@@ -265,6 +270,17 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             return Err(SessionEnd::Silent(DEAD.as_secs()));
         }
         put_message(&ToController::Ping { n: self.sent }, &mut self.out)?;
+        Ok(())
+    }
+
+    /// Says how far the audit has got: with each sign of life, and where it has grown.
+    async fn say_anchor(&mut self, again: bool) -> Result<(), SessionEnd> {
+        let anchor = self.service.ledger.with(audit::anchor).await?;
+        let grown = anchor != Anchor::START && self.anchored != Some(anchor);
+        if again || grown {
+            self.anchored = Some(anchor);
+            put_message(&ToController::Audited { anchor }, &mut self.out)?;
+        }
         Ok(())
     }
 
@@ -285,6 +301,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         for opened in self.logs.update(effects) {
             put_message(&opened, &mut self.out)?;
         }
+        self.say_anchor(false).await?;
         self.let_go().await
     }
 

@@ -46,14 +46,16 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>, stop: Cancella
             () = stop.cancelled() => return,      // cancel-safe: level-triggered
         };
         match caller {
-            Ok((stream, _)) if may_call(&stream) => {
-                let (service, stop) = (service.clone(), stop.clone());
-                tokio::spawn(async move {
-                    answer(stream, service, stop).await;
-                    drop(place);
-                });
-            }
-            Ok(_) => log::warn!("a caller on the local socket was not root"),
+            Ok((stream, _)) => match caller_of(&stream) {
+                Some(uid) if may_call(uid) => {
+                    let (service, stop) = (service.clone(), stop.clone());
+                    tokio::spawn(async move {
+                        answer(stream, service, uid, stop).await;
+                        drop(place);
+                    });
+                }
+                uid => log::warn!(uid:? = uid; "a caller on the local socket was not root"),
+            },
             Err(error) => {
                 log::warn!(error = crate::chain(&error); "a caller could not be accepted");
                 tokio::time::sleep(PAUSE).await;
@@ -62,15 +64,18 @@ pub async fn serve(listener: UnixListener, service: Arc<Service>, stop: Cancella
     }
 }
 
-/// Only root, and whoever the agent itself runs as, whatever the socket's mode has become.
-fn may_call(stream: &UnixStream) -> bool {
-    stream
-        .peer_cred()
-        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == geteuid().as_raw())
+/// Who is at the other end, as the kernel says.
+fn caller_of(stream: &UnixStream) -> Option<u32> {
+    stream.peer_cred().ok().map(|peer| peer.uid())
 }
 
-async fn answer(stream: UnixStream, service: Arc<Service>, stop: CancellationToken) {
-    let routes = service_fn(move |request| routes::route(request, service.clone()));
+/// Only root, and whoever the agent itself runs as, whatever the socket's mode has become.
+fn may_call(uid: u32) -> bool {
+    uid == 0 || uid == geteuid().as_raw()
+}
+
+async fn answer(stream: UnixStream, service: Arc<Service>, uid: u32, stop: CancellationToken) {
+    let routes = service_fn(move |request| routes::route(request, service.clone(), uid));
     let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), routes);
     tokio::select! {
         ended = connection => if let Err(error) = ended { // dropped only when stopping

@@ -67,6 +67,11 @@ pub trait Step: Sync {
         Vec::new()
     }
 
+    /// The packages that applying it may install: what a policy judges by.
+    fn packages(&self, _intent: &Intent<'_>) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// How long applying it may take.
     fn limits(&self) -> Limits {
         Limits::default()

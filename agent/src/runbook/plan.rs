@@ -43,7 +43,7 @@ pub async fn make(steps: &[&'static dyn Step], cx: Cx<'_>) -> Result<Plan, Ledge
     };
     let mut planned: Vec<PlannedStep> = Vec::new();
     for step in steps_of(steps, intent) {
-        let standing = match awaited(steps, &planned, step) {
+        let standing = match awaited(&planned, step) {
             Some(first) => Standing::DecidedAfter { step: first },
             None => standing(&planned, step, &cx).await,
         };
@@ -88,18 +88,14 @@ fn hash(cx: Cx<'_>, planned: &[PlannedStep]) -> Result<PlanHash, LedgerError> {
 }
 
 /// The step that this one has to wait for, if that one is not satisfied yet.
-fn awaited(
-    steps: &[&'static dyn Step],
-    planned: &[PlannedStep],
-    step: &dyn Step,
-) -> Option<chatalot_protocol::names::StepId> {
+fn awaited(planned: &[PlannedStep], step: &dyn Step) -> Option<chatalot_protocol::names::StepId> {
     let mut after = step.after()?;
     let first = loop {
-        if let Some(first) = planned.iter().find(|earlier| earlier.id.0 == after) {
-            break first;
+        match planned.iter().find(|earlier| *earlier.id.0 == *after) {
+            Some(first) => break first,
+            // One that this site does not have passes on what it would wait for itself.
+            None => after = super::step(after)?.after()?,
         }
-        // This site does not have that step: what it would have waited for counts.
-        after = steps.iter().find(|step| step.id() == after)?.after()?;
     };
     match &first.standing {
         Standing::Known { verdict } if verdict.is_satisfied() => None,

@@ -2,7 +2,7 @@
 
 use crate::output::{Page, Style};
 use crate::text::{labelled, safe};
-use chatalot_protocol::site::{Acme, Site};
+use chatalot_protocol::site::{Acme, ProxyChoice, Site};
 
 /// Every input, secrets only as given or not.
 pub fn site(site: &Site, has_secret: &dyn Fn(&str) -> bool, page: Page) -> String {
@@ -41,6 +41,11 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
         },
     );
     let group = site.docker_group.as_ref();
+    let front = if site.tunnel {
+        format!("a Cloudflare Tunnel, token {}", secret("cloudflare_token"))
+    } else {
+        proxy(site.proxy).to_owned()
+    };
     let mut rows = vec![
         ("domain", site.domain.to_string()),
         ("administrator", site.admin.to_string()),
@@ -54,16 +59,13 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             format!("{} at {}", site.source.repository, site.source.reference),
         ),
         ("folder", site.folder.to_string()),
+        ("proxy", front),
         ("certificate", authority(&site.acme)),
         (
             "docker group",
             group.map_or_else(|| "nobody".to_owned(), |login| format!("{login} (that is root)")),
         ),
     ];
-    if site.tunnel {
-        let token = secret("cloudflare_token");
-        rows.push(("reached by", format!("a Cloudflare Tunnel, token {token}")));
-    }
     if let Some(networks) = &site.limited_to {
         let text = format!("{networks}, until the administrator has registered");
         rows.push(("let in", text));
@@ -75,6 +77,15 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
         ));
     }
     rows
+}
+
+const fn proxy(choice: ProxyChoice) -> &'static str {
+    match choice {
+        ProxyChoice::Caddy => "Caddy",
+        ProxyChoice::Nginx => "nginx, certificate by certbot",
+        ProxyChoice::Traefik => "the Traefik that runs already",
+        ProxyChoice::None => "set up by yourself",
+    }
 }
 
 fn authority(acme: &Acme) -> String {
@@ -117,6 +128,7 @@ mod tests {
              \x20 login          password\n\
              \x20 source         https://forgejo.seglamater.app/seglamater/chatalot.git at main\n\
              \x20 folder         /srv/chatalot\n\
+             \x20 proxy          Caddy\n\
              \x20 certificate    Let's Encrypt\n\
              \x20 docker group   nobody\n"
         );

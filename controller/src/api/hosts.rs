@@ -55,9 +55,10 @@ impl Api {
             secret: sha256(&unhexed(&join)),
             expires_ms: now.saturating_add_unsigned(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)),
         };
-        let (name, domains) = (add.name.clone(), add.domains);
+        let (name, domains, remotes) = (add.name.clone(), add.domains, add.git_remotes);
         let kept = self.centre.store.write(move |c| {
             let invited = hosts::invite(c, &name, &domains, now)?;
+            hosts::grant(c, invited.host, &remotes)?;
             tokens::keep(c, invited.host, &token, now)?;
             Ok::<_, InviteError>(invited)
         });

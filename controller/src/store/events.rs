@@ -1,7 +1,8 @@
 //! Events: stored once, in order, in the transaction that also projects what they mean.
 
-use super::StoreError;
 use super::deployments::Outcome;
+use super::{StoreError, alarms};
+use chatalot_console::text::safe;
 use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::names::{DeploymentId, HostId};
 use chatalot_protocol::report::DeploymentState;
@@ -55,7 +56,7 @@ pub fn insert(
         let id = deployment.map(|id| *id.0.as_bytes());
         insert.execute((stream, event.seq.cast_signed(), id, now_ms, body))?;
         stored.last = event.seq;
-        stored.level |= project(connection, host, deployment, event.what)?;
+        stored.level |= project(connection, host, deployment, event.what, now_ms)?;
         if let Some(id) = deployment.filter(|id| !stored.touched.contains(id)) {
             stored.touched.push(id);
         }
@@ -118,6 +119,7 @@ fn project(
     host: HostId,
     deployment: Option<DeploymentId>,
     what: What,
+    now_ms: i64,
 ) -> Result<bool, StoreError> {
     if let Some(id) = deployment {
         connection
@@ -149,6 +151,16 @@ fn project(
             connection
                 .prepare_cached("UPDATE hosts SET level = ?2, cause = ?3 WHERE id = ?1")?
                 .execute((host.0.as_bytes(), word(&to)?, serde_json::to_string(&cause)?))?;
+            Ok(true)
+        }
+        (What::Alarm { advice }, _) => {
+            if alarms::raise(connection, host, true, &advice, now_ms)? {
+                log::error!(host:% = host, code:% = safe(&advice.code); "a host raises an alarm");
+            }
+            Ok(true)
+        }
+        (What::AlarmOver { code }, _) => {
+            alarms::end(connection, host, &code)?;
             Ok(true)
         }
         _ => Ok(false),

@@ -3,6 +3,7 @@
 //! One thread writes, another reads. The writer takes everything that is waiting into one transaction, each piece
 //! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
 
+pub mod alarms;
 pub mod deployments;
 pub mod events;
 pub mod hosts;
@@ -14,7 +15,11 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Each entry lifts the schema by one version, in a transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("granted.sql"),
+    include_str!("anchors.sql"),
+];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
 /// How much work shares a transaction at most.

@@ -95,6 +95,7 @@ fn reply(centre: &Centre, joined: Joined) -> JoinReply {
         certificate: joined.certificate,
         authorities: centre.authority.root_pem().to_owned(),
         domains: joined.domains,
+        git_remotes: joined.git_remotes,
     }
 }
 

@@ -8,6 +8,7 @@
 )]
 
 mod agent;
+mod audits;
 mod deployments;
 mod doors;
 mod enrolment;

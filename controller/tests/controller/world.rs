@@ -73,6 +73,7 @@ impl World {
         let add = AddHost {
             name: name.parse().unwrap(),
             domains: Vec::new(),
+            git_remotes: Vec::new(),
             ttl_secs: None,
         };
         self.command("POST", "/v1/hosts", &add).await.1.unwrap()

@@ -180,6 +180,24 @@ impl World {
         output(0, &block)
     }
 
+    pub(super) fn restart_service(&mut self, service: &str) -> Output {
+        let found = self.containers.values_mut().find(|one| one.service == service);
+        found.map_or_else(
+            || output(1, "no such service"),
+            |one| {
+                "running".clone_into(&mut one.state);
+                output(0, "")
+            },
+        )
+    }
+
+    /// `chown --reference`.
+    pub(super) fn own_like(&mut self, like: &str, path: &str) -> Option<Output> {
+        let like = self.owner(Path::new(like.strip_prefix("--reference=")?))?;
+        self.owners.insert(path.into(), like);
+        Some(output(0, ""))
+    }
+
     pub(super) fn compose_services(&self, command: &Command) -> Output {
         let env = command
             .folder

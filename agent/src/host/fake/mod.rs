@@ -27,7 +27,7 @@ pub use world::{Checkout, EngineState, Remote, World};
 
 use super::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, TurnAsk, TurnError, Unit,
+    PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
 use crate::runbook::distro::Distro;
 use crate::stun::dialogue::Relay;
@@ -166,6 +166,13 @@ impl Look for FakeHost {
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
         self.look(format!("read {}", path.display()), |world| {
             world.files.get(path).cloned()
+        })
+        .await
+    }
+
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        self.look(format!("read_strictly {}", path.display()), |world| {
+            world.strictly(path)
         })
         .await
     }

@@ -4,8 +4,9 @@ use super::installer::Installer;
 use super::turn::Turn;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
-    Resources, System, Transport, Unit,
+    Resources, Strictly, System, Transport, Unit,
 };
+use crate::policy;
 use crate::runbook::distro::Distro;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -126,8 +127,11 @@ impl World {
             system: system(distro),
             resources: AMPLE,
             now_ms: 1_790_000_000_000,
-            files: BTreeMap::new(),
-            folders: BTreeSet::new(),
+            files: BTreeMap::from([(policy::PATH.into(), policy::written(policy::Origin::Alone).into())]),
+            // The agent's own.
+            folders: ["/", "/var", "/var/lib", "/var/lib/chatalot-agent"]
+                .map(PathBuf::from)
+                .into(),
             owners: BTreeMap::new(),
             programs: programs.map(|name| (*name).to_owned()).collect(),
             lists: false,
@@ -176,6 +180,10 @@ impl World {
         world.journal.clear();
         world.said.clear();
         world.unknown.clear();
+        // Nothing but times.
+        let asked = Path::new("/var/lib/chatalot-agent/acme.asked");
+        world.files.remove(asked);
+        world.owners.remove(asked);
         world
     }
 
@@ -222,6 +230,18 @@ impl World {
         const ROOTS: Owner = Owner { uid: 0, mode: 0o755 };
         let there = self.files.contains_key(path) || self.folders.contains(path);
         there.then(|| self.owners.get(path).copied().unwrap_or(ROOTS))
+    }
+
+    pub(super) fn strictly(&self, path: &Path) -> Strictly {
+        let Some(content) = self.files.get(path) else {
+            return Strictly::Absent;
+        };
+        let places = [path.parent().unwrap_or(path), path];
+        let why = places.into_iter().find_map(|place| {
+            let owner = self.owners.get(place).copied();
+            owner?.distrusted(place, true)
+        });
+        why.map_or_else(|| Strictly::Content(content.clone()), Strictly::Unsafe)
     }
 
     pub(super) fn list(&self, folder: &Path) -> Vec<String> {
@@ -356,11 +376,7 @@ impl World {
             ("systemctl", ["reload", "caddy.service"]) => Some(self.reload_caddy()),
             ("caddy", ["validate", ..]) => Some(self.validate_caddy()),
             ("docker", ["compose", "restart", service]) => Some(self.restart_service(service)),
-            ("chown", [like, "--", path]) => {
-                let like = self.owner(Path::new(like.strip_prefix("--reference=")?))?;
-                self.owners.insert(PathBuf::from(path), like);
-                Some(output(0, ""))
-            }
+            ("chown", [like, "--", path]) => self.own_like(like, path),
             ("usermod", ["-aG", group, "--", login]) => {
                 let groups = self.logins.get_mut(*login)?;
                 groups.insert((*group).to_owned());
@@ -368,17 +384,6 @@ impl World {
             }
             _ => None,
         }
-    }
-
-    fn restart_service(&mut self, service: &str) -> Output {
-        let found = self.containers.values_mut().find(|one| one.service == service);
-        found.map_or_else(
-            || output(1, "no such service"),
-            |one| {
-                "running".clone_into(&mut one.state);
-                output(0, "")
-            },
-        )
     }
 
     fn start(&mut self, name: &str) -> Output {

@@ -4,7 +4,7 @@ use super::run::{Patience, run};
 use super::{LinuxHost, files};
 use crate::host::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, TurnAsk, TurnError, Unit,
+    PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
 use crate::runbook::Limits;
 use crate::runbook::output::Sink;
@@ -88,6 +88,10 @@ impl Look for LinuxActor {
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
         self.look.read(path).await
+    }
+
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        self.look.read_strictly(path).await
     }
 
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {

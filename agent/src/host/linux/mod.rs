@@ -36,7 +36,7 @@ pub use actor::LinuxActor;
 
 use super::{
     Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, TurnAsk, TurnError, Unit,
+    PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
 use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
@@ -162,6 +162,10 @@ impl Look for LinuxHost {
 
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
         files::read(path)
+    }
+
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        files::read_strictly(path)
     }
 
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {

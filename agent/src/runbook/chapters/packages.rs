@@ -113,6 +113,10 @@ impl Step for Install {
         ]
     }
 
+    fn packages(&self, intent: &Intent<'_>) -> Vec<&'static str> {
+        intent.distro.packages().collect()
+    }
+
     fn limits(&self) -> Limits {
         PACKAGE_LIMITS
     }

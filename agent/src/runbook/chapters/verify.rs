@@ -136,7 +136,7 @@ impl Step for WebSocket {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let direct = Fetch::page(format!("{LOCAL}/ws")).websocket();
         let mut proxied = Fetch::page(format!("https://{}/ws", cx.site.domain)).websocket();
-        proxied.connect_to = (!cx.site.tunnel).then_some(LOCAL_PROXY);
+        proxied.connect_to = proxies::chosen(cx.site).map(|_| LOCAL_PROXY);
         proxied.verify = cx.site.acme != Acme::Staging;
         if let Err(saw) = upgraded(cx, direct).await {
             return Ok(Advice::new(
@@ -197,11 +197,9 @@ impl Step for Boot {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let mut sleepers = Vec::new();
         let mut absent = Vec::new();
-        let mut names = vec![cx.distro.engine_unit, "chatalot-agent.service"];
-        if !cx.site.tunnel {
-            names.push(proxies::chosen(cx.site).unit());
-        }
-        for name in names {
+        let proxy = proxies::chosen(cx.site).and_then(proxies::Proxy::unit);
+        let units = [Some(cx.distro.engine_unit), proxy, Some("chatalot-agent.service")];
+        for name in units.into_iter().flatten() {
             let unit = cx.host.unit(name).await?;
             if !unit.exists {
                 absent.push(name);

@@ -2,6 +2,7 @@
 
 use super::{Engine, Pace};
 use crate::deployments::Deployments;
+use crate::effect::Runner;
 use crate::effect::fake::FakeRunner;
 use crate::host::fake::{FakeHost, Mode, World};
 use crate::ledger::{Ledger, deployments as records, outbox};
@@ -16,6 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+
+mod audit;
+mod policy;
 
 const PACE: Pace = Pace {
     recheck: Duration::from_micros(200),
@@ -45,11 +49,15 @@ impl Machine {
 
     /// A new life of the agent.
     fn agent(&self) -> Agent {
+        self.agent_with(self.runner.clone())
+    }
+
+    fn agent_with(&self, runner: Arc<dyn Runner>) -> Agent {
         let ledger = Ledger::open(&self.state.path().join("ledger.sqlite")).unwrap();
         let engine = Engine {
             ledger: ledger.clone(),
             host: Arc::new(self.host.clone()),
-            runner: self.runner.clone(),
+            runner,
             steps: crate::runbook::steps().collect(),
             pace: PACE,
             pulse: Arc::default(),

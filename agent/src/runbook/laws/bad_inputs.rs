@@ -101,9 +101,9 @@ const FRESH: &[(&str, Spoil)] = &[
     ("DNS_STALE_AAAA", |w| says(w, &["203.0.113.42"], &["2001:db8::1"])),
     ("DNS_CDN", |w| says(w, &["104.16.1.1"], &[])),
     ("PORT_TAKEN", |w| listens(w, 443, "nginx", None)),
-    ("PORT_TAKEN", |w| {
+    ("PROXY_DOMAIN_TAKEN", |w| {
         listens(w, 80, "caddy", None);
-        w.put("/etc/caddy/Caddyfile", "blog.example.com {\n\tfile_server\n}\n");
+        w.put("/etc/caddy/Caddyfile", "chat.example.com {\n\tfile_server\n}\n");
     }),
     ("PORT_TAKEN", |w| {
         foreign_engine(w);

@@ -7,7 +7,7 @@ use chatalot_console::client::Client;
 use chatalot_console::exit::{Exit, Failure};
 use chatalot_console::output::{Format, Output};
 use chatalot_protocol::names::HostName;
-use chatalot_protocol::site::Domain;
+use chatalot_protocol::site::{Domain, GitRemote};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,9 @@ pub(in crate::ctl) struct AddArgs {
     /// A domain that the host may serve; any, where none is named
     #[arg(long = "domain", value_name = "DOMAIN")]
     domains: Vec<Domain>,
+    /// A repository that the host may clone, or `*` for any; chatalot's own only, where none is named
+    #[arg(long = "git-remote", value_name = "URL")]
+    git_remotes: Vec<GitRemote>,
     /// How long the join token is valid: 90s, 15m, 2h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = seconds)]
     ttl: u64,
@@ -50,6 +53,7 @@ pub(super) async fn add(client: &Client, args: &AddArgs, out: &mut Output) -> Re
         let add = AddHost {
             name,
             domains,
+            git_remotes: args.git_remotes.clone(),
             ttl_secs: Some(args.ttl),
         };
         let added: Added = client.post("/v1/hosts", &add).await?;

@@ -124,6 +124,10 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
         let text = format!("{} {domain} ({})", state(latest.state), latest.deployment);
         lines.push(("deployment", text));
     }
+    for alarm in &host.alarms {
+        let told = format!("{}: {}; {}", alarm.code, alarm.saw, alarm.fix);
+        lines.push(("ALARM", page.paint(Style::Bad, &safe(&told))));
+    }
     let mut text = format!("{}\n", page.paint(Style::Strong, host.name.as_str()));
     for (name, value) in lines {
         // Writing to a string does not fail.
@@ -199,6 +203,7 @@ mod tests {
                 state: DeploymentState::Succeeded,
                 domain: "chat.example.com".into(),
             }),
+            alarms: Vec::new(),
         }
     }
 
