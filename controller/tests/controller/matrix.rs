@@ -4,6 +4,7 @@
 use crate::agent::{Agent, hello, identity, join, joined, key};
 use crate::deployments::deploy_request;
 use crate::world::{Identity, World, tls, token};
+use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::enrol::unhex;
 use chatalot_protocol::identity::{ALPN_CHANNEL, agent_uri};
 use chatalot_protocol::message::{Answer, Ask, ToAgent, ToController};
@@ -330,7 +331,7 @@ fn messages() -> Vec<ToController> {
         ToController::Ping { n: 1 },
         ToController::Pong { n: 1 },
         ToController::Audited {
-            anchor: chatalot_protocol::audit::Anchor::START,
+            anchor: Anchor::START,
         },
     ];
     for message in &all {
