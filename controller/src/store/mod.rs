@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("granted.sql"),
     include_str!("anchors.sql"),
     include_str!("access.sql"),
+    include_str!("work.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;

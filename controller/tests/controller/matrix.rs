@@ -251,6 +251,10 @@ fn questions() -> Vec<Ask> {
         Ask::Preflight(order()),
         Ask::Plan(order()),
         Ask::Audit { after: 0 },
+        Ask::Uninstall { delete_data: None },
+        Ask::Diagnose,
+        Ask::Bundle,
+        Ask::Drift,
     ];
     for ask in &all {
         match ask {
@@ -261,6 +265,10 @@ fn questions() -> Vec<Ask> {
             | Ask::Verify
             | Ask::Handover
             | Ask::Audit { .. }
+            | Ask::Uninstall { .. }
+            | Ask::Diagnose
+            | Ask::Bundle
+            | Ask::Drift
             | Ask::Unknown => {}
         }
     }
