@@ -48,7 +48,12 @@ impl Step for Package {
 
     fn packages(&self, intent: &Intent<'_>) -> Vec<&'static str> {
         let parts = proxies::chosen(intent.site).map(|proxy| proxy.parts(intent.distro));
-        parts.iter().flatten().flat_map(|part| part.packages).copied().collect()
+        parts
+            .iter()
+            .flatten()
+            .flat_map(|part| part.packages)
+            .copied()
+            .collect()
     }
 
     fn limits(&self) -> Limits {
