@@ -12,8 +12,8 @@ use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
-    WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
+    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -46,8 +46,14 @@ enum Verb {
     Plan(PlanArgs),
     /// Deploy chatalot here
     Deploy(Box<DeployArgs>),
+    /// Take chatalot away again, as far as deployments have put it here; its data stays unless its name is typed
+    Uninstall(UninstallArgs),
     /// Check the deployed site
     Verify(VerifyArgs),
+    /// Tell what is wrong with the deployed site, and why
+    Diagnose(DiagnoseArgs),
+    /// Tell what is not as the last good deployment left it
+    Drift(DriftArgs),
     /// Show what the user of the deployed site must know
     Handover(HandoverArgs),
     /// Show how this host is
@@ -185,7 +191,13 @@ async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exi
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(
         command,
-        Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify(_) | Verb::Handover(_) | Verb::Status(_)
+        Verb::Preflight(_)
+            | Verb::Plan(_)
+            | Verb::Verify(_)
+            | Verb::Diagnose(_)
+            | Verb::Drift(_)
+            | Verb::Handover(_)
+            | Verb::Status(_)
     );
     if reads && !daemon_answers(&config.socket).await? {
         return alone(command, config, out).await;
@@ -198,7 +210,10 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
         Verb::Plan(flags) => commands::plan(client, &flags, out).await,
         Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
+        Verb::Uninstall(flags) => commands::uninstall(client, &flags, out).await,
         Verb::Verify(flags) => commands::verify(client, &flags, out).await,
+        Verb::Diagnose(flags) => commands::diagnose(client, &flags, out).await,
+        Verb::Drift(flags) => commands::drift(client, &flags, out).await,
         Verb::Handover(flags) => commands::handover(client, &flags, out).await,
         Verb::Status(flags) => commands::status(client, &flags, out).await,
         Verb::Watch(flags) => commands::watch(client, &flags, out).await,

@@ -68,6 +68,7 @@ async fn the_output_of_every_attempt_is_shown_and_before_the_word_of_what_came_n
     let over = What::DeploymentFinished {
         state: DeploymentState::Failed,
         advice: None,
+        diagnosis: Vec::new(),
         values: BTreeMap::new(),
         handover: None,
     };

@@ -234,6 +234,7 @@ impl Walk<'_> {
             distro: self.distro,
         });
         let effect = policy::Effect {
+            work: self.deployment.work,
             packages: &packages,
             running: Duration::from_millis(u64::try_from(now - since).unwrap_or(0)),
         };

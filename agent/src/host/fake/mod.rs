@@ -7,6 +7,7 @@
 //! | `packages` | the package manager, by the distribution's own row |
 //! | `git` | repositories and checkouts |
 //! | `installer` | chatalot's installer, as the runbook describes it |
+//! | `removal` | what takes things away again |
 //! | `web` | Caddy, chatalot, and what they answer |
 //!
 //! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
@@ -15,6 +16,7 @@ mod git;
 mod installer;
 mod meter;
 mod packages;
+mod removal;
 mod web;
 mod world;
 

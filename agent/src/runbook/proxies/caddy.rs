@@ -141,22 +141,7 @@ impl Proxy for Caddy {
 
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         for verb in [&["enable", "--now", UNIT][..], &["reload", UNIT]] {
-            let failed = match cx.host.run(Command::new("systemctl", verb)).await {
-                Ok(output) if output.ok() => continue,
-                Ok(output) => output.last_lines(8),
-                // A reload that hangs is a finding like one that fails.
-                Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
-                Err(other) => return Err(other.into()),
-            };
-            return Err(StepError::last(
-                Advice::new(
-                    "CADDY_RELOAD_FAILED",
-                    format!("`systemctl {}` failed", verb.join(" ")),
-                    "a Caddy that takes up its configuration",
-                    format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then deploy again"),
-                )
-                .with_evidence(failed),
-            ));
+            reloaded(cx, verb, "deploy again").await?;
         }
         Ok(())
     }
@@ -168,6 +153,26 @@ impl Proxy for Caddy {
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
         let ours = SITES.holds(cx.host, &cx.site.domain, &wanted).await?;
         Ok(unit.enabled && imported && ours)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", SITES.file(&site.domain).display()),
+            format!("remove `{IMPORT}` from {CADDYFILE}, unless it has other files to import"),
+            format!("reload {UNIT}"),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        out::left(cx).await
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        out::take_out(cx).await?;
+        if cx.host.unit(UNIT).await?.active {
+            reloaded(cx, &["reload", UNIT], "run `uninstall` again").await?;
+        }
+        Ok(())
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -202,6 +207,26 @@ fn domain_taken(site: &Site, file: &str) -> Advice {
             "take that site out of {file} (a copy beside it does no harm), then deploy again: the agent writes one of its own"
         ),
     )
+}
+
+/// Has systemd do something with Caddy; our part is out of its configuration where that fails.
+async fn reloaded(cx: &ActCx<'_>, verb: &[&str], then: &str) -> Result<(), StepError> {
+    let failed = match cx.host.run(Command::new("systemctl", verb)).await {
+        Ok(output) if output.ok() => return Ok(()),
+        Ok(output) => output.last_lines(8),
+        // A reload that hangs is a finding like one that fails.
+        Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
+        Err(other) => return Err(other.into()),
+    };
+    Err(StepError::last(
+        Advice::new(
+            "CADDY_RELOAD_FAILED",
+            format!("`systemctl {}` failed", verb.join(" ")),
+            "a Caddy that takes up its configuration",
+            format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then {then}"),
+        )
+        .with_evidence(failed),
+    ))
 }
 
 fn authority(acme: &Acme) -> &str {
@@ -335,5 +360,6 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     })
 }
 
+mod out;
 #[cfg(test)]
 mod tests;

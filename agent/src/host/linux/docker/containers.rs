@@ -156,6 +156,7 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
             .map(|name| name.to_string())
             .unwrap_or_default(),
         image: plain_line(summary.image.as_deref().unwrap_or_default()),
+        image_id: plain_line(details.image.as_deref().unwrap_or_default()),
         ports,
     }
 }
