@@ -168,7 +168,7 @@ impl Watcher {
         distro: &'static Distro,
         memory: &BTreeMap<String, String>,
     ) -> bool {
-        let Some(step) = runbook::step(one.check.step) else {
+        let Some(step) = runbook::step(one.check.step).filter(|step| step.applies(site)) else {
             return false;
         };
         let tags = BTreeMap::new();

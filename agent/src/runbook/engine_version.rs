@@ -6,7 +6,7 @@ use chatalot_protocol::advice::Advice;
 const ENGINE_LEAST: u32 = 24;
 
 /// The number before the first dot; a leading `v` is passed over.
-fn major(version: &str) -> Option<u32> {
+pub fn major(version: &str) -> Option<u32> {
     let digits = version.trim_start_matches('v');
     digits.split(['.', '-', '+']).next()?.parse().ok()
 }

@@ -5,6 +5,7 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
+//! | [`firewalls`] | the host's own firewalls, one file each |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
@@ -25,6 +26,7 @@ pub mod drift;
 pub mod engine;
 pub mod engine_version;
 mod evidence;
+pub mod firewalls;
 pub mod output;
 pub mod packaging;
 pub mod plan;

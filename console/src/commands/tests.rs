@@ -15,6 +15,7 @@ use chatalot_protocol::work::Work;
 use clap::Parser;
 use serde_json::{Value, json};
 
+mod adopting;
 mod following;
 
 const ID: &str = "0190a1b2-0000-7000-8000-000000000001";

@@ -155,6 +155,7 @@ impl World {
             let container = container(folder, service);
             self.containers.insert(container.name.clone(), container);
         }
+        self.apply_override(Path::new(folder));
         let project = folder.rsplit('/').next().unwrap_or_default();
         self.volumes.insert(format!("{project}_postgres_data"));
         let bit = |on: bool| if on { "1" } else { "0" };
