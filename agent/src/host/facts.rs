@@ -101,6 +101,8 @@ pub struct Container {
     pub restart_policy: String,
     /// The image that it was made from.
     pub image: String,
+    /// That image's id, a digest.
+    pub image_id: String,
     /// The ports that it publishes on the host.
     pub ports: Vec<u16>,
     /// The version that its image names.

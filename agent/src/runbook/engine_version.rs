@@ -21,6 +21,16 @@ pub fn is_compose_v1(version: &str) -> bool {
     major(version).is_some_and(|major| major < 2)
 }
 
+/// The Engine is there and does not answer.
+pub fn engine_down(saw: impl Into<String>) -> Advice {
+    Advice::new(
+        "ENGINE_DOWN",
+        saw,
+        "a running Docker Engine",
+        "run `systemctl start docker`, and look at `journalctl -u docker` if it does not stay up; a new deployment starts it too",
+    )
+}
+
 /// The Engine has to be replaced by its owner.
 pub fn engine_too_old(version: &str) -> Advice {
     Advice::new(

@@ -11,6 +11,7 @@ use chatalot_protocol::message::Answer;
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::work::Work;
 use clap::Parser;
 use serde_json::{Value, json};
 
@@ -46,7 +47,9 @@ fn view(state: DeploymentState) -> DeploymentView {
         deployment: id(),
         host: None,
         domain: "chat.example.com".to_owned(),
+        work: Work::Deploy,
         state,
+        diagnosis: Vec::new(),
         advice: (state == DeploymentState::Failed).then(testing::wrong_address),
         values: [].into(),
         handover: is_well.then(|| Box::new(testing::handover())),

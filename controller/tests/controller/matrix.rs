@@ -4,6 +4,7 @@
 use crate::agent::{Agent, hello, identity, join, joined, key};
 use crate::deployments::deploy_request;
 use crate::world::{Identity, World, tls, token};
+use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::enrol::unhex;
 use chatalot_protocol::identity::{ALPN_CHANNEL, agent_uri};
 use chatalot_protocol::message::{Answer, Ask, ToAgent, ToController};
@@ -253,6 +254,11 @@ fn questions() -> Vec<Ask> {
         Ask::Handover,
         Ask::Preflight(order()),
         Ask::Plan(order()),
+        Ask::Audit { after: 0 },
+        Ask::Uninstall { delete_data: None },
+        Ask::Diagnose,
+        Ask::Bundle,
+        Ask::Drift,
     ];
     for ask in &all {
         match ask {
@@ -262,6 +268,11 @@ fn questions() -> Vec<Ask> {
             | Ask::Plan(_)
             | Ask::Verify
             | Ask::Handover
+            | Ask::Audit { .. }
+            | Ask::Uninstall { .. }
+            | Ask::Diagnose
+            | Ask::Bundle
+            | Ask::Drift
             | Ask::Unknown => {}
         }
     }
@@ -327,6 +338,9 @@ fn messages() -> Vec<ToController> {
         },
         ToController::Ping { n: 1 },
         ToController::Pong { n: 1 },
+        ToController::Audited {
+            anchor: Anchor::START,
+        },
     ];
     for message in &all {
         match message {
@@ -336,6 +350,7 @@ fn messages() -> Vec<ToController> {
             | ToController::LogOpened { .. }
             | ToController::Ping { .. }
             | ToController::Pong { .. }
+            | ToController::Audited { .. }
             | ToController::Unknown => {}
         }
     }

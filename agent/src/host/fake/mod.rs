@@ -7,6 +7,7 @@
 //! | `packages` | the package manager, by the distribution's own row |
 //! | `git` | repositories and checkouts |
 //! | `installer` | chatalot's installer, as the runbook describes it |
+//! | `removal` | what takes things away again |
 //! | `nginx` | nginx and certbot |
 //! | `firewall` | ufw, firewalld and `SELinux` |
 //! | `ports` | who listens where |
@@ -22,6 +23,7 @@ mod meter;
 mod nginx;
 mod packages;
 mod ports;
+mod removal;
 mod traefik;
 mod web;
 mod world;

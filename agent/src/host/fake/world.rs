@@ -41,6 +41,8 @@ pub struct Checkout {
     pub fetched: BTreeMap<String, String>,
     /// Tracked files with local changes.
     pub changed: BTreeSet<String>,
+    /// Whether its configuration says that the agent made it.
+    pub made: bool,
 }
 
 /// How the Docker Engine stands.
@@ -324,6 +326,7 @@ impl World {
             )),
             ("docker", ["compose", "config", "--services"]) => Some(self.compose_services(command)),
             ("journalctl", ["-u", unit, ..]) => Some(self.journal_of(unit)),
+            ("docker", _) => self.docker_query(&args),
             _ => None,
         }
     }
@@ -350,7 +353,11 @@ impl World {
                 groups.insert((*group).to_owned());
                 Some(output(0, ""))
             }
-            _ => None,
+            ("gpasswd", ["-d", login, group]) => {
+                self.logins.get_mut(*login)?.remove(*group);
+                Some(output(0, ""))
+            }
+            _ => self.removal(command.program.as_str(), &args),
         }
     }
 

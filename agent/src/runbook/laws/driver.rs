@@ -186,6 +186,22 @@ impl Run {
         self.all(host).now_or_never().unwrap_or(Err(Stop::Killed))
     }
 
+    /// The same with other steps.
+    pub(super) fn walk(&mut self, host: &FakeHost, steps: &[&'static dyn Step]) -> Result<(), Stop> {
+        let all = async {
+            for step in steps
+                .iter()
+                .copied()
+                .filter(|step| step.applies(&self.site))
+                .collect::<Vec<_>>()
+            {
+                self.one(host, step).await?;
+            }
+            Ok(())
+        };
+        all.now_or_never().unwrap_or(Err(Stop::Killed))
+    }
+
     async fn all(&mut self, host: &FakeHost) -> Result<(), Stop> {
         for step in steps() {
             if step.applies(&self.site) {

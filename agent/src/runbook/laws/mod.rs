@@ -4,13 +4,50 @@ mod bad_inputs;
 mod driver;
 mod fronts;
 mod stories;
+mod undoing;
 
 use super::distro::DISTROS;
 use super::{Intent, Step, steps};
 use crate::host::fake::{FakeHost, Mode, World};
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Site;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A deployed host, and what is remembered of its site, which has every feature of the runbook.
+pub(super) fn deployed() -> (FakeHost, Site, BTreeMap<String, String>) {
+    let (host, run) = bad_inputs::deployed();
+    (host, run.site, run.memory)
+}
+
+/// What the checks of a chapter tell a person to do.
+pub(super) async fn findings(
+    host: &FakeHost,
+    site: &Site,
+    memory: &BTreeMap<String, String>,
+    chapter: &str,
+) -> Vec<Advice> {
+    let (all, tags) = (steps().collect::<Vec<_>>(), BTreeMap::new());
+    let cx = super::Cx {
+        site,
+        distro: &DISTROS[0],
+        host,
+        memory,
+        secret_tags: &tags,
+    };
+    let findings = super::plan::report(&all, cx, chapter).await;
+    let blocked = findings.into_iter().filter_map(|finding| match finding.verdict {
+        Verdict::Blocked { advice } => Some(advice),
+        _ => None,
+    });
+    blocked.collect()
+}
+
+/// Every finding that a deployment may stop with.
+pub(super) fn every_finding() -> Vec<Advice> {
+    bad_inputs::every_finding()
+}
 use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, with_everything};
-use std::collections::BTreeSet;
 
 /// Every supported distribution with every kind of site.
 fn every_case() -> Vec<(&'static str, Run)> {

@@ -1,6 +1,6 @@
 //! Caddy: a file of ours in `/etc/caddy/conf.d`, and one `import` line in an otherwise untouched Caddyfile.
 
-use super::life::{take_up, unfit_domain};
+use super::life::{take_up, told, unfit_domain};
 use super::site_file::{Folder, MARK};
 use super::{Part, Proxy, Refusal, Standing, Written};
 use crate::host::{Command, PortOwner, plain_line};
@@ -151,6 +151,33 @@ impl Proxy for Caddy {
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
         let ours = SITES.holds(cx.host, &cx.site.domain, &wanted).await?;
         Ok(unit.enabled && imported && ours)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", SITES.file(&site.domain).display()),
+            format!("remove `{IMPORT}` from {CADDYFILE}, unless it has other files to import"),
+            format!("reload {UNIT}"),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        out::left(cx).await
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        out::take_out(cx).await?;
+        if cx.host.unit(UNIT).await?.active {
+            told(
+                cx,
+                UNIT,
+                &["reload", UNIT],
+                "CADDY_RELOAD_FAILED",
+                "run `uninstall` again",
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -307,5 +334,6 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     })
 }
 
+mod out;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 
 use super::note_asking;
 use super::site_file::MARK;
-use crate::host::{Command, HostError, Output};
+use crate::host::{Command, HostError, Look, Output};
 use crate::runbook::{ActCx, Cx, StepError};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::{Acme, Site};
@@ -36,6 +36,12 @@ fn live(site: &Site, name: &str) -> PathBuf {
 
 fn hook() -> String {
     format!("#!/bin/sh\n{MARK}\nexec systemctl reload nginx.service\n")
+}
+
+/// The hook's file, where it is ours.
+pub(super) async fn our_hook(host: &dyn Look) -> Result<Option<PathBuf>, HostError> {
+    let there = host.read(Path::new(HOOK)).await?;
+    Ok((there.as_deref() == Some(hook().as_bytes())).then(|| PathBuf::from(HOOK)))
 }
 
 fn directory(acme: &Acme) -> &str {

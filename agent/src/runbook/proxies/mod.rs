@@ -129,6 +129,12 @@ pub trait Proxy: Sync {
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Whether what it serves now it will serve after a restart too, and nothing of ours that is out of date.
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError>;
+    /// What taking ours out again does, one line each.
+    fn plan_out(&self, site: &Site) -> Vec<String>;
+    /// What is left of ours in its configuration.
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError>;
+    /// Takes ours out of its configuration and has it used; the rest of it stays as it is.
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Why there is no certificate, within the last hour, oldest first; none where somebody else asks for it.
     async fn refusals(&self, _cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
         Ok(Vec::new())

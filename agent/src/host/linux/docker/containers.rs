@@ -164,6 +164,7 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
             .map(|name| name.to_string())
             .unwrap_or_default(),
         image: plain_line(summary.image.as_deref().unwrap_or_default()),
+        image_id: plain_line(details.image.as_deref().unwrap_or_default()),
         ports,
         version: label(VERSION),
         command: command.into_iter().flatten().flatten().collect(),

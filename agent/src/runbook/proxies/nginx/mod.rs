@@ -3,7 +3,7 @@
 
 mod render;
 
-use super::life::{take_up, unfit_domain};
+use super::life::{take_up, told, unfit_domain};
 use super::site_file::Folder;
 use super::{Part, Proxy, Standing, Written, certbot};
 use crate::host::{Command, HostError, Look, PortOwner, plain_line};
@@ -167,6 +167,41 @@ impl Proxy for Nginx {
         let unit = cx.host.unit(UNIT).await?;
         let wanted = render(cx.site, shape(cx.host, cx.site).await?);
         Ok(unit.enabled && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", SITES.file(&site.domain).display()),
+            format!("remove {}, if it is ours", certbot::HOOK),
+            format!("reload {UNIT}"),
+            format!(
+                "the certificate stays with certbot: `certbot delete --cert-name {}` takes it away",
+                site.domain
+            ),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        let content = SITES.content(cx.host, &cx.site.domain).await?;
+        let mut ours = SITES.ours(&content, &cx.site.domain);
+        ours.extend(certbot::our_hook(cx.host).await?);
+        Ok(ours.first().map(|file| format!("{} is there", file.display())))
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let domain = &cx.look.site.domain;
+        let content = SITES.content(cx.host, domain).await?;
+        for file in SITES.ours(&content, domain) {
+            cx.host.remove(&file).await?;
+        }
+        if cx.host.unit(UNIT).await?.active {
+            let then = "run `uninstall` again";
+            told(cx, UNIT, &["reload", UNIT], "NGINX_RELOAD_FAILED", then).await?;
+        }
+        if let Some(hook) = certbot::our_hook(cx.host).await? {
+            cx.host.remove(&hook).await?;
+        }
+        Ok(())
     }
 }
 

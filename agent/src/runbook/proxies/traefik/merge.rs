@@ -1,6 +1,10 @@
 //! Puts our labels and network into an override file that people write: line by line, what else is in it as it was,
 //! comments too. Whether it came out right, compose itself is asked (`proof`).
 
+mod out;
+
+pub use out::without;
+
 use super::yaml::{Block, Lines};
 use std::fmt::Write as _;
 
@@ -230,6 +234,15 @@ mod tests {
             merge(OURS, &other).unwrap(),
             OURS.replace("chat.example", "talk.example")
         );
+    }
+
+    #[test]
+    fn taken_out_again_it_is_as_it_was() {
+        let theirs = "# mine\nservices:\n  chatalot:\n    labels:\n      - backup=yes\nvolumes:\n  x: {}\n";
+        for before in ["", theirs] {
+            assert_eq!(without(&merge(before, &wanted()).unwrap()), before);
+            assert_eq!(without(before), before);
+        }
     }
 
     #[test]

@@ -147,6 +147,35 @@ impl Proxy for Traefik {
         });
         Ok(served)
     }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        let file = override_file(site);
+        vec![format!(
+            "take our labels and network out of {}; what else is in it stays as it is",
+            file.display()
+        )]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        let path = override_file(cx.site);
+        let text = cx.host.read(&path).await?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        Ok((merge::without(&text) != text).then(|| format!("our labels are in {}", path.display())))
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let path = override_file(cx.look.site);
+        let Some(text) = cx.host.read(&path).await? else {
+            return Ok(());
+        };
+        let rest = merge::without(&String::from_utf8_lossy(&text));
+        if rest.is_empty() {
+            cx.host.remove(&path).await?;
+        } else if rest.as_bytes() != text {
+            cx.host.rewrite(&path, rest.as_bytes()).await?;
+        }
+        Ok(())
+    }
 }
 
 fn override_file(site: &Site) -> PathBuf {
