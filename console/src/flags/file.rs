@@ -23,7 +23,6 @@ const STANDARD_INPUT: &str = "-";
 pub(super) struct GivenSecrets {
     pub(super) registry_token: Option<Secret>,
     pub(super) oidc_client_secret: Option<Secret>,
-    pub(super) cloudflare_token: Option<Secret>,
 }
 
 /// The inputs in a site file.

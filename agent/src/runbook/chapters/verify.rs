@@ -11,7 +11,6 @@ use chatalot_protocol::site::Acme;
 use std::time::Duration;
 
 mod public;
-mod tunnel;
 mod turn;
 
 /// The chapter.
