@@ -11,7 +11,7 @@ use crate::runbook::{Intent, Step};
 use std::collections::BTreeSet;
 
 fn deployed(run: &mut Run) -> FakeHost {
-    let host = FakeHost::fresh(run.distro);
+    let host = run.host();
     run.memory.clear();
     run.deploy(&host).unwrap();
     host
@@ -24,7 +24,8 @@ fn ours(world: &World, folder: &str) -> Vec<String> {
         .map(|path| path.display().to_string())
         .collect();
     left.retain(|path| path.starts_with(folder) || path.contains("conf.d"));
-    left.extend(world.containers.keys().cloned());
+    let containers = world.containers.values().filter(|one| one.folder == folder);
+    left.extend(containers.map(|one| one.name.clone()));
     left.extend(
         world
             .text("/etc/caddy/Caddyfile")

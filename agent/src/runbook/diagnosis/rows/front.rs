@@ -51,8 +51,103 @@ pub(super) const ROWS: &[Row] = &[
         ..TOLD
     },
     Row {
-        code: "PROXY_FOREIGN",
-        cause: "a proxy that serves somebody else",
+        code: "PROXY_ADOPTABLE",
+        cause: "another proxy on 80 or 443, which could serve the site too",
+        ..TOLD
+    },
+    Row {
+        code: "PROXY_DOMAIN_TAKEN",
+        cause: "a site of the same domain in the proxy, from somebody else",
+        ..TOLD
+    },
+    Row {
+        code: "NGINX_WITHOUT_CONF_D",
+        cause: "an nginx that does not read the folder of our site",
+        ..TOLD
+    },
+    Row {
+        code: "TRAEFIK_NOT_RUNNING",
+        cause: "no Traefik runs, though the site is to be behind one",
+        ..TOLD
+    },
+    Row {
+        code: "TRAEFIK_ENGINE_MISMATCH",
+        cause: "a Traefik that is too old for the Engine",
+        ..TOLD
+    },
+    Row {
+        code: "TRAEFIK_WITHOUT_DOCKER",
+        cause: "a Traefik that does not look at containers",
+        ..TOLD
+    },
+    Row {
+        code: "TRAEFIK_WITHOUT_HTTPS",
+        cause: "a Traefik without an entrypoint on port 443",
+        ..TOLD
+    },
+    Row {
+        code: "TRAEFIK_WITHOUT_RESOLVER",
+        cause: "a Traefik that gets no certificates",
+        ..TOLD
+    },
+    Row {
+        code: "TRAEFIK_ON_BRIDGE",
+        cause: "a Traefik in a network that chatalot cannot join",
+        ..TOLD
+    },
+    Row {
+        code: "FIREWALL_DENIES",
+        cause: "a rule of the host's own firewall that shuts a port of the site",
+        ..TOLD
+    },
+    Row {
+        code: "FIREWALL_REFUSED",
+        cause: "a firewall that could not be opened",
+        ..ENDED
+    },
+    Row {
+        code: "SELINUX_REFUSED",
+        cause: "an SELinux that could not be told to let the proxy through",
+        ..ENDED
+    },
+    Row {
+        code: "NGINX_INVALID",
+        cause: "a configuration that nginx refuses",
+        ..ENDED
+    },
+    Row {
+        code: "NGINX_RELOAD_FAILED",
+        cause: "an nginx that does not take up its configuration",
+        ..ENDED
+    },
+    Row {
+        code: "OVERRIDE_UNREADABLE",
+        cause: "a docker-compose.override.yml that labels cannot be added to",
+        ..ENDED
+    },
+    Row {
+        code: "COMPOSE_INVALID",
+        cause: "compose files that compose refuses",
+        ..ENDED
+    },
+    Row {
+        code: "COMPOSE_UP_FAILED",
+        cause: "a chatalot that compose cannot start with Traefik's labels",
+        ..ENDED
+    },
+    Row {
+        code: "ACME_DIRECTORY_UNTRUSTED",
+        cause: "an authority of one's own that the host does not trust",
+        ..ENDED
+    },
+    Row {
+        code: "CERTBOT_TIMER_FAILED",
+        cause: "a timer for renewals that does not start",
+        ..ENDED
+    },
+    Row {
+        code: "CERTBOT_FAILED",
+        cause: "a certbot that failed otherwise",
         ..ENDED
     },
     Row {
