@@ -127,7 +127,8 @@ impl Deployments {
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
-        let mut entry = audit::deploying(&job.by, door, id, &job.plan, deployment.site.domain.as_str());
+        let mut entry = audit::working(job.work, &job.by, door, id);
+        (entry.plan, entry.detail) = (Some(job.plan.clone()), deployment.site.domain.to_string());
         if let Some(advice) = self.objection(&job, now).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
             (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());
