@@ -195,7 +195,7 @@ fn f56_an_override_that_compose_refuses_is_as_it_was() {
             world,
             "docker compose up -d",
             "network edge declared as external, but could not be found",
-        )
+        );
     });
     let stop = run.deploy(&host).unwrap_err();
     assert_eq!(stop.code(), "COMPOSE_UP_FAILED");
@@ -217,7 +217,7 @@ fn f56_an_override_that_compose_refuses_is_as_it_was() {
             .get_mut("chatalot-server")
             .unwrap()
             .labels
-            .clear()
+            .clear();
     });
     host.advance(600);
     assert_eq!(run.deploy(&host).unwrap_err().code(), "OVERRIDE_UNREADABLE");
