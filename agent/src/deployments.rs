@@ -15,6 +15,7 @@ use chatalot_protocol::names::{DeploymentId, StepId};
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::site::{Secrets, Site};
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,8 +52,8 @@ impl Deployments {
         }
     }
 
-    /// The plan for an order on this host.
-    pub async fn plan(&self, order: &Order) -> Result<Result<Plan, Advice>, LedgerError> {
+    /// The plan for some work on an order's site on this host.
+    pub async fn plan(&self, order: &Order, work: Work) -> Result<Result<Plan, Advice>, LedgerError> {
         let distro = match self.distro().await {
             Ok(distro) => distro,
             Err(advice) => return Ok(Err(advice)),
@@ -66,7 +67,8 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        Ok(Ok(plan::make(&self.engine.steps, cx).await?))
+        let plan = plan::make(self.engine.steps_for(work), cx).await?;
+        Ok(Ok(Plan { work, ..plan }))
     }
 
     /// What earlier deployments of a site left to be remembered.
@@ -121,6 +123,7 @@ impl Deployments {
             id,
             plan: job.plan.clone(),
             site: job.order.site.clone(),
+            work: job.work,
             by: job.by.clone(),
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
@@ -171,8 +174,11 @@ impl Deployments {
                 format!("wait for it, or end it with `deployment cancel {}`", other.id),
             )));
         }
+        if let Some(advice) = self.not_made_here(job).await? {
+            return Ok(Some(advice));
+        }
         let policy = Policy::in_force(&*self.engine.host).await;
-        if let Err(advice) = policy.and_then(|policy| policy.judge(&job.order.site, now)) {
+        if let Err(advice) = policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, now)) {
             return Ok(Some(advice));
         }
         let distro = match self.distro().await {
@@ -190,7 +196,7 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        let hash = plan::hash_of(&self.engine.steps, cx)?;
+        let hash = plan::hash_of(self.engine.steps_for(job.work), cx)?;
         Ok((hash != job.plan).then(|| {
             Advice::new(
                 "PLAN_CHANGED",
@@ -205,6 +211,27 @@ impl Deployments {
         }))
     }
 
+    /// Why this host does not take away what it is asked to: it takes away what its own ledger knows, and nothing else.
+    async fn not_made_here(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
+        let work = job.work;
+        let made = match work {
+            Work::Deploy => return Ok(None),
+            Work::Uninstall | Work::UninstallWithData => {
+                self.ledger().with(move |db| records::made(db, work)).await?
+            }
+            Work::Unknown => None,
+        };
+        let ours = made.is_some_and(|made| made.site == job.order.site);
+        Ok((!ours).then(|| {
+            Advice::new(
+                "NOT_MADE_HERE",
+                format!("work of the kind `{}` on {}", work.word(), job.order.site.domain),
+                "the site that this host's own ledger says was deployed last",
+                "ask for `uninstall` anew, which begins with what the ledger knows",
+            )
+        }))
+    }
+
     async fn started(&self, deployment: &Deployment) -> What {
         let steps = match self.distro().await {
             Ok(distro) => {
@@ -212,7 +239,7 @@ impl Deployments {
                     site: &deployment.site,
                     distro,
                 };
-                plan::steps_of(&self.engine.steps, intent)
+                plan::steps_of(self.engine.steps_for(deployment.work), intent)
                     .map(|s| (s.step_id(), s.title().to_owned()))
                     .collect()
             }
@@ -222,6 +249,7 @@ impl Deployments {
         What::DeploymentStarted {
             plan: deployment.plan.clone(),
             domain,
+            work: deployment.work,
             steps,
         }
     }

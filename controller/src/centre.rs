@@ -8,8 +8,9 @@ use crate::files::{self, FileError};
 use crate::fleet::{Command, Fleet};
 use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
+use crate::limiter::Limiter;
 use crate::logs::Logs;
-use crate::store::{self, Cluster, Store, StoreError, approvals, audit, deployments};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, deployments, old};
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::names::DeploymentId;
 use nix::fcntl::{Flock, FlockArg};
@@ -62,6 +63,7 @@ pub struct Centre {
     pub jobs: Jobs,
     /// Requests that wait for somebody's approval.
     pub held: Held,
+    strangers: Limiter,
     _lock: Flock<File>,
 }
 
@@ -93,6 +95,7 @@ impl Centre {
             logs,
             jobs,
             held,
+            strangers: Limiter::default(),
             _lock: lock,
         }))
     }
@@ -118,6 +121,17 @@ impl Centre {
             .await
     }
 
+    /// The same about somebody who was not let in. Strangers can be many, and the audit is kept for ever: a few a
+    /// minute are in it, all are in the log.
+    pub async fn remember_stranger(&self, entry: Entry) {
+        if !self.strangers.lets_strangers() {
+            return;
+        }
+        if let Err(error) = self.remember(entry).await {
+            log::error!(error:% = crate::chain(&error); "a refusal is not in the audit");
+        }
+    }
+
     /// Ends the requests that nobody has approved in time.
     pub async fn expire_approvals(&self) -> Result<(), StoreError> {
         let now = now_ms();
@@ -132,6 +146,25 @@ impl Centre {
             self.let_go(id);
         }
         Ok(())
+    }
+
+    /// Forgets events and output that are older than what is kept; whether there is more to forget.
+    pub async fn forget_old(&self) -> Result<bool, StoreError> {
+        let before =
+            now_ms().saturating_sub_unsigned(u64::try_from(self.config.keep.as_millis()).unwrap_or(u64::MAX));
+        let logs = self.logs.clone();
+        let gone = self.store.write(move |c| old::forget_events(c, before)).await?;
+        let forgettable = self
+            .store
+            .read(move |c| old::forgettable(c, &logs.deployments(), before));
+        for id in forgettable.await? {
+            let logs = self.logs.clone();
+            let forgotten = tokio::task::spawn_blocking(move || logs.forget(id)).await;
+            if let Ok(Err(error)) = forgotten {
+                log::warn!(deployment:% = id, error:% = crate::chain(&error); "old output stays");
+            }
+        }
+        Ok(gone > 0)
     }
 
     /// Ends the jobs that were never sent and are out of time.

@@ -33,6 +33,9 @@ pub struct ServeArgs {
     /// How many days an agent's certificate is valid
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub certificate_days: u64,
+    /// How many days events and output of deployments are kept; the latest of each host stays
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    pub keep_days: u64,
     /// Have everything that changes a host approved by somebody else, who has this role
     #[arg(long, value_name = "ROLE", value_enum)]
     pub require_approval_by: Option<Role>,
@@ -60,6 +63,8 @@ pub struct Config {
     pub token_life: Duration,
     /// How long a job may wait for its host.
     pub job_life: Duration,
+    /// How long events and output of deployments are kept.
+    pub keep: Duration,
     /// The role of whoever must approve what changes a host, if it must be somebody else.
     pub approval_by: Option<Role>,
     /// The role of whoever must approve what cannot be taken back, if it must be somebody else.
@@ -90,6 +95,7 @@ impl From<ServeArgs> for Config {
             certificate_life: Duration::from_hours(24 * typed.certificate_days),
             token_life: Duration::from_mins(15),
             job_life: Duration::from_mins(15),
+            keep: Duration::from_hours(24 * typed.keep_days),
             approval_by: typed.require_approval_by,
             second_approver: typed.second_approver,
             approval_life: Duration::from_hours(24),

@@ -121,6 +121,9 @@ async fn sweep(centre: Arc<Centre>, stop: CancellationToken) {
         if let Err(error) = centre.expire().await {
             log::error!(error:% = crate::chain(&error); "waiting jobs cannot be looked at");
         }
+        if let Err(error) = centre.forget_old().await {
+            log::error!(error:% = crate::chain(&error); "what is old cannot be forgotten");
+        }
         if let Err(error) = centre.expire_approvals().await {
             log::error!(error:% = crate::chain(&error); "waiting approvals cannot be looked at");
         }

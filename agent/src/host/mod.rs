@@ -194,6 +194,16 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// With every line that a program has said made safe.
+    fn masked(mut self, mask: impl Fn(&str) -> String) -> Self {
+        if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {
+            for line in said {
+                *line = mask(line);
+            }
+        }
+        self
+    }
+
     /// With what the program last said, for one that was ended.
     fn having_said(mut self, lines: Vec<String>) -> Self {
         if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {

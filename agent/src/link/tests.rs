@@ -95,6 +95,7 @@ impl World {
         let (plan, result) = (PlanHash::of(&[0; 32]), DeploymentResult::default());
         let site = inputs.complete().unwrap().0;
         let row = Deployment {
+            work: chatalot_protocol::work::Work::Deploy,
             id,
             plan,
             site,

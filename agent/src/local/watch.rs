@@ -206,4 +206,4 @@ impl Watch {
 
 #[cfg(test)]
 #[path = "watch_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// Everything that changes the host and can be asked for.
-const VERBS: &[&str] = &["deploy"];
+const VERBS: &[&str] = &["deploy", "uninstall", "uninstall_with_data"];
 /// Instead of a list of remotes.
 const ANY: &str = "*";
 

@@ -4,6 +4,7 @@ use crate::host::fake::{FakeHost, World};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::inputs::Inputs;
 use chatalot_protocol::site::Site;
+use chatalot_protocol::work::Work;
 
 const ALL: &str = "enabled = true\nverbs = [\"deploy\"]\n";
 
@@ -28,6 +29,7 @@ fn judged(more: &str, site: &Site) -> Result<(), String> {
 fn effect(more: &str, packages: &[&'static str], minutes: u64) -> Result<(), String> {
     let policy = Policy::parse(&format!("{ALL}{more}")).unwrap();
     let effect = Effect {
+        work: Work::Deploy,
         packages,
         running: Duration::from_secs(minutes * 60),
     };
@@ -88,6 +90,25 @@ fn each_rule_refuses_what_it_does_not_name_and_names_itself() {
         assert_eq!(advice.code, code);
         assert!(advice.saw.contains(&format!("rule `{key}`")), "{advice}");
     }
+}
+
+#[test]
+fn taking_away_and_deleting_data_are_words_of_their_own() {
+    let refused = |code: &str| Err(code.to_owned());
+    let judged = |verbs: &str, work: Work| {
+        let policy = Policy::parse(&format!("enabled = true\nverbs = [{verbs}]\ndomains = []\n")).unwrap();
+        policy
+            .judge_work(&site(), work, 0)
+            .map_err(|advice| advice.code.into_owned())
+    };
+    assert_eq!(judged("\"deploy\"", Work::Uninstall), refused("POLICY_VERB"));
+    assert_eq!(judged("\"uninstall\"", Work::Uninstall), Ok(()));
+    assert_eq!(
+        judged("\"uninstall\"", Work::UninstallWithData),
+        refused("POLICY_VERB")
+    );
+    assert_eq!(judged("\"uninstall_with_data\"", Work::UninstallWithData), Ok(()));
+    assert_eq!(judged("\"uninstall\"", Work::Deploy), refused("POLICY_VERB"));
 }
 
 #[test]

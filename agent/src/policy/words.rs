@@ -26,8 +26,8 @@ const HEAD: &str = "\
 
 # Whether anything may be changed at all.
 enabled = true
-# What may be asked for: deploy.
-verbs = [\"deploy\"]
+# What may be asked for: deploy, uninstall, uninstall_with_data (which deletes database and uploads).
+verbs = [\"deploy\", \"uninstall\"]
 ";
 
 const TAIL: &str = "

@@ -2,7 +2,7 @@
 
 use super::distro::Distro;
 use super::engine::Engine;
-use super::{Cx, Intent, Step, StepError, plan};
+use super::{Cx, Intent, Step, StepError, output, plan};
 use crate::effect::{EffectJob, Ended, Outcome};
 use crate::ledger::deployments::{self, Deployment};
 use crate::ledger::{LedgerError, audit, outbox};
@@ -34,6 +34,18 @@ impl StepReport {
             advice: None,
             stream: 0,
             output_bytes: 0,
+        }
+    }
+
+    /// What a check has read on the host, such as a container's log, may hold a secret that an effect has put there.
+    pub(super) fn mask(&mut self, secrets: &Secrets) {
+        let values = || secrets.present().map(|(_, secret)| secret.expose());
+        if values().next().is_none() {
+            return;
+        }
+        self.saw = output::mask(values(), &self.saw);
+        if let Some(advice) = &mut self.advice {
+            output::mask_advice(values(), advice);
         }
     }
 
@@ -229,6 +241,7 @@ impl Walk<'_> {
             distro: self.distro,
         });
         let effect = policy::Effect {
+            work: self.deployment.work,
             packages: &packages,
             running: Duration::from_millis(u64::try_from(now - since).unwrap_or(0)),
         };

@@ -32,7 +32,9 @@ impl Api {
             Err(error) => return refusals::failed(&error),
         };
         let domain = &request.order.site.domain;
-        if !(host.domains.is_empty() || host.domains.contains(domain)) {
+        // What is there may be taken away, whatever may be put there today.
+        let bound = request.work.is_deploy();
+        if bound && !(host.domains.is_empty() || host.domains.contains(domain)) {
             let allowed: Vec<String> = host.domains.iter().map(ToString::to_string).collect();
             return refusals::domain_not_allowed(name, domain.as_str(), &allowed);
         }
@@ -45,6 +47,7 @@ impl Api {
             by: call.signature(),
             plan: request.plan,
             order: request.order,
+            work: request.work,
         };
         self.queue(name, host.id, job).await
     }

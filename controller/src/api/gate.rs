@@ -222,11 +222,7 @@ impl Api {
         Ok(found.map_or(Target::Nothing, Target::Host))
     }
 
-    /// Strangers can be many: a few a minute are in the audit, all are in the log until they are shut out.
     async fn remember_stranger(&self, refusal: &Refusal, from: IpAddr, method: &str, path: &str) {
-        if !self.failures.lets_strangers() {
-            return;
-        }
         let action = Route::find(method, path).map_or("unknown", |(route, _)| route.name);
         let entry = Entry {
             at_ms: now_ms(),
@@ -236,9 +232,7 @@ impl Api {
             detail: refusal.to_string(),
             ..Entry::default()
         };
-        if let Err(error) = self.remember(entry).await {
-            log::error!(error:% = crate::chain(&error); "a refusal is not in the audit");
-        }
+        self.centre.remember_stranger(entry).await;
     }
 }
 

@@ -109,8 +109,8 @@ pub const ROUTES: &[Route] = routes! {
 /// the site's secrets travel with it.
 pub const fn role_to_ask(ask: &Ask) -> Role {
     match ask {
-        Ask::Ping | Ask::Status | Ask::Verify | Ask::Handover => Role::Read,
-        Ask::Preflight(_) | Ask::Plan(_) | Ask::Unknown => Role::Plan,
+        Ask::Ping | Ask::Status | Ask::Verify | Ask::Handover | Ask::Diagnose | Ask::Drift => Role::Read,
+        Ask::Preflight(_) | Ask::Plan(_) | Ask::Uninstall { .. } | Ask::Bundle | Ask::Unknown => Role::Plan,
         Ask::Audit { .. } => Role::Admin,
     }
 }

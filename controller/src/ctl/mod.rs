@@ -13,8 +13,8 @@ mod token;
 use crate::config::{STATE, ServeArgs, socket_in};
 use chatalot_console::client::{Client, Door, Peer};
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
-    WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
+    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -95,8 +95,14 @@ enum Verb {
     Plan(On<PlanArgs>),
     /// Check a host for a site, without any effect
     Preflight(On<PreflightArgs>),
+    /// Take chatalot away from a host, as far as deployments have put it there; its data stays unless its name is typed
+    Uninstall(On<UninstallArgs>),
     /// Check the deployed site
     Verify(On<VerifyArgs>),
+    /// Tell what is wrong with the deployed site, and why
+    Diagnose(On<DiagnoseArgs>),
+    /// Tell what is not as the last good deployment left it
+    Drift(On<DriftArgs>),
     /// Show what the owner of the site must know
     Handover(On<HandoverArgs>),
     /// Show how a host is, or all of them
@@ -193,7 +199,10 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         Verb::Deploy(on_host) => commands::deploy(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Plan(on_host) => commands::plan(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Preflight(on_host) => commands::preflight(&on(&on_host.host)?, &on_host.args, out).await,
+        Verb::Uninstall(on_host) => commands::uninstall(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Verify(on_host) => commands::verify(&on(&on_host.host)?, &on_host.args, out).await,
+        Verb::Diagnose(on_host) => commands::diagnose(&on(&on_host.host)?, &on_host.args, out).await,
+        Verb::Drift(on_host) => commands::drift(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Handover(on_host) => commands::handover(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Status { host: Some(host) } => commands::status(&on(&host)?, &StatusArgs {}, out).await,
         Verb::Status { host: None } => host::list(&controller, out).await,

@@ -158,6 +158,7 @@ pub(crate) fn event(seq: u64, deployment: DeploymentId, what: What) -> Event {
 
 pub(crate) fn started() -> What {
     What::DeploymentStarted {
+        work: chatalot_protocol::work::Work::Deploy,
         plan: PlanHash::of(&[7; 32]),
         domain: "chat.example.com".into(),
         steps: Vec::new(),

@@ -255,6 +255,10 @@ fn questions() -> Vec<Ask> {
         Ask::Preflight(order()),
         Ask::Plan(order()),
         Ask::Audit { after: 0 },
+        Ask::Uninstall { delete_data: None },
+        Ask::Diagnose,
+        Ask::Bundle,
+        Ask::Drift,
     ];
     for ask in &all {
         match ask {
@@ -265,6 +269,10 @@ fn questions() -> Vec<Ask> {
             | Ask::Verify
             | Ask::Handover
             | Ask::Audit { .. }
+            | Ask::Uninstall { .. }
+            | Ask::Diagnose
+            | Ask::Bundle
+            | Ask::Drift
             | Ask::Unknown => {}
         }
     }

@@ -189,6 +189,7 @@ pub(crate) fn config(folder: &Path) -> Config {
         certificate_life: Duration::from_hours(24),
         token_life: Duration::from_mins(15),
         job_life: Duration::from_mins(15),
+        keep: Duration::from_hours(24),
         approval_by: None,
         second_approver: None,
         approval_life: Duration::from_hours(24),

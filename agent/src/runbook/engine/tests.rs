@@ -13,13 +13,16 @@ use chatalot_protocol::message::{Job, Order};
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::secret::Secret;
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 
+mod approval;
 mod audit;
 mod policy;
+mod undoing;
 
 const PACE: Pace = Pace {
     recheck: Duration::from_micros(200),
@@ -83,7 +86,7 @@ struct Agent {
 
 impl Agent {
     async fn job(&self, order: &Order) -> Job {
-        let plan = self.desk.plan(order).await.unwrap().unwrap();
+        let plan = self.desk.plan(order, Work::Deploy).await.unwrap().unwrap();
         let (id, by) = (DeploymentId::fresh(), "a test".to_owned());
         Job {
             id,
@@ -92,6 +95,7 @@ impl Agent {
             by,
             plan: plan.hash,
             order: order.clone(),
+            work: Work::Deploy,
         }
     }
 

@@ -1,5 +1,7 @@
 //! A reverse proxy in front, with a certificate.
 
+mod certificate;
+mod firewall;
 mod guard;
 
 use super::super::proxies::{self, Proxy, served};
@@ -12,7 +14,13 @@ use chatalot_protocol::site::Site;
 use std::time::Duration;
 
 /// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[&Package, &InFront];
+pub(super) const STEPS: &[&dyn Step] = &[
+    &Package,
+    &firewall::Firewall,
+    &firewall::Selinux,
+    &certificate::Certificate,
+    &InFront,
+];
 
 /// Where it is remembered when the proxy was last told to serve the site.
 const APPLIED: &str = "proxy.applied";
