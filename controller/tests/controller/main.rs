@@ -20,6 +20,7 @@ mod generations;
 mod lifecycle;
 mod lost;
 mod matrix;
+mod matrix_of_messages;
 mod measure;
 mod sessions;
 mod unit;
