@@ -148,6 +148,10 @@ impl Proxy for Traefik {
         Ok(served)
     }
 
+    fn goes_with_container(&self) -> bool {
+        true
+    }
+
     fn plan_out(&self, site: &Site) -> Vec<String> {
         let file = override_file(site);
         vec![format!(
