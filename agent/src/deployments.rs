@@ -1,6 +1,7 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
-use crate::effect::folder::{JobFolder, put};
+mod files;
+
 use crate::ledger::audit::{self, Door};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
@@ -28,8 +29,6 @@ const CANCELLED: &str = "cancelled";
 const AT_WORK: Duration = Duration::from_mins(5);
 /// How long after a refused write the ledger is tried again: a full disk may be emptied.
 const LEDGER_AGAIN: Duration = Duration::from_secs(5);
-/// How many deployments' output is kept.
-const KEPT: usize = 10;
 
 /// The deployments of this host.
 pub struct Deployments {
@@ -376,19 +375,6 @@ impl Deployments {
         self.current().is_some()
     }
 
-    fn secrets_path(&self, id: DeploymentId) -> PathBuf {
-        self.state.join(format!("secrets-{id}.json"))
-    }
-
-    fn keep_secrets(&self, id: DeploymentId, secrets: &Secrets) -> Result<(), LedgerError> {
-        let text = serde_json::to_vec(secrets)?;
-        put(&self.secrets_path(id), &text).map_err(|error| LedgerError::Unreadable(error.to_string()))
-    }
-
-    fn kept_secrets(&self, id: DeploymentId) -> std::io::Result<Secrets> {
-        Ok(serde_json::from_slice(&std::fs::read(self.secrets_path(id))?)?)
-    }
-
     /// Ends a deployment that cannot go on without what it was given.
     async fn give_up(&self, id: DeploymentId, error: &std::io::Error) -> Result<(), LedgerError> {
         let advice = Advice::new(
@@ -405,58 +391,6 @@ impl Deployments {
         self.ledger()
             .with(move |db| records::finish(db, id, DeploymentState::Failed, &result, now))
             .await
-    }
-
-    /// Removes the secrets that a life which was cut off between two files has left behind.
-    fn forget_orphans(&self, running: Option<DeploymentId>) {
-        let files = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
-        let ids = files.filter_map(|file| {
-            let name = file.file_name();
-            name.to_str()?
-                .strip_prefix("secrets-")?
-                .strip_suffix(".json")?
-                .parse()
-                .ok()
-        });
-        for id in ids.filter(|id| Some(*id) != running) {
-            self.forget_secrets(id);
-        }
-    }
-
-    /// Removes the output of all but the latest deployments, and offers it to nobody any more.
-    async fn forget_old_output(&self) {
-        let jobs = self.state.join("jobs");
-        let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
-        let mut ids: Vec<DeploymentId> = folders
-            .filter_map(|folder| folder.file_name().to_str()?.parse().ok())
-            .collect();
-        // An id begins with its time.
-        ids.sort_unstable();
-        ids.truncate(ids.len().saturating_sub(KEPT));
-        for id in ids {
-            let gone = std::fs::remove_dir_all(jobs.join(id.to_string()));
-            let told = self.ledger().with(move |db| records::all_logged(db, id)).await;
-            if let Err(error) = gone {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
-            }
-            if let Err(error) = told {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be forgotten");
-            }
-        }
-    }
-
-    /// Removes what a finished deployment no longer needs: its secrets, and job files that were never begun.
-    fn forget_secrets(&self, id: DeploymentId) {
-        let mut gone = vec![std::fs::remove_file(self.secrets_path(id))];
-        let jobs = self.state.join("jobs").join(id.to_string());
-        let streams = std::fs::read_dir(jobs).into_iter().flatten().flatten();
-        let streams = streams.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        gone.extend(streams.map(|stream| JobFolder::of(&self.state, id, stream).forget_job()));
-        for error in gone.into_iter().filter_map(Result::err) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "a secret's file cannot be removed");
-            }
-        }
     }
 }
 

@@ -18,6 +18,7 @@ mod faults;
 mod four_eyes;
 mod lost;
 mod matrix;
+mod matrix_of_messages;
 mod measure;
 mod sessions;
 mod unit;
