@@ -4,7 +4,7 @@
 //! [`Site`] or names everything that is missing or wrong at once.
 
 use crate::secret::Secret;
-use crate::site::{Acme, Oidc, Secrets, Site, Source};
+use crate::site::{Acme, Oidc, ProxyChoice, Secrets, Site, Source};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -95,6 +95,24 @@ pub const INPUTS: &[Input] = &[
         )
     },
     Input {
+        secret: true,
+        ..input(
+            "cloudflare_token",
+            "For a Cloudflare Tunnel in place of a proxy: its token (empty: no tunnel)?",
+        )
+    },
+    input(
+        "limit_to",
+        "Until the administrator has registered: the only addresses that are let in (empty: everybody)?",
+    ),
+    Input {
+        default: Some("false"),
+        ..input(
+            "overwrite_env",
+            "Have the installer write .env anew, after a copy was made?",
+        )
+    },
+    Input {
         default: Some("https://forgejo.seglamater.app/seglamater/chatalot.git"),
         ..input("repository", "Which git repository is installed?")
     },
@@ -149,6 +167,9 @@ pub struct Inputs {
     pub oidc_client_id: Option<String>,
     pub oidc_client_secret: Option<Secret>,
     pub oidc_disable_password_login: Option<bool>,
+    pub cloudflare_token: Option<Secret>,
+    pub limit_to: Option<String>,
+    pub overwrite_env: Option<bool>,
     pub repository: Option<String>,
     #[serde(rename = "ref")]
     pub reference: Option<String>,
@@ -192,6 +213,7 @@ impl Inputs {
         let issuer = desk.optional("oidc_issuer", self.oidc_issuer);
         let client_id = desk.optional("oidc_client_id", self.oidc_client_id);
         let docker_group = desk.optional("docker_group", self.docker_group);
+        let limited_to = desk.optional("limit_to", self.limit_to);
         if !desk.problems.is_empty() {
             return Err(desk.problems);
         }
@@ -204,6 +226,7 @@ impl Inputs {
             client_id,
             disable_password_login,
         });
+        let tunnel = self.cloudflare_token.is_some();
         let updates = self.updates.unwrap_or(true);
         let site = Site {
             domain,
@@ -213,20 +236,28 @@ impl Inputs {
             updates,
             registry_user,
             oidc,
+            tunnel,
+            limited_to,
+            overwrite_env: self.overwrite_env.unwrap_or(false),
             source,
             folder,
             acme,
-            proxy,
+            proxy: if tunnel { ProxyChoice::None } else { proxy },
             docker_group,
         };
         let secrets = Secrets {
             registry_token: self.registry_token,
             oidc_client_secret: self.oidc_client_secret,
+            cloudflare_token: self.cloudflare_token,
         };
         Ok((site, secrets))
     }
 
     fn judge_togetherness(&self, desk: &mut Desk) {
+        if self.cloudflare_token.is_some() && self.limit_to.is_some() {
+            let why = "a tunnel has no proxy on the host that could keep anybody out: limit it by an access rule at Cloudflare";
+            desk.wrong("limit_to", why);
+        }
         let given = |name: &str| match name {
             "registry_user" => self.registry_user.is_some(),
             "registry_token" => self.registry_token.is_some(),
@@ -244,6 +275,7 @@ impl Inputs {
         for (name, secret) in [
             ("registry_token", &self.registry_token),
             ("oidc_client_secret", &self.oidc_client_secret),
+            ("cloudflare_token", &self.cloudflare_token),
         ] {
             if secret.as_ref().is_some_and(|secret| {
                 secret.expose().len() < 4 || secret.expose().contains(char::is_whitespace)

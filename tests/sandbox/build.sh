@@ -53,6 +53,7 @@ started=$(date +%s)
 of_base=$(recipe tests/sandbox/base)
 base base "$of_base"
 image vps:debian13 "$here/vps" "$of_base$(recipe tests/sandbox/vps)"
+image turn "$here/turn" "$of_base$(recipe tests/sandbox/turn)"
 image postgres "$here/postgres" "$of_base$(recipe tests/sandbox/postgres)"
 of_server=$(recipe tests/sandbox/server tests/stand-in/server)
 if ! image_is chatalot-sandbox/server "$of_server"; then

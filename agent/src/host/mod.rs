@@ -12,9 +12,10 @@ pub mod linux;
 
 pub use facts::{
     Answers, Container, Engine, Fetch, FetchError, Fetched, PortOwner, Records, Resources, System, TlsFacts,
-    Transport, Unit,
+    Transport, TurnAsk, TurnError, TurnOver, Unit,
 };
 
+use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -319,6 +320,8 @@ pub trait Look: Send + Sync {
     async fn resolve(&self, name: &str) -> Result<Vec<Answers>, HostError>;
     /// Fetches a page, following nothing; at most 64 KiB of body.
     async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError>;
+    /// Asks a TURN server for a relay and hands it back, within a few seconds.
+    async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError>;
 }
 
 /// Changes the host.

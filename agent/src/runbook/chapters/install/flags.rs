@@ -41,6 +41,10 @@ fn flags(site: &Site) -> Vec<Flag> {
             flags.push(Flag("--oidc-disable-password-login", Value::None));
         }
     }
+    if site.tunnel {
+        flags.push(Flag("--expose", Value::Plain("named-tunnel".to_owned())));
+        flags.push(Flag("--cloudflare-token", Value::Secret("cloudflare_token")));
+    }
     flags.push(Flag("--use-prebuilt", Value::None));
     flags
 }

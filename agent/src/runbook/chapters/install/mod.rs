@@ -2,6 +2,7 @@
 
 mod flags;
 mod outcome;
+mod registry;
 mod summary;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run];
+pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials];
 
 /// Where what the installer was last run with is remembered.
 const INPUTS: &str = "install.inputs";
@@ -153,7 +154,11 @@ impl Step for Run {
                 containers::least(site).join(", ")
             ),
         ];
-        if site.registry_user.is_some() || site.oidc.is_some() {
+        if !site.updates {
+            lines
+                .push("no managed updates, as asked: coming back to signed updates later is not easy".into());
+        }
+        if site.registry_user.is_some() || site.oidc.is_some() || site.tunnel {
             lines.push(
                 "while it runs, the secrets among its flags are visible in the host's process list".into(),
             );

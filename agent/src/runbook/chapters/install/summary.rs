@@ -67,7 +67,12 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
         .collect();
     let profiles = values.get("compose_profiles").map_or("", String::as_str);
     let active = |name: &str| profiles.split([' ', ',']).any(|profile| profile == name);
-    for (name, on) in [("turn", site.turn.is_some()), ("updater", site.updates)] {
+    let wanted = [
+        ("turn", site.turn.is_some()),
+        ("updater", site.updates),
+        ("production", site.tunnel),
+    ];
+    for (name, on) in wanted {
         if active(name) != on {
             let which = if on { "with" } else { "without" };
             wrong.push(format!(

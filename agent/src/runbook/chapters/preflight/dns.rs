@@ -1,5 +1,7 @@
 //! Does the domain lead to this host? Asked of several resolvers, judged without any of them.
 
+mod tunnel;
+
 use crate::host::{Answers, Records};
 use crate::runbook::cloudflare;
 use crate::runbook::{Cx, Step, StepError};
@@ -36,6 +38,9 @@ impl Step for Dns {
         // Behind one-to-one NAT the address that the operator named for TURN is the only sign of it.
         addresses.extend(cx.site.turn.map(|ip| IpAddr::V4(ip.address())));
         let answers = cx.host.resolve(cx.site.domain.as_str()).await?;
+        if cx.site.tunnel {
+            return tunnel::judge(cx.site.domain.as_str(), &answers);
+        }
         judge(cx.site.domain.as_str(), &Own::of(&addresses), &answers)
     }
 }
