@@ -54,9 +54,6 @@ pub struct SiteFlags {
     /// A Cloudflare Tunnel in place of a proxy: a file with its token (`-`: standard input)
     #[arg(long, value_name = "FILE")]
     pub cloudflare_token_file: Option<PathBuf>,
-    /// Until the administrator has registered, let in only these addresses or networks (with commas)
-    #[arg(long, value_name = "ADDRESSES")]
-    pub limit_to: Option<String>,
     /// If the installer has to run, have it write `.env` anew, after a copy was made
     #[arg(long)]
     pub overwrite_env: bool,
@@ -154,7 +151,6 @@ impl SiteFlags {
         replace(&mut inputs.registry_user, self.registry_user.as_ref());
         replace(&mut inputs.oidc_issuer, self.oidc_issuer.as_ref());
         replace(&mut inputs.oidc_client_id, self.oidc_client_id.as_ref());
-        replace(&mut inputs.limit_to, self.limit_to.as_ref());
         replace(&mut inputs.repository, self.repository.as_ref());
         replace(&mut inputs.reference, self.reference.as_ref());
         replace(&mut inputs.folder, self.folder.as_ref());
@@ -190,7 +186,6 @@ fn without_empty(mut inputs: Inputs) -> Inputs {
         &mut inputs.registry_user,
         &mut inputs.oidc_issuer,
         &mut inputs.oidc_client_id,
-        &mut inputs.limit_to,
         &mut inputs.repository,
         &mut inputs.reference,
         &mut inputs.folder,

@@ -101,10 +101,6 @@ pub const INPUTS: &[Input] = &[
             "For a Cloudflare Tunnel in place of a proxy: its token (empty: no tunnel)?",
         )
     },
-    input(
-        "limit_to",
-        "Until the administrator has registered: the only addresses that are let in (empty: everybody)?",
-    ),
     Input {
         default: Some("false"),
         ..input(
@@ -168,7 +164,6 @@ pub struct Inputs {
     pub oidc_client_secret: Option<Secret>,
     pub oidc_disable_password_login: Option<bool>,
     pub cloudflare_token: Option<Secret>,
-    pub limit_to: Option<String>,
     pub overwrite_env: Option<bool>,
     pub repository: Option<String>,
     #[serde(rename = "ref")]
@@ -213,7 +208,6 @@ impl Inputs {
         let issuer = desk.optional("oidc_issuer", self.oidc_issuer);
         let client_id = desk.optional("oidc_client_id", self.oidc_client_id);
         let docker_group = desk.optional("docker_group", self.docker_group);
-        let limited_to = desk.optional("limit_to", self.limit_to);
         if !desk.problems.is_empty() {
             return Err(desk.problems);
         }
@@ -237,7 +231,6 @@ impl Inputs {
             registry_user,
             oidc,
             tunnel,
-            limited_to,
             overwrite_env: self.overwrite_env.unwrap_or(false),
             source,
             folder,
@@ -254,10 +247,6 @@ impl Inputs {
     }
 
     fn judge_togetherness(&self, desk: &mut Desk) {
-        if self.cloudflare_token.is_some() && self.limit_to.is_some() {
-            let why = "a tunnel has no proxy on the host that could keep anybody out: limit it by an access rule at Cloudflare";
-            desk.wrong("limit_to", why);
-        }
         let given = |name: &str| match name {
             "registry_user" => self.registry_user.is_some(),
             "registry_token" => self.registry_token.is_some(),

@@ -2,10 +2,8 @@
 //!
 //! Secrets travel beside the site, in [`Secrets`], so that a site may be stored, hashed and shown.
 
-mod networks;
 mod proxy;
 
-pub use networks::{Network, Networks};
 pub use proxy::ProxyChoice;
 
 use crate::names::shown;
@@ -353,9 +351,6 @@ pub struct Site {
     /// Whether a Cloudflare Tunnel leads to it, in place of a proxy; the token is in [`Secrets`].
     #[serde(default, skip_serializing_if = "is_not")]
     pub tunnel: bool,
-    /// The only addresses that are let in until the administrator has registered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limited_to: Option<Networks>,
     /// Whether an installer that has to run writes its `.env` anew.
     #[serde(default, skip_serializing_if = "is_not")]
     pub overwrite_env: bool,

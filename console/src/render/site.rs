@@ -66,10 +66,6 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             group.map_or_else(|| "nobody".to_owned(), |login| format!("{login} (that is root)")),
         ),
     ];
-    if let Some(networks) = &site.limited_to {
-        let text = format!("{networks}, until the administrator has registered");
-        rows.push(("let in", text));
-    }
     if site.overwrite_env {
         rows.push((
             ".env",

@@ -77,25 +77,21 @@ fn every_partner_in_the_table_is_in_the_table() {
 }
 
 #[test]
-fn a_tunnel_comes_with_its_token_and_cannot_keep_anybody_out() {
+fn a_tunnel_comes_with_its_token_and_needs_no_proxy() {
     let tunnel = Inputs {
         cloudflare_token: Some(Secret::new("t0ken")),
         ..least()
     };
-    assert!(tunnel.clone().complete().unwrap().0.tunnel);
+    let site = tunnel.complete().unwrap().0;
+    assert!(site.tunnel && site.proxy == crate::site::ProxyChoice::None);
     assert!(!least().complete().unwrap().0.tunnel);
-    let limited = Inputs {
-        limit_to: Some("198.51.100.7".into()),
-        ..tunnel
-    };
-    assert_eq!(names(limited), ["limit_to"]);
 }
 
 #[test]
 fn what_a_site_does_not_have_does_not_change_what_is_approved() {
     let (site, secrets) = least().complete().unwrap();
     let text = serde_json::to_string(&(site, secrets)).unwrap();
-    for new in ["tunnel", "limited_to", "overwrite_env", "cloudflare_token"] {
+    for new in ["tunnel", "overwrite_env", "cloudflare_token"] {
         assert!(!text.contains(new), "{text}");
     }
 }

@@ -142,12 +142,18 @@ impl World {
             .iter()
             .map(|(flag, value)| format!("{}={value}", flag.trim_start_matches('-')))
             .collect();
+        let path = Path::new(folder).join(".env");
+        // One that is written anew gets a new password, which the database does not know.
+        let password = if self.files.contains_key(&path) {
+            "anew"
+        } else {
+            "generated"
+        };
         let env = format!(
-            "DB_PASSWORD=generated\nCOMPOSE_PROFILES={profiles}\n{}\n",
+            "DB_PASSWORD={password}\nCOMPOSE_PROFILES={profiles}\n{}\n",
             values.join("\n")
         );
         // An existing one keeps what it has; that is what `--overwrite-env` is for.
-        let path = Path::new(folder).join(".env");
         if !self.files.contains_key(&path) || told.contains_key("--overwrite-env") {
             self.put(path, env);
         }

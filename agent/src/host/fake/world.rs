@@ -360,6 +360,7 @@ impl World {
             ("systemctl", ["enable", "--now", unit]) => Some(self.start(unit)),
             ("systemctl", ["reload", "caddy.service"]) => Some(self.reload_caddy()),
             ("caddy", ["validate", ..]) => Some(self.validate_caddy()),
+            ("docker", ["compose", "up", "-d"]) => Some(output(0, "")),
             ("docker", ["compose", "restart", service]) => Some(self.restart_service(service)),
             ("chown", [like, "--", path]) => self.own_like(like, path),
             ("usermod", ["-aG", group, "--", login]) => {

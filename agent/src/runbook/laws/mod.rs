@@ -247,7 +247,10 @@ fn a_changed_input_runs_the_installer_again_and_says_why() {
     run.deploy(&host).unwrap();
     run.site.registration = "open".parse().unwrap();
     let verdict = run.check(&host, "install.run").unwrap();
-    assert_eq!(verdict, Verdict::needed("inputs changed: registration"));
+    assert_eq!(
+        verdict,
+        Verdict::needed("inputs changed: registration: invite_only → open")
+    );
     let stop = run.deploy(&host).unwrap_err();
     assert_eq!(stop.code(), "INSTALLER_KEPT_ENV");
     host.world(|world| {

@@ -2,7 +2,7 @@
 
 use super::bad_inputs::{container, deployed};
 use super::driver::{Stop, full, least, tunnelled};
-use crate::host::fake::{FakeHost, World};
+use crate::host::fake::{FakeHost, Mode, World};
 use crate::host::{FetchError, Fetched, PortOwner, Transport};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::advice::Advice;
@@ -125,6 +125,78 @@ fn a_tunnels_name_must_lead_to_cloudflare() {
         });
         assert_eq!(run.deploy(&host).unwrap_err().code(), code);
         assert_eq!(host.writes(), 0);
+    }
+}
+
+#[test]
+fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
+    let mut run = least(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    run.deploy(&host).unwrap();
+    run.site.registration = "open".parse().unwrap();
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "INSTALLER_KEPT_ENV");
+    run.site.overwrite_env = true;
+    run.deploy(&host).unwrap();
+    let env = host.world(|world| world.text("/srv/chatalot/.env")).unwrap();
+    assert!(
+        env.contains("DB_PASSWORD=generated") && env.contains("registration=open"),
+        "{env}"
+    );
+    let copies = host.world(|world| {
+        let files = world
+            .files
+            .iter()
+            .filter(|(path, _)| path.starts_with("/srv/chatalot/copies"));
+        files
+            .map(|(_, text)| String::from_utf8_lossy(text).into_owned())
+            .collect::<Vec<_>>()
+    });
+    assert!(
+        copies
+            .iter()
+            .any(|text| text.contains("registration=invite_only")),
+        "{copies:?}"
+    );
+    let writes = host.writes();
+    run.deploy(&host).unwrap();
+    assert_eq!(
+        host.writes(),
+        writes,
+        "it was written anew once more, without need"
+    );
+}
+
+#[test]
+fn f40_an_overwriting_run_may_be_killed_in_any_call_and_no_secret_is_lost() {
+    let prepared = || {
+        let mut run = least(&DISTROS[0]);
+        let host = FakeHost::fresh(run.distro);
+        run.deploy(&host).unwrap();
+        run.site.registration = "open".parse().unwrap();
+        run.site.overwrite_env = true;
+        (host, run)
+    };
+    let (calm, mut run) = prepared();
+    let before = calm.calls();
+    run.deploy(&calm).unwrap();
+    for n in 1..=calm.calls() - before {
+        for mode in [Mode::NoEffect, Mode::EffectButAnswerLost] {
+            let (host, mut run) = prepared();
+            host.kill_nth(n, mode);
+            let _ = run.deploy(&host);
+            host.heal();
+            host.advance(600);
+            // Whether or not the operator asks for it again.
+            run.site.overwrite_env = n % 2 == 0;
+            let again = run.deploy(&host);
+            let env = host.world(|world| world.text("/srv/chatalot/.env")).unwrap();
+            assert!(
+                env.contains("DB_PASSWORD=generated"),
+                "call {n}, {mode:?}, {again:?}: {env}"
+            );
+            let pending = host.world(|world| world.text("/srv/chatalot/copies/pending"));
+            assert_eq!(pending, None, "call {n}, {mode:?}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! chatalot's own installer: asked what it can do, run, and its result looked at.
 
+mod copies;
 mod flags;
 mod outcome;
 mod registry;
@@ -154,6 +155,12 @@ impl Step for Run {
                 containers::least(site).join(", ")
             ),
         ];
+        if site.overwrite_env {
+            lines.push(format!(
+                "with --overwrite-env where there is an .env: a copy of it and of secrets/ is kept in {}/copies, and what existing data depends on is put back",
+                site.folder
+            ));
+        }
         if !site.updates {
             lines
                 .push("no managed updates, as asked: coming back to signed updates later is not easy".into());
@@ -185,7 +192,7 @@ impl Step for Run {
         let Some(last) = cx.memory.get(INPUTS) else {
             return Ok(Verdict::needed("this recipe has not run the installer here yet"));
         };
-        let changed = inputs(cx).await?.changed_since(last);
+        let changed = inputs(cx).await?.differences(last);
         if !changed.is_empty() {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
@@ -212,12 +219,31 @@ impl Step for Run {
         let site = cx.look.site;
         let mut command = installer(site).deadline(Duration::from_mins(40));
         command.args = flags::installer_args(site, cx.secrets).map_err(StepError::Final)?;
+        let env = cx.host.read(&env_file(site)).await?;
+        let anew = env.is_some() && site.overwrite_env;
+        let copies = if anew || copies::are_pending(&cx.look).await? {
+            Some(copies::take(cx).await?)
+        } else {
+            None
+        };
+        if anew {
+            command.args.push("--overwrite-env".to_owned());
+        }
         let wanted = inputs(&cx.look).await?;
         let output = cx
             .host
             .run(command)
             .await
             .map_err(|error| outcome::broken_off(site, error))?;
+        if let Some(copies) = copies
+            && copies.put_back(cx).await?
+        {
+            let up = Command::new("docker", &["compose", "up", "-d"]).within(site.folder.as_str());
+            let up = cx.host.run(up.deadline(Duration::from_mins(5))).await?;
+            if !up.ok() {
+                return Err(copies::not_started(site, up.last_lines(8)));
+            }
+        }
         if !output.ok() {
             return Err(outcome::failure(site, &output));
         }
