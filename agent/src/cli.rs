@@ -5,15 +5,15 @@ use crate::audit::AuditCommand;
 use crate::config::{self, Config};
 use crate::daemon::DaemonError;
 use crate::effect::run_step;
-use crate::host::linux::LinuxHost;
+use crate::host::linux::{self, LinuxHost};
 use crate::ledger::LedgerError;
 use crate::policy::command::PolicyCommand;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
-    WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
+    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -46,8 +46,14 @@ enum Verb {
     Plan(PlanArgs),
     /// Deploy chatalot here
     Deploy(Box<DeployArgs>),
+    /// Take chatalot away again, as far as deployments have put it here; its data stays unless its name is typed
+    Uninstall(UninstallArgs),
     /// Check the deployed site
     Verify(VerifyArgs),
+    /// Tell what is wrong with the deployed site, and why
+    Diagnose(DiagnoseArgs),
+    /// Tell what is not as the last good deployment left it
+    Drift(DriftArgs),
     /// Show what the user of the deployed site must know
     Handover(HandoverArgs),
     /// Show how this host is
@@ -109,6 +115,11 @@ pub fn run(cli: Cli) -> ExitCode {
         output,
         config,
     } = cli;
+    if let Err(error) = linux::keep_memory_private() {
+        return fail(&format!(
+            "the memory of this process cannot be kept private: {error}"
+        ));
+    }
     let config = match Config::read(&config) {
         Ok(config) => config,
         Err(error) => return fail(&crate::chain(&error)),
@@ -180,7 +191,13 @@ async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exi
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(
         command,
-        Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify(_) | Verb::Handover(_) | Verb::Status(_)
+        Verb::Preflight(_)
+            | Verb::Plan(_)
+            | Verb::Verify(_)
+            | Verb::Diagnose(_)
+            | Verb::Drift(_)
+            | Verb::Handover(_)
+            | Verb::Status(_)
     );
     if reads && !daemon_answers(&config.socket).await? {
         return alone(command, config, out).await;
@@ -193,7 +210,10 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
         Verb::Plan(flags) => commands::plan(client, &flags, out).await,
         Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
+        Verb::Uninstall(flags) => commands::uninstall(client, &flags, out).await,
         Verb::Verify(flags) => commands::verify(client, &flags, out).await,
+        Verb::Diagnose(flags) => commands::diagnose(client, &flags, out).await,
+        Verb::Drift(flags) => commands::drift(client, &flags, out).await,
         Verb::Handover(flags) => commands::handover(client, &flags, out).await,
         Verb::Status(flags) => commands::status(client, &flags, out).await,
         Verb::Watch(flags) => commands::watch(client, &flags, out).await,
@@ -220,7 +240,7 @@ fn not_root(closed: &str) -> Failure {
         "NOT_ROOT",
         format!("user id {}, which may not open {closed}", nix::unistd::geteuid()),
         "root",
-        "run this as root, for example with sudo",
+        "run this as root: `su -` first, or `sudo -i` where there is sudo",
     )])
 }
 

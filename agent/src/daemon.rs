@@ -166,7 +166,10 @@ async fn service(
         host: host.clone(),
         runner,
         steps,
-        pace: Pace::default(),
+        pace: Pace {
+            budget: config.patience.retry,
+            ..Pace::default()
+        },
         pulse,
     };
     let tag_key = ledger

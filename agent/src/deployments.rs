@@ -1,6 +1,7 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
-use crate::effect::folder::{JobFolder, put};
+mod files;
+
 use crate::ledger::audit::{self, Door};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
@@ -15,6 +16,7 @@ use chatalot_protocol::names::{DeploymentId, StepId};
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::site::{Secrets, Site};
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +29,6 @@ const CANCELLED: &str = "cancelled";
 const AT_WORK: Duration = Duration::from_mins(5);
 /// How long after a refused write the ledger is tried again: a full disk may be emptied.
 const LEDGER_AGAIN: Duration = Duration::from_secs(5);
-/// How many deployments' output is kept.
-const KEPT: usize = 10;
 
 /// The deployments of this host.
 pub struct Deployments {
@@ -51,8 +51,8 @@ impl Deployments {
         }
     }
 
-    /// The plan for an order on this host.
-    pub async fn plan(&self, order: &Order) -> Result<Result<Plan, Advice>, LedgerError> {
+    /// The plan for some work on an order's site on this host.
+    pub async fn plan(&self, order: &Order, work: Work) -> Result<Result<Plan, Advice>, LedgerError> {
         let distro = match self.distro().await {
             Ok(distro) => distro,
             Err(advice) => return Ok(Err(advice)),
@@ -66,7 +66,8 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        Ok(Ok(plan::make(&self.engine.steps, cx).await?))
+        let plan = plan::make(self.engine.steps_for(work), cx).await?;
+        Ok(Ok(Plan { work, ..plan }))
     }
 
     /// What earlier deployments of a site left to be remembered.
@@ -121,11 +122,13 @@ impl Deployments {
             id,
             plan: job.plan.clone(),
             site: job.order.site.clone(),
+            work: job.work,
             by: job.by.clone(),
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
-        let mut entry = audit::deploying(&job.by, door, id, &job.plan, deployment.site.domain.as_str());
+        let mut entry = audit::working(job.work, &job.by, door, id);
+        (entry.plan, entry.detail) = (Some(job.plan.clone()), deployment.site.domain.to_string());
         if let Some(advice) = self.objection(&job, now).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
             (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());
@@ -171,8 +174,11 @@ impl Deployments {
                 format!("wait for it, or end it with `deployment cancel {}`", other.id),
             )));
         }
+        if let Some(advice) = self.not_made_here(job).await? {
+            return Ok(Some(advice));
+        }
         let policy = Policy::in_force(&*self.engine.host).await;
-        if let Err(advice) = policy.and_then(|policy| policy.judge(&job.order.site, now)) {
+        if let Err(advice) = policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, now)) {
             return Ok(Some(advice));
         }
         let distro = match self.distro().await {
@@ -190,7 +196,7 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        let hash = plan::hash_of(&self.engine.steps, cx)?;
+        let hash = plan::hash_of(self.engine.steps_for(job.work), cx)?;
         Ok((hash != job.plan).then(|| {
             Advice::new(
                 "PLAN_CHANGED",
@@ -205,6 +211,27 @@ impl Deployments {
         }))
     }
 
+    /// Why this host does not take away what it is asked to: it takes away what its own ledger knows, and nothing else.
+    async fn not_made_here(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
+        let work = job.work;
+        let made = match work {
+            Work::Deploy => return Ok(None),
+            Work::Uninstall | Work::UninstallWithData => {
+                self.ledger().with(move |db| records::made(db, work)).await?
+            }
+            Work::Unknown => None,
+        };
+        let ours = made.is_some_and(|made| made.site == job.order.site);
+        Ok((!ours).then(|| {
+            Advice::new(
+                "NOT_MADE_HERE",
+                format!("work of the kind `{}` on {}", work.word(), job.order.site.domain),
+                "the site that this host's own ledger says was deployed last",
+                "ask for `uninstall` anew, which begins with what the ledger knows",
+            )
+        }))
+    }
+
     async fn started(&self, deployment: &Deployment) -> What {
         let steps = match self.distro().await {
             Ok(distro) => {
@@ -212,7 +239,7 @@ impl Deployments {
                     site: &deployment.site,
                     distro,
                 };
-                plan::steps_of(&self.engine.steps, intent)
+                plan::steps_of(self.engine.steps_for(deployment.work), intent)
                     .map(|s| (s.step_id(), s.title().to_owned()))
                     .collect()
             }
@@ -222,6 +249,7 @@ impl Deployments {
         What::DeploymentStarted {
             plan: deployment.plan.clone(),
             domain,
+            work: deployment.work,
             steps,
         }
     }
@@ -348,19 +376,6 @@ impl Deployments {
         self.current().is_some()
     }
 
-    fn secrets_path(&self, id: DeploymentId) -> PathBuf {
-        self.state.join(format!("secrets-{id}.json"))
-    }
-
-    fn keep_secrets(&self, id: DeploymentId, secrets: &Secrets) -> Result<(), LedgerError> {
-        let text = serde_json::to_vec(secrets)?;
-        put(&self.secrets_path(id), &text).map_err(|error| LedgerError::Unreadable(error.to_string()))
-    }
-
-    fn kept_secrets(&self, id: DeploymentId) -> std::io::Result<Secrets> {
-        Ok(serde_json::from_slice(&std::fs::read(self.secrets_path(id))?)?)
-    }
-
     /// Ends a deployment that cannot go on without what it was given.
     async fn give_up(&self, id: DeploymentId, error: &std::io::Error) -> Result<(), LedgerError> {
         let advice = Advice::new(
@@ -377,58 +392,6 @@ impl Deployments {
         self.ledger()
             .with(move |db| records::finish(db, id, DeploymentState::Failed, &result, now))
             .await
-    }
-
-    /// Removes the secrets that a life which was cut off between two files has left behind.
-    fn forget_orphans(&self, running: Option<DeploymentId>) {
-        let files = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
-        let ids = files.filter_map(|file| {
-            let name = file.file_name();
-            name.to_str()?
-                .strip_prefix("secrets-")?
-                .strip_suffix(".json")?
-                .parse()
-                .ok()
-        });
-        for id in ids.filter(|id| Some(*id) != running) {
-            self.forget_secrets(id);
-        }
-    }
-
-    /// Removes the output of all but the latest deployments, and offers it to nobody any more.
-    async fn forget_old_output(&self) {
-        let jobs = self.state.join("jobs");
-        let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
-        let mut ids: Vec<DeploymentId> = folders
-            .filter_map(|folder| folder.file_name().to_str()?.parse().ok())
-            .collect();
-        // An id begins with its time.
-        ids.sort_unstable();
-        ids.truncate(ids.len().saturating_sub(KEPT));
-        for id in ids {
-            let gone = std::fs::remove_dir_all(jobs.join(id.to_string()));
-            let told = self.ledger().with(move |db| records::all_logged(db, id)).await;
-            if let Err(error) = gone {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
-            }
-            if let Err(error) = told {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be forgotten");
-            }
-        }
-    }
-
-    /// Removes what a finished deployment no longer needs: its secrets, and job files that were never begun.
-    fn forget_secrets(&self, id: DeploymentId) {
-        let mut gone = vec![std::fs::remove_file(self.secrets_path(id))];
-        let jobs = self.state.join("jobs").join(id.to_string());
-        let streams = std::fs::read_dir(jobs).into_iter().flatten().flatten();
-        let streams = streams.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        gone.extend(streams.map(|stream| JobFolder::of(&self.state, id, stream).forget_job()));
-        for error in gone.into_iter().filter_map(Result::err) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "a secret's file cannot be removed");
-            }
-        }
     }
 }
 

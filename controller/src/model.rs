@@ -20,6 +20,9 @@ pub struct AddHost {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// Where its source may come from; empty means chatalot's own repository only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub git_remotes: Vec<GitRemote>,
@@ -96,6 +99,9 @@ pub struct HostView {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,

@@ -18,6 +18,7 @@ use crate::message::Order;
 use crate::names::DeploymentId;
 use crate::plan::PlanHash;
 use crate::report::DeploymentState;
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -28,6 +29,9 @@ pub struct DeployRequest {
     pub order: Order,
     /// The hash of the plan that was shown and approved.
     pub plan: PlanHash,
+    /// What is done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
 }
 
 /// The answer to it.
@@ -47,11 +51,17 @@ pub struct DeploymentView {
     pub host: Option<String>,
     /// The domain.
     pub domain: String,
+    /// What was to be done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
     /// How it stands.
     pub state: DeploymentState,
     /// What to do, where it did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// What a look at the host found behind it, causes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnosis: Vec<Advice>,
     /// The installer's own `key=value` lines.
     #[serde(default)]
     pub values: BTreeMap<String, String>,
@@ -88,4 +98,36 @@ pub enum WatchLine {
     /// A newer kind of line.
     #[serde(other)]
     Unknown,
+}
+
+/// How much of an output may go on a line: all but a character at its end that has only begun. What is no text at all
+/// is not waited for.
+pub fn whole(output: &[u8]) -> usize {
+    let last = output.len().saturating_sub(3);
+    let begun = output[last..].iter().rposition(|byte| *byte >= 0xc0);
+    match begun.map(|at| last + at) {
+        Some(at) if output.len() - at < width(output[at]) => at,
+        _ => output.len(),
+    }
+}
+
+/// How many bytes a character has, by its first one.
+const fn width(first: u8) -> usize {
+    match first {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f42_output_is_cut_between_characters_and_what_is_no_text_goes_on() {
+        let euro = "ab\u{20ac}".as_bytes();
+        assert_eq!([whole(euro), whole(&euro[..4]), whole(&euro[..3])], [5, 2, 2]);
+        assert_eq!([whole(b""), whole(b"\xff\xfe\xfd\xfc")], [0, 3]);
+    }
 }

@@ -5,6 +5,7 @@ use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
 use crate::plan::PlanHash;
 use crate::report::{CheckState, DeploymentState, Level};
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -53,6 +54,9 @@ pub enum What {
         plan: PlanHash,
         /// The domain.
         domain: String,
+        /// What is done with it.
+        #[serde(default, skip_serializing_if = "Work::is_deploy")]
+        work: Work,
         /// The steps with their titles, in order.
         steps: Vec<(StepId, String)>,
     },
@@ -98,6 +102,9 @@ pub enum What {
         /// What to do, where it did not end well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         advice: Option<Advice>,
+        /// What a look at the host found behind it, causes first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        diagnosis: Vec<Advice>,
         /// The installer's own `key=value` lines.
         #[serde(default)]
         values: BTreeMap<String, String>,

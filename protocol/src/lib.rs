@@ -26,6 +26,7 @@
 //! | [`secret`] | values that cannot be printed |
 //! | [`site`], [`inputs`] | the operator's inputs: as validated types, and as they are collected |
 //! | [`plan`], [`advice`], [`handover`], [`report`] | what the agent says about a site |
+//! | [`work`] | what a job does with its site |
 //! | [`event`] | what happened, in order |
 //! | [`message`], [`frame`], [`version`] | the channel |
 //! | [`enrol`] | the join token and the enrolment exchange |
@@ -51,6 +52,7 @@ pub mod site;
 #[cfg(feature = "stream")]
 pub mod stream;
 pub mod version;
+pub mod work;
 
 /// An error with its causes, in one line; a cause that its error has already put into words is not repeated.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -6,8 +6,9 @@ use crate::event::Event;
 use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
 use crate::plan::{Plan, PlanHash};
-use crate::report::{Finding, Status};
+use crate::report::{Drift, Finding, Status};
 use crate::site::{Secrets, Site};
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -47,6 +48,9 @@ pub struct Welcome {
     pub acked: u64,
     /// The address that the controller sees the agent at.
     pub your_address: String,
+    /// Where the controller is and may be one day, for an agent that does not reach it where it joined: `host:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 /// Why a session is refused.
@@ -191,6 +195,12 @@ pub enum Ask {
     Preflight(Box<Order>),
     /// The plan for a site.
     Plan(Box<Order>),
+    /// The plan for taking away what deployments have made here.
+    Uninstall {
+        /// The site's domain, typed by a person who wants its data deleted too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delete_data: Option<String>,
+    },
     /// The verify chapter's checks of the deployed site.
     Verify,
     /// The handover of the deployed site.
@@ -200,6 +210,12 @@ pub enum Ask {
         /// After this one.
         after: u64,
     },
+    /// What is wrong with what was deployed here, and why?
+    Diagnose,
+    /// The same with everything it rests on, as one text to hand on.
+    Bundle,
+    /// What is not as the last good deployment left it?
+    Drift,
     /// A question that this build does not know.
     #[serde(other)]
     Unknown,
@@ -218,7 +234,7 @@ pub enum Answer {
         /// One finding a step.
         findings: Vec<Finding>,
     },
-    /// To `Plan`.
+    /// To `Plan` and `Uninstall`.
     Plan(Box<Plan>),
     /// To `Handover`.
     Handover(Box<Handover>),
@@ -226,6 +242,23 @@ pub enum Answer {
     Audit {
         /// Not verified by the host.
         records: Vec<Record>,
+    },
+    /// To `Diagnose`: causes from the ground up.
+    Diagnosis {
+        /// The site's domain.
+        domain: String,
+        /// What was found, one advice a cause; empty where nothing is known to be wrong.
+        found: Vec<Advice>,
+    },
+    /// To `Bundle`.
+    Bundle {
+        /// The text, without secrets.
+        text: String,
+    },
+    /// To `Drift`.
+    Drift {
+        /// Everything that was compared.
+        rows: Vec<Drift>,
     },
     /// The question cannot be answered.
     Refused {
@@ -250,6 +283,9 @@ pub struct Job {
     pub by: String,
     /// The plan that was approved.
     pub plan: PlanHash,
+    /// What is done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
     /// The site and its secrets.
     pub order: Order,
 }

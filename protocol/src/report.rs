@@ -63,6 +63,19 @@ pub struct Finding {
     pub millis: u64,
 }
 
+/// One thing that a deployment has left, and how it is now: names, digests and tags, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What it is: `checkout`, `.env DB_PASSWORD`, `container chatalot`.
+    pub thing: String,
+    /// As the last good deployment left it.
+    pub wanted: String,
+    /// As it is now.
+    pub actual: String,
+    /// Whether that is the same.
+    pub same: bool,
+}
+
 /// How well a site is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -107,7 +107,10 @@ impl Output {
     }
 }
 
-/// A line without colours, control characters and trailing space, at most 400 characters of it.
+/// How much of a line is shown: this many characters of its beginning, and of its end.
+const SHOWN: usize = 200;
+
+/// A line without colours, control characters and trailing space; of a very long one both ends.
 pub fn plain_line(line: &str) -> String {
     let mut plain = String::new();
     let mut chars = line.chars();
@@ -118,7 +121,14 @@ pub fn plain_line(line: &str) -> String {
             plain.push(c);
         }
     }
-    plain.trim_end().chars().take(400).collect()
+    let plain = plain.trim_end();
+    let length = plain.chars().count();
+    if length <= 2 * SHOWN {
+        return plain.to_owned();
+    }
+    let beginning: String = plain.chars().take(SHOWN).collect();
+    let end: String = plain.chars().skip(length - SHOWN).collect();
+    format!("{beginning} … {end}")
 }
 
 /// Skips one ANSI sequence: a CSI up to its final letter, or a single character.
@@ -185,6 +195,16 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// With every line that a program has said made safe.
+    fn masked(mut self, mask: impl Fn(&str) -> String) -> Self {
+        if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {
+            for line in said {
+                *line = mask(line);
+            }
+        }
+        self
+    }
+
     /// With what the program last said, for one that was ended.
     fn having_said(mut self, lines: Vec<String>) -> Self {
         if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {

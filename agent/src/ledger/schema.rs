@@ -49,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
         deployment TEXT PRIMARY KEY REFERENCES deployment (id), plan TEXT NOT NULL
     ) STRICT;
 ",
+    "ALTER TABLE deployment ADD COLUMN work TEXT NOT NULL DEFAULT 'deploy';",
 ];
 
 /// Opens or makes the file, safe against power loss, at today's schema.

@@ -1,5 +1,6 @@
 //! Connect, and connect again: full jitter, and only a session that has lasted counts as a success.
 
+use super::addresses;
 use super::identity::{Identity, Membership};
 use super::session::{self, SessionEnd};
 use super::tls;
@@ -29,13 +30,16 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
         }
     };
     let mut failures = 0;
+    // Counts on with every address that nobody answers at.
+    let mut at = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let end = tokio::select! {
-            end = once(&host, &identity.membership, config.clone(), &service) => end, // dropped only when stopping
+            end = once(&host, &identity.membership, at, config.clone(), &service) => end, // dropped only when stopping
             () = stop.cancelled() => return,                          // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
+        at += usize::from(end.is_unreached());
         failures = if began.elapsed() >= STABLE {
             0
         } else {
@@ -53,15 +57,19 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
 async fn once(
     host: &LinuxHost,
     membership: &Membership,
+    at: usize,
     config: Arc<rustls::ClientConfig>,
     service: &Arc<Service>,
 ) -> SessionEnd {
-    let stream =
-        match tokio::time::timeout(HANDSHAKE, tls::connect(host, &membership.controller, config)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return SessionEnd::Connect(error),
-            Err(_) => return SessionEnd::Silent(HANDSHAKE.as_secs()),
-        };
+    let known = addresses::known(&service.state, membership.stream, &membership.controller);
+    let address = known
+        .get(at % known.len().max(1))
+        .unwrap_or(&membership.controller);
+    let stream = match tokio::time::timeout(HANDSHAKE, tls::connect(host, address, config)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return SessionEnd::Connect(error),
+        Err(_) => return SessionEnd::Connect(std::io::ErrorKind::TimedOut.into()),
+    };
     session::run(stream, service, membership.stream).await
 }
 

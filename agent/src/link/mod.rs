@@ -5,10 +5,12 @@
 //! | [`identity`] | the key, certificate and authorities, as files |
 //! | [`join`] | a one-time token becomes an identity |
 //! | [`tls`] | whom we trust on this channel: never a public authority |
+//! | `addresses` | where the controller may be besides where this host joined |
 //! | [`dial`] | connect, and connect again |
 //! | [`session`] | one connection, from hello to its end; generic over the byte stream |
 //! | [`logs`] | step output on its way |
 
+mod addresses;
 pub mod dial;
 pub mod identity;
 pub mod join;

@@ -1,5 +1,6 @@
 //! One connection to the controller, from hello to its end.
 
+use super::addresses;
 use super::logs::Logs;
 use crate::ledger::{LedgerError, audit, deployments, outbox};
 use crate::service::Service;
@@ -66,6 +67,11 @@ pub enum SessionEnd {
 }
 
 impl SessionEnd {
+    /// Whether nobody answered there who is the controller.
+    pub(super) const fn is_unreached(&self) -> bool {
+        matches!(self, Self::Connect(_))
+    }
+
     /// When to try again, where the controller has said so.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -123,7 +129,7 @@ async fn greet<W: AsyncWrite + Unpin>(
         return Err(SessionEnd::Rude);
     };
     match frame::message(&body)? {
-        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome).await,
+        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome, joining).await,
         ToAgent::Rejected {
             reason,
             retry_after_secs,
@@ -209,9 +215,11 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         incoming: Incoming,
         service: &Arc<Service>,
         welcome: Welcome,
+        joining: Uuid,
     ) -> Result<Self, SessionEnd> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
+        addresses::learn(&service.state, joining, &welcome.addresses);
         note_acked(service, welcome.acked).await?;
         // To a controller that has nothing of this stream, what another one has stored is not told again.
         let acked = match welcome.acked {

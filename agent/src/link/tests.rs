@@ -95,6 +95,7 @@ impl World {
         let (plan, result) = (PlanHash::of(&[0; 32]), DeploymentResult::default());
         let site = inputs.complete().unwrap().0;
         let row = Deployment {
+            work: chatalot_protocol::work::Work::Deploy,
             id,
             plan,
             site,
@@ -188,6 +189,7 @@ impl Controller {
             ping_secs: 15,
             acked,
             your_address,
+            addresses: Vec::new(),
         }))
         .await;
     }
@@ -221,6 +223,7 @@ async fn only_a_welcomed_agent_counts_as_connected_and_it_learns_its_address() {
             ping_secs: 15,
             acked: 0,
             your_address,
+            addresses: Vec::new(),
         }))
         .await;
     controller

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use nix::unistd::geteuid;
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,15 @@ const CALLERS: usize = 16;
 /// How long no caller is accepted after one could not be, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds the socket, 0600, in a folder that only root can enter.
+/// Binds the socket, 0600, in a folder that nobody else can put another one into, or exchange.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let facts = fs::symlink_metadata(folder)?;
+    let others = facts.mode() & 0o022 != 0 || !may_call(facts.uid());
+    if !facts.is_dir() || others {
+        let why = format!("`{}` is a link, or others may write there", folder.display());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -84,3 +91,6 @@ async fn answer(stream: UnixStream, service: Arc<Service>, uid: u32, stop: Cance
         () = stop.cancelled() => {} // cancel-safe: level-triggered
     }
 }
+
+#[cfg(test)]
+mod tests;

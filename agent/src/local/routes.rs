@@ -109,6 +109,7 @@ async fn deploy(
         by: ROOT.to_owned(),
         plan: request.plan,
         order: request.order,
+        work: request.work,
     };
     let deployment = job.id;
     service.deployments.take_from(job, door).await?;
@@ -136,8 +137,10 @@ pub(super) fn view_of(deployment: records::Deployment) -> DeploymentView {
         deployment: deployment.id,
         host: None,
         domain: deployment.site.domain.to_string(),
+        work: deployment.work,
         state: deployment.state,
         advice: deployment.result.advice,
+        diagnosis: deployment.result.diagnosis,
         values: deployment.result.values,
         handover: deployment.result.handover,
     }

@@ -3,12 +3,15 @@
 use super::{PATH, Policy, Remotes};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::Site;
+use chatalot_protocol::work::Work;
 use std::path::Path;
 use std::time::Duration;
 
 /// A step that is about to change the host.
 #[derive(Debug, Clone, Copy)]
 pub struct Effect<'a> {
+    /// What its deployment does with the site.
+    pub work: Work,
     /// The packages that it may install.
     pub packages: &'a [&'static str],
     /// How long its deployment has been running.
@@ -52,12 +55,28 @@ impl Policy {
                 format!("{dir} or below"),
             ));
         }
+        if let Some(proxies) = &self.proxies
+            && !proxies.contains(&site.proxy)
+        {
+            let seen = format!("the reverse proxy `{}`", site.proxy.as_str());
+            let listed = proxies.iter().map(|proxy| proxy.as_str().to_owned());
+            return Err(refusal("POLICY_PROXY", "proxies", &seen, list(listed)));
+        }
+        self.judge_time(now_ms)
+    }
+
+    /// Whether this may be done with a site at this moment. Taking away puts nothing there that the rest would limit.
+    pub fn judge_work(&self, site: &Site, work: Work, now_ms: i64) -> Result<(), Advice> {
+        if work.is_deploy() {
+            return self.judge(site, now_ms);
+        }
+        self.judge_verb(work.word())?;
         self.judge_time(now_ms)
     }
 
     /// Whether a step of a deployment that was allowed may change the host at this moment.
     pub fn judge_effect(&self, site: &Site, effect: Effect<'_>, now_ms: i64) -> Result<(), Advice> {
-        self.judge(site, now_ms)?;
+        self.judge_work(site, effect.work, now_ms)?;
         if let Some(allowed) = &self.packages {
             let other = effect.packages.iter().copied();
             let other: Vec<&str> = other

@@ -4,6 +4,7 @@ use crate::host::fake::{FakeHost, World};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::inputs::Inputs;
 use chatalot_protocol::site::Site;
+use chatalot_protocol::work::Work;
 
 const ALL: &str = "enabled = true\nverbs = [\"deploy\"]\n";
 
@@ -28,6 +29,7 @@ fn judged(more: &str, site: &Site) -> Result<(), String> {
 fn effect(more: &str, packages: &[&'static str], minutes: u64) -> Result<(), String> {
     let policy = Policy::parse(&format!("{ALL}{more}")).unwrap();
     let effect = Effect {
+        work: Work::Deploy,
         packages,
         running: Duration::from_secs(minutes * 60),
     };
@@ -47,6 +49,8 @@ fn each_rule_refuses_what_it_does_not_name_and_names_itself() {
     assert_eq!(judged("domains = [\"Chat.Example.com.\"]", &site()), Ok(()));
     assert_eq!(judged("git_remotes = []", &site()), refused("POLICY_GIT_REMOTE"));
     assert_eq!(judged("git_remotes = [\"*\"]", &site()), Ok(()));
+    assert_eq!(judged("proxies = [\"none\"]", &site()), refused("POLICY_PROXY"));
+    assert_eq!(judged("proxies = [\"caddy\"]", &site()), Ok(()));
     assert_eq!(
         judged("install_dir = \"/opt/apps\"", &site()),
         refused("POLICY_INSTALL_DIR")
@@ -91,6 +95,25 @@ fn each_rule_refuses_what_it_does_not_name_and_names_itself() {
 }
 
 #[test]
+fn taking_away_and_deleting_data_are_words_of_their_own() {
+    let refused = |code: &str| Err(code.to_owned());
+    let judged = |verbs: &str, work: Work| {
+        let policy = Policy::parse(&format!("enabled = true\nverbs = [{verbs}]\ndomains = []\n")).unwrap();
+        policy
+            .judge_work(&site(), work, 0)
+            .map_err(|advice| advice.code.into_owned())
+    };
+    assert_eq!(judged("\"deploy\"", Work::Uninstall), refused("POLICY_VERB"));
+    assert_eq!(judged("\"uninstall\"", Work::Uninstall), Ok(()));
+    assert_eq!(
+        judged("\"uninstall\"", Work::UninstallWithData),
+        refused("POLICY_VERB")
+    );
+    assert_eq!(judged("\"uninstall_with_data\"", Work::UninstallWithData), Ok(()));
+    assert_eq!(judged("\"uninstall\"", Work::Deploy), refused("POLICY_VERB"));
+}
+
+#[test]
 fn without_a_list_of_remotes_only_chatalots_own_is_cloned() {
     let with = |remote: &str| {
         let repository = Some(remote.to_owned());
@@ -125,6 +148,7 @@ fn f60_a_word_that_is_not_known_or_not_understood_refuses_everything() {
         "git_remotes = [\"ext::sh -c id\"]",
         "install_dir = \"/srv/../etc\"",
         "windows = [\"always\"]",
+        "proxies = [\"apache\"]",
         "max_runtime_minutes = -1",
         "enabled = true\nenabled = true",
         "[enabled]",
@@ -202,7 +226,7 @@ fn the_file_that_joining_writes_says_what_the_host_was_added_with() {
         .filter_map(|line| line.strip_prefix("# "))
         .filter(|line| line.contains(" = "))
         .collect();
-    assert_eq!(proposed.len(), 5);
+    assert_eq!(proposed.len(), 6);
     let proposed = proposed.join("\n");
     let policy = Policy::parse(&proposed).unwrap();
     assert!(policy.windows.is_some() && policy.packages.is_some());

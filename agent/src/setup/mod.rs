@@ -95,7 +95,7 @@ fn judge_host() -> Result<(), SetupError> {
             "NOT_ROOT",
             format!("user id {}", geteuid()),
             "root",
-            "run this as root, for example with sudo",
+            "run this as root: `su -` first, or `sudo -i` where there is sudo",
         ));
     }
     if !Path::new("/run/systemd/system").is_dir() {

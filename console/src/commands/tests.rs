@@ -11,9 +11,11 @@ use chatalot_protocol::message::Answer;
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::work::Work;
 use clap::Parser;
 use serde_json::{Value, json};
 
+mod adopting;
 mod following;
 
 const ID: &str = "0190a1b2-0000-7000-8000-000000000001";
@@ -45,7 +47,9 @@ fn view(state: DeploymentState) -> DeploymentView {
         deployment: id(),
         host: None,
         domain: "chat.example.com".to_owned(),
+        work: Work::Deploy,
         state,
+        diagnosis: Vec::new(),
         advice: (state == DeploymentState::Failed).then(testing::wrong_address),
         values: [].into(),
         handover: is_well.then(|| Box::new(testing::handover())),
@@ -108,6 +112,17 @@ async fn missing_inputs_are_named_before_anything_is_asked_of_the_host() {
     assert_eq!(told["error"], "INPUTS");
     assert_eq!(told["problems"].as_array().unwrap().len(), 2);
     assert!(daemon.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_preflight_asks_for_the_domain_only() {
+    let daemon = Daemon::start(vec![]);
+    let (mut out, printed) = Output::recorded(Format::Json);
+    let result = preflight(&daemon.client(), &PreflightArgs::default(), &mut out).await;
+    assert_eq!(finish(result, &mut out), Exit::Usage);
+    let told: Value = serde_json::from_str(&printed.out()).unwrap();
+    let problems = told["problems"].as_array().unwrap();
+    assert_eq!((problems.len(), &problems[0]["input"]), (1, &json!("domain")));
 }
 
 #[tokio::test]

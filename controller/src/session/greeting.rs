@@ -92,6 +92,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         ping_secs: PING_SECS,
         acked: entry.acked,
         your_address,
+        addresses: centre.config.addresses(),
     };
     Ok((entry, welcome))
 }

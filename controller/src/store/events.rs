@@ -98,13 +98,23 @@ fn own(
     let Some(id) = event.deployment else {
         return Ok(None);
     };
-    if let What::DeploymentStarted { plan, domain, .. } = &event.what {
+    if let What::DeploymentStarted {
+        plan, domain, work, ..
+    } = &event.what
+    {
         connection
             .prepare_cached(
-                "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, state, sent)
-                 VALUES (?1, ?2, ?3, ?4, 'the host itself', ?5, ?5, 'running', 1) ON CONFLICT DO NOTHING",
+                "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, work, state, sent)
+                 VALUES (?1, ?2, ?3, ?4, 'the host itself', ?5, ?5, ?6, 'running', 1) ON CONFLICT DO NOTHING",
             )?
-            .execute((id.0.as_bytes(), host.0.as_bytes(), domain, plan.to_string(), now_ms))?;
+            .execute((
+                id.0.as_bytes(),
+                host.0.as_bytes(),
+                domain,
+                plan.to_string(),
+                now_ms,
+                work.word(),
+            ))?;
     }
     let ours = super::deployments::belongs(connection, id, host)?;
     if !ours {
@@ -134,6 +144,7 @@ fn project(
             What::DeploymentFinished {
                 state,
                 advice,
+                diagnosis,
                 values,
                 handover,
             },
@@ -141,6 +152,7 @@ fn project(
         ) => {
             let outcome = Outcome {
                 advice,
+                diagnosis,
                 values,
                 handover,
             };

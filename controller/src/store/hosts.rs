@@ -12,7 +12,8 @@ use uuid::Uuid;
 const COLUMNS: &str = "h.id, h.name, h.state, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
     h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
     (SELECT max(not_after_ms) FROM certificates WHERE host = h.id),
-    (SELECT json_group_array(json(advice)) FROM alarms WHERE host = h.id)
+    (SELECT json_group_array(json(advice)) FROM alarms WHERE host = h.id),
+    (SELECT json_group_array(label) FROM labels WHERE host = h.id)
     FROM hosts h LEFT JOIN deployments d ON d.id =
         (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
 
@@ -214,5 +215,6 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
         latest,
         alarms: json(row, 17)?.unwrap_or_default(),
         certificate_until_ms: row.get(16)?,
+        labels: json(row, 18)?.unwrap_or_default(),
     })
 }

@@ -228,6 +228,6 @@ fn recorded(connection: &Connection, shown: &Shown) -> Result<String, StoreError
 }
 
 /// Compares without telling by the time it takes how much was right.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+pub(super) fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }

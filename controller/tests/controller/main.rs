@@ -7,12 +7,20 @@
     reason = "what a test cannot do is a failed test"
 )]
 
+mod access;
 mod agent;
 mod audits;
+mod commands;
 mod deployments;
 mod doors;
 mod enrolment;
+mod faults;
+mod four_eyes;
+mod lost;
+mod matrix;
+mod matrix_of_messages;
 mod measure;
 mod sessions;
+mod unit;
 mod watching;
 mod world;

@@ -7,15 +7,25 @@
 //! | `packages` | the package manager, by the distribution's own row |
 //! | `git` | repositories and checkouts |
 //! | `installer` | chatalot's installer, as the runbook describes it |
+//! | `removal` | what takes things away again |
+//! | `nginx` | nginx and certbot |
+//! | `firewall` | ufw, firewalld and `SELinux` |
+//! | `ports` | who listens where |
+//! | `traefik` | compose's view of an override, and Traefik, which reads labels |
 //! | `turn` | the TURN server, with the manners of coturn
 //! | `web` | Caddy, chatalot, and what they answer |
 //!
 //! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
 
+mod firewall;
 mod git;
 mod installer;
 mod meter;
+mod nginx;
 mod packages;
+mod ports;
+mod removal;
+mod traefik;
 mod turn;
 mod web;
 mod world;

@@ -42,6 +42,8 @@ pub struct Checkout {
     pub fetched: BTreeMap<String, String>,
     /// Tracked files with local changes.
     pub changed: BTreeSet<String>,
+    /// Whether its configuration says that the agent made it.
+    pub made: bool,
 }
 
 /// How the Docker Engine stands.
@@ -96,6 +98,8 @@ pub struct World {
     pub registry_token: Option<String>,
     /// The configuration that Caddy runs with.
     pub caddy_loaded: Option<String>,
+    /// The configuration that nginx runs with.
+    pub nginx_loaded: Option<String>,
     /// Why the authority does not sign, if it does not.
     pub acme_refuses: Option<String>,
     pub logins: BTreeMap<String, BTreeSet<String>>,
@@ -162,6 +166,7 @@ impl World {
             turn: Turn::default(),
             registry_token: Some("registry-token-1".to_owned()),
             caddy_loaded: None,
+            nginx_loaded: None,
             acme_refuses: None,
             logins: BTreeMap::from([("alice".to_owned(), BTreeSet::from(["alice".to_owned()]))]),
             journal: Vec::new(),
@@ -210,6 +215,7 @@ impl World {
             state.clone_into(&mut container.state);
         }
         self.load_caddy();
+        self.load_nginx();
     }
 
     /// Writes a file and makes the folders above it.
@@ -276,33 +282,6 @@ impl World {
         Ok(self.containers.values().filter(wanted).cloned().collect())
     }
 
-    pub(super) fn port_owner(&self, transport: Transport, port: u16) -> Option<PortOwner> {
-        if let Some(foreign) = self.ports.get(&(transport, port)) {
-            return Some(foreign.clone());
-        }
-        if transport == Transport::Tcp && self.caddy_listens(port) {
-            return Some(PortOwner {
-                pid: Some(501),
-                process: "caddy".to_owned(),
-                unit: Some("caddy.service".to_owned()),
-                container: None,
-            });
-        }
-        let running = self.containers.values().filter(|one| one.state == "running");
-        let mut holders = running.filter_map(|one| match one.service.as_str() {
-            // Host networking: only the process shows.
-            "coturn" if port == 3478 || (port == 5349 && self.turn.tls) => Some(("turnserver", None)),
-            _ if one.ports.contains(&port) => Some(("docker-proxy", Some(one.name.clone()))),
-            _ => None,
-        });
-        holders.next().map(|(process, container)| PortOwner {
-            pid: Some(502),
-            process: process.to_owned(),
-            unit: None,
-            container,
-        })
-    }
-
     pub(super) fn resolve(&self, name: &str) -> Vec<Answers> {
         let nothing = || vec![answer("1.1.1.1", Vec::new())];
         self.dns.get(name).cloned().unwrap_or_else(nothing)
@@ -329,6 +308,8 @@ impl World {
             .package_query(command)
             .or_else(|| self.git_query(command))
             .or_else(|| self.installer_help(command))
+            .or_else(|| self.firewall_query(command))
+            .or_else(|| self.compose_query(command))
             .or_else(|| self.other_query(command));
         if let Some(output) = read {
             return Ok(output);
@@ -337,6 +318,9 @@ impl World {
             self.package_change(command)
                 .or_else(|| self.git_change(command))
                 .or_else(|| self.installer_run(command))
+                .or_else(|| self.nginx_change(command))
+                .or_else(|| self.compose_change(command))
+                .or_else(|| self.firewall_change(command))
                 .or_else(|| self.other_change(command))
         });
         Ok(done.flatten().unwrap_or_else(|| {
@@ -354,6 +338,7 @@ impl World {
             )),
             ("docker", ["compose", "config", "--services"]) => Some(self.compose_services(command)),
             ("journalctl", ["-u", unit, ..]) => Some(self.journal_of(unit)),
+            ("docker", _) => self.docker_query(&args),
             _ => None,
         }
     }
@@ -383,7 +368,11 @@ impl World {
                 groups.insert((*group).to_owned());
                 Some(output(0, ""))
             }
-            _ => None,
+            ("gpasswd", ["-d", login, group]) => {
+                self.logins.get_mut(*login)?.remove(*group);
+                Some(output(0, ""))
+            }
+            _ => self.removal(command.program.as_str(), &args),
         }
     }
 
@@ -398,6 +387,8 @@ impl World {
             self.engine = EngineState::Up;
         } else if name == "caddy.service" && !was_active {
             self.load_caddy();
+        } else if name == "nginx.service" && !was_active {
+            self.load_nginx();
         }
         output(0, "")
     }

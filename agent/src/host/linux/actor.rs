@@ -107,7 +107,15 @@ impl Look for LinuxActor {
     }
 
     async fn query(&self, command: Command) -> Result<Output, HostError> {
-        self.look.query(command).await
+        let sink = &self.sink;
+        match self.look.query(command).await {
+            Ok(output) => Ok(Output {
+                code: output.code,
+                stdout: sink.mask(&output.stdout),
+                stderr: sink.mask(&output.stderr),
+            }),
+            Err(error) => Err(error.masked(|line| sink.mask(line))),
+        }
     }
 
     async fn unit(&self, name: &str) -> Result<Unit, HostError> {
@@ -152,5 +160,25 @@ impl Look for LinuxActor {
 
     async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError> {
         self.look.turn(ask).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::linux::Config;
+    use chatalot_protocol::secret::Secret;
+
+    #[tokio::test]
+    async fn f59_what_an_effect_asks_of_the_host_is_answered_without_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = Secret::new("s3cret-Token/42");
+        let sink = Sink::open(&folder.path().join("output"), [&secret]).unwrap();
+        let actor = LinuxActor::new(LinuxHost::new(Config::default()), sink, Limits::default());
+        let asked = actor.query(Command::new(
+            "echo",
+            &["it is s3cret-Token/42", "s3cret-Token%2F42"],
+        ));
+        assert_eq!(asked.await.unwrap().stdout, "it is [secret] [secret]\n");
     }
 }

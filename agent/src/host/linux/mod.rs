@@ -48,6 +48,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 
+/// Lets nobody read this process's memory, in which there may be secrets, nor a core dump of it, however it ends.
+pub fn keep_memory_private() -> std::io::Result<()> {
+    nix::sys::prctl::set_dumpable(false).map_err(Into::into)
+}
+
 /// Where things are on this host.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -248,4 +253,13 @@ impl Look for LinuxHost {
 /// An error with its causes, in one line that is safe to show: some of them quote what a stranger sent.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     super::plain_line(&chatalot_protocol::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn f59_the_memory_of_the_process_is_nobody_elses() {
+        super::keep_memory_private().unwrap();
+        assert!(!nix::sys::prctl::get_dumpable().unwrap());
+    }
 }

@@ -139,6 +139,10 @@ impl Step for WebSocket {
         proxied.connect_to = proxies::chosen(cx.site).map(|_| LOCAL_PROXY);
         proxied.verify = cx.site.acme != Acme::Staging;
         if let Err(saw) = upgraded(cx, direct).await {
+            // Where chatalot is not well at all, that is the thing to mend.
+            if let Err(advice) = answer::local(cx.host).await {
+                return Ok((*advice).into());
+            }
             return Ok(Advice::new(
                 "WEBSOCKET_REFUSED",
                 format!("chatalot itself answered an upgrade at /ws with {saw}"),

@@ -1,8 +1,9 @@
 //! Caddy: a file of ours in `/etc/caddy/conf.d`, and one `import` line in an otherwise untouched Caddyfile.
 
+use super::life::{take_up, told, unfit_domain};
 use super::site_file::{Folder, MARK};
 use super::{Part, Proxy, Refusal, Standing, Written};
-use crate::host::{Command, HostError, PortOwner, plain_line};
+use crate::host::{Command, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
 use crate::runbook::{ActCx, Cx, StepError};
 use async_trait::async_trait;
@@ -81,7 +82,7 @@ impl Proxy for Caddy {
             ));
         }
         if let Some((file, _)) = foreign.iter().find(|(_, sites)| serve(sites, &cx.site.domain)) {
-            return Ok(Standing::Unfit(Box::new(domain_taken(cx.site, file))));
+            return Ok(Standing::Unfit(Box::new(unfit_domain(cx.site, file))));
         }
         Ok(match (content.ours, foreign.is_empty()) {
             (Some(_), _) => Standing::Ours,
@@ -140,25 +141,7 @@ impl Proxy for Caddy {
     }
 
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
-        for verb in [&["enable", "--now", UNIT][..], &["reload", UNIT]] {
-            let failed = match cx.host.run(Command::new("systemctl", verb)).await {
-                Ok(output) if output.ok() => continue,
-                Ok(output) => output.last_lines(8),
-                // A reload that hangs is a finding like one that fails.
-                Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
-                Err(other) => return Err(other.into()),
-            };
-            return Err(StepError::last(
-                Advice::new(
-                    "CADDY_RELOAD_FAILED",
-                    format!("`systemctl {}` failed", verb.join(" ")),
-                    "a Caddy that takes up its configuration",
-                    format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then deploy again"),
-                )
-                .with_evidence(failed),
-            ));
-        }
-        Ok(())
+        take_up(cx, UNIT, "CADDY_RELOAD_FAILED").await
     }
 
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
@@ -168,6 +151,33 @@ impl Proxy for Caddy {
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
         let ours = SITES.holds(cx.host, &cx.site.domain, &wanted).await?;
         Ok(unit.enabled && imported && ours)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", SITES.file(&site.domain).display()),
+            format!("remove `{IMPORT}` from {CADDYFILE}, unless it has other files to import"),
+            format!("reload {UNIT}"),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        out::left(cx).await
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        out::take_out(cx).await?;
+        if cx.host.unit(UNIT).await?.active {
+            told(
+                cx,
+                UNIT,
+                &["reload", UNIT],
+                "CADDY_RELOAD_FAILED",
+                "run `uninstall` again",
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -191,17 +201,6 @@ impl Proxy for Caddy {
             .filter_map(|line| refusal(line, about))
             .collect())
     }
-}
-
-fn domain_taken(site: &Site, file: &str) -> Advice {
-    Advice::new(
-        "PROXY_DOMAIN_TAKEN",
-        format!("a site {} in {file}, which we did not write", site.domain),
-        "the domain in no other site of this proxy",
-        format!(
-            "take that site out of {file} (a copy beside it does no harm), then deploy again: the agent writes one of its own"
-        ),
-    )
 }
 
 fn authority(acme: &Acme) -> &str {
@@ -335,5 +334,6 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     })
 }
 
+mod out;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`caddy`] | one row a proxy |
+//! | [`caddy`], [`nginx`], [`traefik`] | one row a proxy |
+//! | [`certbot`] | certificates for a proxy that does not ask for them by itself |
 //! | `site_file` | a file of ours in a folder of sites: placed, recognised, an older domain's taken away |
 //! | `life` | the life itself, written against the trait |
 //! | `asked` | how often an authority was asked, kept across restarts |
@@ -11,9 +12,12 @@
 
 mod asked;
 pub mod caddy;
+pub mod certbot;
 mod life;
+pub mod nginx;
 mod served;
 mod site_file;
+pub mod traefik;
 
 pub use asked::{asked_within_an_hour, note_asking};
 pub use life::put;
@@ -101,6 +105,14 @@ pub trait Proxy: Sync {
     fn asks_itself(&self) -> bool {
         false
     }
+    /// Whether certbot gets its certificate.
+    fn by_certbot(&self) -> bool {
+        false
+    }
+    /// Whether it serves the site for as long as chatalot's container is there, by what that container carries.
+    fn goes_with_container(&self) -> bool {
+        false
+    }
     /// What it cannot help saying in the `Server` header.
     fn server_header(&self) -> Option<&'static str> {
         None
@@ -121,6 +133,12 @@ pub trait Proxy: Sync {
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Whether what it serves now it will serve after a restart too, and nothing of ours that is out of date.
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError>;
+    /// What taking ours out again does, one line each.
+    fn plan_out(&self, site: &Site) -> Vec<String>;
+    /// What is left of ours in its configuration.
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError>;
+    /// Takes ours out of its configuration and has it used; the rest of it stays as it is.
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Why there is no certificate, within the last hour, oldest first; none where somebody else asks for it.
     async fn refusals(&self, _cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
         Ok(Vec::new())
@@ -128,7 +146,7 @@ pub trait Proxy: Sync {
 }
 
 /// The rows.
-pub const PROXIES: &[&dyn Proxy] = &[&caddy::Caddy];
+pub const PROXIES: &[&dyn Proxy] = &[&caddy::Caddy, &nginx::Nginx, &traefik::Traefik];
 
 /// The proxy that we put in front of a site; none where the operator sets up one, or where there is no need of one.
 pub fn chosen(site: &Site) -> Option<&'static dyn Proxy> {

@@ -62,6 +62,13 @@ impl Folder {
         Ok(found)
     }
 
+    /// All files of ours, whatever their domain: there is one chatalot on a host.
+    pub(super) fn ours(&self, content: &Content, domain: &Domain) -> Vec<PathBuf> {
+        let ours = content.ours.iter().map(|_| self.file(domain));
+        ours.chain(content.stale.iter().map(|(path, _)| path.clone()))
+            .collect()
+    }
+
     /// Whether it holds exactly this file of ours.
     pub(super) async fn holds(
         &self,

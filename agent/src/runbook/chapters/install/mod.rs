@@ -24,6 +24,11 @@ pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials];
 
 /// Where what the installer was last run with is remembered.
 const INPUTS: &str = "install.inputs";
+/// What helps against an installer that only asks questions.
+const NEWER: &str = "deploy with a newer reference";
+/// What helps against one that lacks some flags.
+const NEWER_OR_WITHOUT: &str =
+    "deploy with a newer reference, or without the features whose flags it does not know";
 /// When that was.
 const APPLIED: &str = "install.applied";
 
@@ -59,19 +64,19 @@ impl Step for Probe {
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let Some(text) = cx.host.read(&script(cx.site)).await? else {
-            return Ok(too_old(cx.site, "no scripts/install.sh in it", Vec::new()).into());
+            return Ok(too_old(cx.site, "no scripts/install.sh in it", NEWER).into());
         };
         // An installer that never heard of unattended runs might begin to install when asked for help.
         if !knows_unattended(cx.host, cx.site, &text).await? {
             let saw = "an installer that only works by asking questions";
-            return Ok(too_old(cx.site, saw, Vec::new()).into());
+            return Ok(too_old(cx.site, saw, NEWER).into());
         }
         let help = installer(cx.site).arg("--help").deadline(Duration::from_secs(10));
         let output = match cx.host.query(help).await {
             Ok(output) => output,
             Err(crate::host::HostError::Deadline { seconds, .. }) => {
                 let saw = format!("an installer that shows no help within {seconds} s");
-                return Ok(too_old(cx.site, &saw, Vec::new()).into());
+                return Ok(too_old(cx.site, &saw, NEWER).into());
             }
             Err(other) => return Err(other.into()),
         };
@@ -80,7 +85,9 @@ impl Step for Probe {
             Verdict::satisfied("its help names every flag that this site needs")
         } else {
             let saw = format!("an installer whose help does not name {}", unknown.join(", "));
-            too_old(cx.site, &saw, output.last_lines(3)).into()
+            too_old(cx.site, &saw, NEWER_OR_WITHOUT)
+                .with_evidence(output.last_lines(3))
+                .into()
         })
     }
 }
@@ -108,14 +115,13 @@ async fn knows_unattended(host: &dyn Look, site: &Site, script: &[u8]) -> Result
     Ok(false)
 }
 
-fn too_old(site: &Site, saw: &str, evidence: Vec<String>) -> Advice {
+fn too_old(site: &Site, saw: &str, fix: &str) -> Advice {
     Advice::new(
         "INSTALLER_TOO_OLD",
         format!("{} of {}: {saw}", site.source.reference, site.source.repository),
         "a chatalot whose scripts/install.sh takes the runbook's flags (0.24 or newer)",
-        "deploy with a newer reference, or without the features whose flags it does not know",
+        fix,
     )
-    .with_evidence(evidence)
 }
 
 /// The installer was run with these inputs, and what it made is up.
@@ -254,6 +260,10 @@ impl Step for Run {
             .collect();
         remember.insert(INPUTS.to_owned(), wanted.text());
         remember.insert(APPLIED.to_owned(), recent::stamp(cx.host).await?);
+        let there = cx.host.containers(Some(site.folder.as_str())).await?;
+        if let Some(one) = there.into_iter().find(|one| !one.project.is_empty()) {
+            remember.insert(containers::PROJECT.to_owned(), one.project);
+        }
         Ok(Applied { remember })
     }
 }

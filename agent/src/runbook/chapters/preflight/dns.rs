@@ -10,6 +10,10 @@ use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// A fresh record shows everywhere within this time, or only once an old one's time to live is over, which may be hours.
+const SPREADING: Duration = Duration::from_secs(90);
 
 /// The domain's A and AAAA records are this host's addresses.
 pub(in crate::runbook::chapters) struct Dns;
@@ -22,6 +26,10 @@ impl Step for Dns {
 
     fn title(&self) -> &'static str {
         "The domain leads to this host"
+    }
+
+    fn budget(&self) -> Duration {
+        SPREADING
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
