@@ -17,8 +17,7 @@ use crate::health::{Health, Watcher};
 use crate::host::Look;
 use crate::host::linux::LinuxHost;
 use crate::ledger::{Ledger, LedgerError, outbox};
-use crate::link::identity::{self, IdentityError};
-use crate::link::renewal::Keeper;
+use crate::link::identity::{self, Identity, IdentityError};
 use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
@@ -91,8 +90,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     tasks.spawn(local::serve(listener, service.clone(), stop.clone()));
     begin(&service, &*host).await?;
     if let Some(identity) = identity {
-        log::info!(controller = identity.membership.controller; "this host has joined a controller");
-        spawn_link(&tasks, &config.state, &service, &host, &stop);
+        spawn_link(&tasks, identity, &service, &host, &stop);
     }
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(listen_to_engine(host.clone(), hurry.clone(), stop.clone()));
@@ -227,15 +225,13 @@ async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerErro
 
 fn spawn_link(
     tasks: &TaskTracker,
-    state: &Path,
+    identity: Identity,
     service: &Arc<Service>,
     host: &Arc<LinuxHost>,
     stop: &CancellationToken,
 ) {
-    let keeper = Keeper::new(host.clone(), state.to_owned());
-    tasks.spawn(keeper.clone().run(stop.clone()));
     tasks.spawn(link::dial::keep(
-        keeper,
+        identity,
         host.clone(),
         service.clone(),
         stop.clone(),

@@ -7,7 +7,6 @@ mod audit;
 mod deployments;
 pub mod gate;
 mod hosts;
-mod lifecycle;
 mod refusals;
 pub mod routes;
 mod tokens;

@@ -3,7 +3,6 @@
 
 pub mod bootstrap;
 mod join;
-mod renew;
 
 use crate::api::Api;
 use crate::centre::Centre;
@@ -79,10 +78,7 @@ impl Web {
             (&Method::POST, "/v1/join") if self.limiter.lets(from) => {
                 join::join(&self.centre, request, from).await
             }
-            (&Method::POST, "/v1/renew") if self.limiter.lets(from) => {
-                renew::renew(&self.centre, request, from).await
-            }
-            (&Method::POST, "/v1/join" | "/v1/renew") => http::refusal(
+            (&Method::POST, "/v1/join") => http::refusal(
                 StatusCode::TOO_MANY_REQUESTS,
                 &Advice::new(
                     "TOO_MANY_TRIES",
