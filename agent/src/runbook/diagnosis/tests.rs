@@ -190,12 +190,12 @@ async fn nothing_is_found_where_all_is_well() {
     assert_eq!(case.found(None).await, []);
     // Not every site needs what every example is for.
     case.host
-        .world(|world| world.put("/srv/chatalot/secrets/registry_creds.example", "{}"));
+        .world(|world| world.put("/srv/chatalot/secrets/smtp_key.example", "x"));
     assert_eq!(case.found(None).await, []);
     case.host
         .world(|world| crashes(world, "Error: No such file or directory (os error 2)"));
     let found = case.found(None).await;
-    assert!(found[0].saw.contains("registry_creds"), "{found:?}");
+    assert!(found[0].saw.contains("smtp_key"), "{found:?}");
 }
 
 #[tokio::test]
