@@ -46,6 +46,7 @@ pub mod inputs;
 pub mod message;
 pub mod names;
 pub mod plan;
+pub mod renew;
 pub mod report;
 pub mod secret;
 pub mod site;

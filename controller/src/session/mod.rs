@@ -14,7 +14,7 @@ use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
 use crate::peer::Peer;
-use crate::store::{StoreError, hosts};
+use crate::store::{StoreError, generations, hosts};
 use batch::{Batch, Work};
 use chatalot_protocol::frame::{Frame, FrameError, MAX_CONTROL, MAX_GREETING};
 use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
@@ -106,7 +106,7 @@ where
     // Asked again from its place, from which whoever joins anew as this host ends it.
     let may_stay = centre
         .store
-        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
+        .read(move |c| generations::may_enter(c, peer.host, peer.serial))
         .await;
     let ended = match may_stay {
         Ok(true) => {
@@ -122,7 +122,13 @@ where
     let noted = centre.store.write(move |c| hosts::left(c, host, now)).await;
     centre.changes.touch(host.0);
     if matches!(ended, Ok(Ended::Superseded)) {
-        outbound.put(&rejected(RejectReason::Superseded, 60))?;
+        let standing = centre
+            .store
+            .read(move |c| generations::standing(c, peer.host, peer.serial))
+            .await?;
+        let (reason, later) =
+            greeting::rejection(&centre, standing).unwrap_or((RejectReason::Superseded, 60));
+        outbound.put(&rejected(reason, later))?;
     }
     farewell(outbound).await;
     noted?;

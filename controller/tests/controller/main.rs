@@ -16,6 +16,8 @@ mod doors;
 mod enrolment;
 mod faults;
 mod four_eyes;
+mod generations;
+mod lifecycle;
 mod lost;
 mod matrix;
 mod matrix_of_messages;
