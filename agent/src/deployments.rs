@@ -1,5 +1,7 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
+mod delivery;
+
 use crate::effect::folder::{JobFolder, put};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Which deployment was asked to end.
@@ -34,6 +37,8 @@ pub struct Deployments {
     tag_key: String,
     current: Mutex<Option<(DeploymentId, CancellationToken)>>,
     life: CancellationToken,
+    /// The controller's clock, and when it was read.
+    clock: Mutex<Option<(Instant, i64)>>,
 }
 
 impl Deployments {
@@ -45,6 +50,7 @@ impl Deployments {
             tag_key,
             current: Mutex::new(None),
             life: CancellationToken::new(),
+            clock: Mutex::default(),
         }
     }
 
@@ -117,7 +123,7 @@ impl Deployments {
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
-        if let Some(advice) = self.objection(&job, now).await? {
+        if let Some(advice) = self.objection(&job).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
             deployment.state = DeploymentState::Refused;
             deployment.result.advice = Some(advice);
@@ -140,14 +146,9 @@ impl Deployments {
         Ok(())
     }
 
-    async fn objection(&self, job: &Job, now: i64) -> Result<Option<Advice>, LedgerError> {
-        if now > job.not_after_ms {
-            return Ok(Some(Advice::new(
-                "JOB_EXPIRED",
-                format!("a deployment asked for {} s ago", (now - job.issued_ms) / 1000),
-                "one that is taken up in time",
-                "deploy again; if it was quick, compare the clocks of host and controller",
-            )));
+    async fn objection(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
+        if let Some(advice) = self.undeliverable(job).await? {
+            return Ok(Some(advice));
         }
         if let Some(other) = self.ledger().with(records::running).await? {
             return Ok(Some(Advice::new(
@@ -261,7 +262,11 @@ impl Deployments {
                 Ok(state) => {
                     log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
                     self.forget_secrets(deployment.id);
-                    return self.forget_old_output().await;
+                    self.forget_old_output();
+                    if let Err(error) = self.tidy().await {
+                        log::warn!(error = crate::chain(&error); "what is old cannot be let go of");
+                    }
+                    return;
                 }
                 Err(error) => {
                     log::error!(deployment:% = deployment.id, error = crate::chain(&error); "a deployment cannot be recorded");
@@ -364,8 +369,8 @@ impl Deployments {
         }
     }
 
-    /// Removes the output of all but the latest deployments, and offers it to nobody any more.
-    async fn forget_old_output(&self) {
+    /// Removes the output of all but the latest deployments; what the controller lacks of it, it is told as a gap.
+    fn forget_old_output(&self) {
         let jobs = self.state.join("jobs");
         let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
         let mut ids: Vec<DeploymentId> = folders
@@ -375,13 +380,8 @@ impl Deployments {
         ids.sort_unstable();
         ids.truncate(ids.len().saturating_sub(KEPT));
         for id in ids {
-            let gone = std::fs::remove_dir_all(jobs.join(id.to_string()));
-            let told = self.ledger().with(move |db| records::all_logged(db, id)).await;
-            if let Err(error) = gone {
+            if let Err(error) = std::fs::remove_dir_all(jobs.join(id.to_string())) {
                 log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
-            }
-            if let Err(error) = told {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be forgotten");
             }
         }
     }

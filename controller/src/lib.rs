@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`ctl`] | the command line: one file a command |
 //! | [`serve`], [`config`], [`logging`] | the controller, wired together |
-//! | [`centre`] | what its parts share |
+//! | [`centre`], [`hands`] | what its parts share, and who does what blocks |
 //! | [`store`], [`files`], [`logs`], [`jobs`] | what survives a restart: rows, whole files, output, waiting orders |
 //! | [`ca`], [`tls`], [`peer`] | who signs, how the port speaks, who is at the other end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
@@ -25,6 +25,7 @@ pub mod config;
 pub mod ctl;
 pub mod files;
 pub mod fleet;
+pub mod hands;
 pub mod http;
 pub mod jobs;
 pub mod listener;

@@ -113,6 +113,15 @@ pub enum What {
         /// The check that decided it.
         cause: CheckState,
     },
+    /// Output of a step is gone from the host before it was passed on.
+    Gap {
+        /// The log stream.
+        stream: u32,
+        /// The first byte that is missing.
+        from: u64,
+        /// The first byte after that.
+        to: u64,
+    },
     /// The agent has started.
     AgentStarted {
         /// Its version.

@@ -27,7 +27,7 @@
 //! | [`site`], [`inputs`] | the operator's inputs: as validated types, and as they are collected |
 //! | [`plan`], [`advice`], [`handover`], [`report`] | what the agent says about a site |
 //! | [`event`] | what happened, in order |
-//! | [`message`], [`frame`], [`version`] | the channel |
+//! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
 //! | [`enrol`] | the join token and the enrolment exchange |
 //! | [`identity`] | how an id is written in a certificate |
 #![forbid(unsafe_code)]
@@ -43,6 +43,7 @@ pub mod inputs;
 pub mod message;
 pub mod names;
 pub mod plan;
+pub mod reading;
 pub mod report;
 pub mod secret;
 pub mod site;

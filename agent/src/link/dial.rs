@@ -1,14 +1,16 @@
 //! Connect, and connect again: full jitter, and only a session that has lasted counts as a success.
 
-use super::identity::{Identity, Membership};
+use super::identity::Identity;
 use super::session::{self, SessionEnd};
 use super::tls;
 use crate::host::linux::LinuxHost;
 use crate::service::Service;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The shortest and the longest pause is drawn from zero to these.
 const FIRST: Duration = Duration::from_secs(1);
@@ -28,12 +30,42 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
             return;
         }
     };
+    let dial = || {
+        let (host, controller, config) = (host.clone(), controller.clone(), config.clone());
+        async move {
+            tokio::time::timeout(HANDSHAKE, tls::connect(&host, &controller, config))
+                .await
+                .map_err(|_| SessionEnd::Silent(HANDSHAKE.as_secs()))?
+                .map_err(SessionEnd::Connect)
+        }
+    };
+    hold(dial, &controller, identity.membership.stream, &service, &stop).await;
+}
+
+/// One session after the other over whatever `dial` connects, until told to stop.
+pub async fn hold<S, D, F>(
+    mut dial: D,
+    controller: &str,
+    joining: Uuid,
+    service: &Arc<Service>,
+    stop: &CancellationToken,
+) where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    D: FnMut() -> F,
+    F: Future<Output = Result<S, SessionEnd>>,
+{
     let mut failures = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
+        let once = async {
+            match dial().await {
+                Ok(stream) => session::run(stream, service, joining).await,
+                Err(end) => end,
+            }
+        };
         let end = tokio::select! {
-            end = once(&host, &identity.membership, config.clone(), &service) => end, // dropped only when stopping
-            () = stop.cancelled() => return,                          // cancel-safe: level-triggered
+            end = once => end,              // dropped only when stopping
+            () = stop.cancelled() => return, // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
         failures = if began.elapsed() >= STABLE {
@@ -50,27 +82,20 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
     }
 }
 
-async fn once(
-    host: &LinuxHost,
-    membership: &Membership,
-    config: Arc<rustls::ClientConfig>,
-    service: &Arc<Service>,
-) -> SessionEnd {
-    let stream =
-        match tokio::time::timeout(HANDSHAKE, tls::connect(host, &membership.controller, config)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return SessionEnd::Connect(error),
-            Err(_) => return SessionEnd::Silent(HANDSHAKE.as_secs()),
-        };
-    session::run(stream, service, membership.stream).await
+/// A time, a fifth longer or shorter: whoever was cut off together does not speak together for ever.
+pub(super) fn about(time: Duration) -> Duration {
+    time.mul_f64(0.8 + 0.4 * dice())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a dice need not be exact")]
+fn dice() -> f64 {
+    Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64
 }
 
 /// Drawn evenly from zero to the ceiling, which doubles with each failure.
 fn jittered(failures: u32) -> Duration {
     let ceiling = FIRST.saturating_mul(1 << failures.min(6)).min(LONGEST);
-    let (dice, _) = uuid::Uuid::new_v4().as_u64_pair();
-    #[allow(clippy::cast_precision_loss, reason = "a dice need not be exact")]
-    ceiling.mul_f64(dice as f64 / u64::MAX as f64)
+    ceiling.mul_f64(dice())
 }
 
 #[cfg(test)]

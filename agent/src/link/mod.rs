@@ -7,14 +7,20 @@
 //! | [`tls`] | whom we trust on this channel: never a public authority |
 //! | [`dial`] | connect, and connect again |
 //! | [`session`] | one connection, from hello to its end; generic over the byte stream |
+//! | [`standing`] | whether both sides are what they were, or a backup was put back |
+//! | `flight` | how many events are under way |
 //! | [`logs`] | step output on its way |
 
 pub mod dial;
+mod flight;
 pub mod identity;
 pub mod join;
 mod logs;
 pub mod session;
+pub(crate) mod standing;
 mod tls;
 
+#[cfg(test)]
+mod delivery_tests;
 #[cfg(test)]
 mod tests;

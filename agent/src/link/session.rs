@@ -1,25 +1,33 @@
 //! One connection to the controller, from hello to its end.
 
+use super::flight::Flight;
 use super::logs::Logs;
+use super::standing::{self, Standing};
 use crate::ledger::{LedgerError, deployments, outbox};
 use crate::service::Service;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::event::What;
 use chatalot_protocol::frame::{self, Frame, FrameError, MAX_CONTROL, put_message};
-use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
+use chatalot_protocol::message::{Answer, Ask, Hello, RejectReason, ToAgent, ToController, Welcome};
+use chatalot_protocol::reading::{self, HeardByAgent};
 use chatalot_protocol::stream::{self, ReadError};
 use chatalot_protocol::version::{NEWEST, OLDEST};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 /// How long the controller may take to answer the hello, and a write may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Silence after which the controller is gone.
 const DEAD: Duration = Duration::from_secs(45);
-/// How many events may be under way, unacknowledged.
-const EVENT_WINDOW: u64 = 256;
+/// How many questions are answered at once.
+const QUESTIONS: usize = 16;
+/// How long a controller that was restored and not told so is left alone.
+const OLD_AGAIN: Duration = Duration::from_mins(5);
 /// How often growing output is looked at.
 const LOG_GLANCE: Duration = Duration::from_millis(10);
 /// How much is written at once.
@@ -59,6 +67,17 @@ pub enum SessionEnd {
     /// Something else than a greeting came first.
     #[error("the controller did not greet")]
     Rude,
+    /// The controller was restored from a backup, and not told so.
+    #[error(
+        "the controller is older than what this host has seen of it (epoch {known}); after a restore its epoch must be raised"
+    )]
+    OldController {
+        /// The highest epoch that was seen.
+        known: u64,
+    },
+    /// Our own ledger is an older one than the controller has seen: its events have a new stream from now on.
+    #[error("the ledger of this host was restored from a backup; its events begin a new stream")]
+    Restored,
     /// Our own ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -69,6 +88,7 @@ impl SessionEnd {
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Rejected { retry_after, .. } => Some((*retry_after).max(Duration::from_secs(1))),
+            Self::OldController { .. } => Some(OLD_AGAIN),
             _ => None,
         }
     }
@@ -81,13 +101,12 @@ where
 {
     let (read, write) = tokio::io::split(stream);
     let (frames, incoming) = mpsc::channel(8);
-    let reader = tokio::spawn(read_all(read, frames));
-    let end = match greet(write, incoming, service, joining).await {
+    // Whoever drops the session closes the connection.
+    let _reader = AbortOnDropHandle::new(tokio::spawn(read_all(read, frames)));
+    match greet(write, incoming, service, joining).await {
         Ok(mut session) => session.serve().await.err().unwrap_or(SessionEnd::HungUp),
         Err(end) => end,
-    };
-    reader.abort();
-    end
+    }
 }
 
 type Incoming = mpsc::Receiver<Result<Frame, ReadError>>;
@@ -122,7 +141,15 @@ async fn greet<W: AsyncWrite + Unpin>(
         return Err(SessionEnd::Rude);
     };
     match frame::message(&body)? {
-        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome).await,
+        ToAgent::Welcome(welcome) => match standing::judge(service, joining, &welcome).await? {
+            Standing::Good { acked } => Session::begin(write, incoming, service, welcome, acked).await,
+            Standing::OldController { known } => {
+                put_message(&ToController::EpochRefused { known }, &mut out)?;
+                send(&mut write, &mut out).await?;
+                Err(SessionEnd::OldController { known })
+            }
+            Standing::Restored => Err(SessionEnd::Restored),
+        },
         ToAgent::Rejected {
             reason,
             retry_after_secs,
@@ -141,6 +168,7 @@ async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
         // Another one as soon as the ledger or the identity is new.
         Uuid::from_u128(ledger.as_u128() ^ joining.as_u128())
     });
+    let acked = service.ledger.with(outbox::acknowledged).await?;
     Ok(Hello {
         protocol_min: OLDEST,
         protocol_max: NEWEST,
@@ -153,6 +181,7 @@ async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
         steps: crate::runbook::steps()
             .map(crate::runbook::Step::step_id)
             .collect(),
+        acked,
     })
 }
 
@@ -194,8 +223,9 @@ struct Session<W> {
     answering: mpsc::Sender<ToController>,
     out: Vec<u8>,
     logs: Logs,
-    sent: u64,
-    acked: u64,
+    flight: Flight,
+    welcomed: u64,
+    questions: Arc<Semaphore>,
     ping: Duration,
     heard: Instant,
 }
@@ -206,15 +236,12 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         incoming: Incoming,
         service: &Arc<Service>,
         welcome: Welcome,
+        acked: u64,
     ) -> Result<Self, SessionEnd> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
+        service.deployments.clock_is(welcome.now_ms);
         note_acked(service, welcome.acked).await?;
-        // To a controller that has nothing of this stream, what another one has stored is not told again.
-        let acked = match welcome.acked {
-            0 => service.ledger.with(outbox::acknowledged).await?,
-            seq => seq,
-        };
         let (answering, answers) = mpsc::channel(8);
         Ok(Self {
             service: service.clone(),
@@ -224,9 +251,10 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             answering,
             out: Vec::new(),
             logs: Logs::default(),
-            sent: acked,
-            acked,
-            ping: Duration::from_secs(welcome.ping_secs.clamp(1, 30)),
+            flight: Flight::from(acked),
+            welcomed: welcome.acked,
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            ping: super::dial::about(Duration::from_secs(welcome.ping_secs.clamp(1, 30))),
             heard: Instant::now(),
         })
     }
@@ -256,6 +284,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 }
             }
             flowing = self.logs.pump(&self.service.state, WRITE, &mut self.out)?;
+            self.tell_gaps().await?;
             send(&mut self.write, &mut self.out).await?;
         }
     }
@@ -264,28 +293,52 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         if self.heard.elapsed() >= DEAD {
             return Err(SessionEnd::Silent(DEAD.as_secs()));
         }
-        put_message(&ToController::Ping { n: self.sent }, &mut self.out)?;
+        put_message(
+            &ToController::Ping {
+                n: self.flight.sent(),
+            },
+            &mut self.out,
+        )?;
         Ok(())
     }
 
-    /// Sends what the controller has not seen, and opens the log streams that have come about.
+    /// Sends what the controller has not seen, as far as it may be under way, and opens the log streams that have come
+    /// about: only those whose events are all on their way, for the controller has to know their deployment.
     async fn send_events(&mut self) -> Result<(), SessionEnd> {
-        while self.sent < self.acked + EVENT_WINDOW {
-            let after = self.sent;
-            let events = self
-                .service
-                .ledger
-                .with(move |db| outbox::unbroken_after(db, after))
-                .await?;
-            let Some(last) = events.last() else { break };
-            self.sent = last.seq;
+        while self.flight.has_room() {
+            let after = self.flight.sent();
+            let next = self.service.ledger.with(move |db| {
+                let events = outbox::unbroken_after(db, after)?;
+                let unlogged = events.is_empty().then(|| deployments::unlogged(db));
+                Ok((events, unlogged.transpose()?.unwrap_or_default()))
+            });
+            let (events, unlogged) = next.await?;
+            let Some(last) = events.last() else {
+                for opened in self.logs.update(unlogged) {
+                    put_message(&opened, &mut self.out)?;
+                }
+                break;
+            };
+            let (last, before) = (last.seq, self.out.len());
             put_message(&ToController::Events { events }, &mut self.out)?;
-        }
-        let effects = self.service.ledger.with(deployments::unlogged).await?;
-        for opened in self.logs.update(effects) {
-            put_message(&opened, &mut self.out)?;
+            self.flight.put(last, self.out.len() - before);
         }
         self.let_go().await
+    }
+
+    /// Records what is gone of an output that the controller does not have.
+    async fn tell_gaps(&mut self) -> Result<(), SessionEnd> {
+        for gap in self.logs.take_gaps() {
+            let now = self.service.host.now_ms();
+            log::warn!(deployment:% = gap.deployment, stream = gap.stream, from = gap.from, to = gap.to; "output is gone before it was passed on");
+            let told = move |db: &rusqlite::Connection| {
+                let (stream, from, to) = (gap.stream, gap.from, gap.to);
+                outbox::record(db, now, Some(gap.deployment), &What::Gap { stream, from, to })?;
+                deployments::logged(db, gap.deployment, stream)
+            };
+            self.service.ledger.with(told).await?;
+        }
+        Ok(())
     }
 
     /// Notes in the ledger which outputs the controller has whole.
@@ -303,18 +356,25 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         let Frame::Control(body) = frame else {
             return Ok(());
         };
-        match frame::message(&body)? {
-            ToAgent::Ask { id, ask } => {
-                let (service, answering) = (self.service.clone(), self.answering.clone());
-                tokio::spawn(async move {
-                    let answer = Box::new(service.answer(*ask).await);
-                    let _ = answering.send(ToController::Answer { id, answer }).await;
-                });
+        let message = match reading::by_agent(&body)? {
+            HeardByAgent::Said(message) => message,
+            HeardByAgent::Ask(id) => {
+                self.question(id, Ask::Unknown);
+                return Ok(());
             }
-            ToAgent::Job(job) => self.service.deployments.take(*job).await?,
+            HeardByAgent::Job(id) => return Ok(self.service.deployments.not_understood(id).await?),
+            HeardByAgent::Other => return Ok(()),
+        };
+        match message {
+            ToAgent::Ask { id, ask } => self.question(id, *ask),
+            ToAgent::Job(job) => {
+                let id = job.id;
+                self.service.deployments.take(*job).await?;
+                self.service.deployments.tell_again(id, self.welcomed).await?;
+            }
             ToAgent::Cancel { deployment } => self.service.deployments.cancel(deployment).await?,
             ToAgent::Acked { seq } => {
-                self.acked = self.acked.max(seq);
+                self.flight.acked(seq);
                 note_acked(&self.service, seq).await?;
                 self.send_events().await?;
             }
@@ -337,5 +397,27 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             ToAgent::Pong { .. } | ToAgent::Welcome(_) | ToAgent::Unknown => {}
         }
         Ok(())
+    }
+
+    /// Answers a question in a task of its own.
+    fn question(&self, id: u64, ask: Ask) {
+        let (service, answering) = (self.service.clone(), self.answering.clone());
+        let permit = self.questions.clone().try_acquire_owned();
+        tokio::spawn(async move {
+            let answer = match permit {
+                Ok(_permit) => service.answer(ask).await,
+                Err(_) => Answer::Refused {
+                    advice: Advice::new(
+                        "AGENT_BUSY",
+                        format!("{QUESTIONS} questions are being answered"),
+                        "fewer at once",
+                        "ask again in a moment",
+                    ),
+                },
+            };
+            let answer = Box::new(answer);
+            // The session may be over.
+            let _ = answering.send(ToController::Answer { id, answer }).await;
+        });
     }
 }

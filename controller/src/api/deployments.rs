@@ -2,7 +2,6 @@
 
 use super::{Api, LONGEST, asked, refusals};
 use crate::clock::now_ms;
-use crate::fleet::Command;
 use crate::http::{self, Reply};
 use crate::model::Membership;
 use crate::store::deployments::{self, QueueError};
@@ -47,37 +46,11 @@ impl Api {
         self.queue(name, host.id, job).await
     }
 
-    /// Keeps the order first: a row without its order could never be sent, an order without its row is swept away.
     async fn queue(&self, name: &str, host: HostId, job: Job) -> Reply {
-        if let Err(error) = self.centre.expire().await {
-            return refusals::failed(&error);
-        }
-        let deployment = job.id;
-        let (jobs, job) = (self.centre.jobs.clone(), Arc::new(job));
-        let kept = Arc::clone(&job);
-        match tokio::task::spawn_blocking(move || jobs.keep(&kept)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return refusals::failed(&error),
-            Err(error) => return refusals::failed(&error),
-        }
-        let queued = self
-            .centre
-            .store
-            .write(move |c| deployments::queue(c, host, &job));
-        match queued.await {
-            Ok(()) => {
-                log::info!(host:% = host, deployment:% = deployment; "a deployment is queued");
-                self.centre.fleet.tell(host, Command::Jobs);
-                self.centre.changes.touch(host.0);
-                http::json(StatusCode::CREATED, &Deployed { deployment })
-            }
-            Err(error) => {
-                self.centre.forget_job(deployment);
-                match error {
-                    QueueError::Running(id) => refusals::deployment_running(name, id),
-                    QueueError::Store(error) => refusals::failed(&error),
-                }
-            }
+        match self.centre.queue(host, job).await {
+            Ok(deployment) => http::json(StatusCode::CREATED, &Deployed { deployment }),
+            Err(QueueError::Running(id)) => refusals::deployment_running(name, id),
+            Err(error) => refusals::failed(&error),
         }
     }
 

@@ -8,8 +8,10 @@ pub mod events;
 pub mod hosts;
 pub mod tokens;
 
+use crate::hands::{Hands, Pace};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -63,13 +65,26 @@ type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
 /// The handle to the store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    writer: mpsc::Sender<Work>,
-    reader: mpsc::Sender<Work>,
+    writer: Seat,
+    reader: Seat,
+}
+
+/// Where work is done.
+#[derive(Clone)]
+enum Seat {
+    Thread(mpsc::Sender<Work>),
+    /// In a simulation: where it is handed over.
+    Here(Arc<Mutex<Connection>>, Pace),
 }
 
 impl Store {
     /// Opens the database and brings it up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, &Hands::default())
+    }
+
+    /// The same, worked on as it is told.
+    pub fn open_with(path: &Path, hands: &Hands) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open {
             path: path.to_owned(),
             source,
@@ -80,8 +95,15 @@ impl Store {
         migrate(&mut connection)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readable = Connection::open_with_flags(path, flags).map_err(failed)?;
-        let writer = thread("store-write", move |work| write_all(&connection, work))?;
-        let reader = thread("store-read", move |work| read_all(&readable, work))?;
+        if let Some(pace) = hands.pace() {
+            let seat = |connection| Seat::Here(Arc::new(Mutex::new(connection)), pace.clone());
+            return Ok(Self {
+                writer: seat(connection),
+                reader: seat(readable),
+            });
+        }
+        let writer = Seat::Thread(thread("store-write", move |work| write_all(&connection, work))?);
+        let reader = Seat::Thread(thread("store-read", move |work| read_all(&readable, work))?);
         Ok(Self { writer, reader })
     }
 
@@ -92,7 +114,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        send(&self.writer, |connection| savepoint(connection, work)).await
+        send(&self.writer, true, |connection| savepoint(connection, work)).await
     }
 
     /// Does a piece of work that only reads, beside the writer.
@@ -102,7 +124,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        send(&self.reader, work).await
+        send(&self.reader, false, work).await
     }
 }
 
@@ -185,7 +207,7 @@ fn thread(
     Ok(sender)
 }
 
-async fn send<T, E, F>(to: &mpsc::Sender<Work>, work: F) -> Result<T, E>
+async fn send<T, E, F>(to: &Seat, writes: bool, work: F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
@@ -196,10 +218,29 @@ where
         let result = work(connection);
         Box::new(move || drop(answer.send(result)))
     });
-    to.send(work).await.map_err(|_| E::from(StoreError::NotStored))?;
+    match to {
+        Seat::Thread(thread) => thread
+            .send(work)
+            .await
+            .map_err(|_| E::from(StoreError::NotStored))?,
+        Seat::Here(connection, pace) => {
+            tokio::time::sleep(pace()).await;
+            here(connection, work, writes);
+            tokio::time::sleep(pace()).await;
+        }
+    }
     answered
         .await
         .unwrap_or_else(|_| Err(E::from(StoreError::NotStored)))
+}
+
+fn here(connection: &Mutex<Connection>, work: Work, writes: bool) {
+    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    if writes {
+        together(&connection, work, || None);
+    } else {
+        work(&connection)();
+    }
 }
 
 fn savepoint<T, E: From<StoreError>>(
@@ -219,25 +260,28 @@ fn savepoint<T, E: From<StoreError>>(
 
 fn write_all(connection: &Connection, mut waiting: mpsc::Receiver<Work>) {
     while let Some(first) = waiting.blocking_recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        together(connection, first, || waiting.try_recv().ok());
+    }
+}
+
+/// Commits what waits together, and answers after that.
+fn together(connection: &Connection, first: Work, mut more: impl FnMut() -> Option<Work>) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        log::error!(error:% = error; "the database cannot be written");
+        return;
+    }
+    let mut answers = Vec::new();
+    let mut next = Some(first);
+    while let Some(work) = next {
+        answers.push(work(connection));
+        next = (answers.len() < TOGETHER).then(&mut more).flatten();
+    }
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => answers.into_iter().for_each(|answer| answer()),
+        Err(error) => {
             log::error!(error:% = error; "the database cannot be written");
-            continue;
-        }
-        let mut answers = Vec::new();
-        let mut next = Some(first);
-        while let Some(work) = next {
-            answers.push(work(connection));
-            next = (answers.len() < TOGETHER)
-                .then(|| waiting.try_recv().ok())
-                .flatten();
-        }
-        match connection.execute_batch("COMMIT") {
-            Ok(()) => answers.into_iter().for_each(|answer| answer()),
-            Err(error) => {
-                log::error!(error:% = error; "the database cannot be written");
-                // Fails only where SQLite has rolled back itself.
-                let _ = connection.execute_batch("ROLLBACK");
-            }
+            // Fails only where SQLite has rolled back itself.
+            let _ = connection.execute_batch("ROLLBACK");
         }
     }
 }

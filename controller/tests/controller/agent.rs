@@ -137,6 +137,7 @@ pub(crate) fn hello(epoch: Uuid) -> Hello {
         system: "Debian GNU/Linux 13".into(),
         architecture: "x86_64".into(),
         steps: Vec::new(),
+        acked: 0,
     }
 }
 

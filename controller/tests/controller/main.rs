@@ -12,6 +12,8 @@ mod deployments;
 mod doors;
 mod enrolment;
 mod measure;
+mod odd_agents;
+mod returning;
 mod sessions;
 mod watching;
 mod world;
