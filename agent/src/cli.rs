@@ -1,17 +1,19 @@
 //! The command line: the daemon itself, what systemd and the bootstrap call, and an operator's commands without a
 //! controller.
 
+use crate::audit::AuditCommand;
 use crate::config::{self, Config};
 use crate::daemon::DaemonError;
 use crate::effect::run_step;
-use crate::host::linux::LinuxHost;
+use crate::host::linux::{self, LinuxHost};
 use crate::ledger::LedgerError;
+use crate::policy::command::PolicyCommand;
 use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, HandoverArgs, PlanArgs, PreflightArgs, StatusArgs, VerifyArgs,
-    WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
+    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -44,8 +46,14 @@ enum Verb {
     Plan(PlanArgs),
     /// Deploy chatalot here
     Deploy(Box<DeployArgs>),
+    /// Take chatalot away again, as far as deployments have put it here; its data stays unless its name is typed
+    Uninstall(UninstallArgs),
     /// Check the deployed site
     Verify(VerifyArgs),
+    /// Tell what is wrong with the deployed site, and why
+    Diagnose(DiagnoseArgs),
+    /// Tell what is not as the last good deployment left it
+    Drift(DriftArgs),
     /// Show what the user of the deployed site must know
     Handover(HandoverArgs),
     /// Show how this host is
@@ -55,6 +63,12 @@ enum Verb {
     /// Look at a deployment, follow it or end it
     #[command(subcommand)]
     Deployment(DeploymentCommand),
+    /// Look at what this host lets be done to it
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Look at who asked this host for what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print the inputs of a site as a JSON schema
     Inputs {
         /// The same as without
@@ -101,6 +115,11 @@ pub fn run(cli: Cli) -> ExitCode {
         output,
         config,
     } = cli;
+    if let Err(error) = linux::keep_memory_private() {
+        return fail(&format!(
+            "the memory of this process cannot be kept private: {error}"
+        ));
+    }
     let config = match Config::read(&config) {
         Ok(config) => config,
         Err(error) => return fail(&crate::chain(&error)),
@@ -163,10 +182,22 @@ async fn apply(config: Config, deployment: DeploymentId, stream: u32) -> ExitCod
 
 /// An operator's command, asked of the daemon; what only reads is answered without one too.
 async fn operate(command: Verb, config: &Config, out: &mut Output) -> Result<Exit, Failure> {
+    if let Verb::Policy(command) = &command {
+        return command.run(&LinuxHost::new(config.host()), out).await;
+    }
+    if let Verb::Audit(command) = &command {
+        return command.run(config, out).await;
+    }
     let client = Client::new(config.socket.clone(), "/v1");
     let reads = matches!(
         command,
-        Verb::Preflight(_) | Verb::Plan(_) | Verb::Verify(_) | Verb::Handover(_) | Verb::Status(_)
+        Verb::Preflight(_)
+            | Verb::Plan(_)
+            | Verb::Verify(_)
+            | Verb::Diagnose(_)
+            | Verb::Drift(_)
+            | Verb::Handover(_)
+            | Verb::Status(_)
     );
     if reads && !daemon_answers(&config.socket).await? {
         return alone(command, config, out).await;
@@ -179,7 +210,10 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
         Verb::Plan(flags) => commands::plan(client, &flags, out).await,
         Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
+        Verb::Uninstall(flags) => commands::uninstall(client, &flags, out).await,
         Verb::Verify(flags) => commands::verify(client, &flags, out).await,
+        Verb::Diagnose(flags) => commands::diagnose(client, &flags, out).await,
+        Verb::Drift(flags) => commands::drift(client, &flags, out).await,
         Verb::Handover(flags) => commands::handover(client, &flags, out).await,
         Verb::Status(flags) => commands::status(client, &flags, out).await,
         Verb::Watch(flags) => commands::watch(client, &flags, out).await,

@@ -7,6 +7,7 @@
 //! | [`crate::link::dial`] | the session with the controller |
 //! | [`crate::local`] | callers on the local socket |
 //! | [`crate::health`] | the ongoing checks |
+//! | [`policy::watch`] | whether the policy can be used |
 //! | [`Watchdog`] | tells systemd that the others answer |
 
 use crate::config::Config;
@@ -20,7 +21,7 @@ use crate::link::identity::{self, Identity, IdentityError};
 use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
-use crate::{link, local, runbook};
+use crate::{link, local, policy, runbook};
 use chatalot_protocol::event::What;
 use futures_util::StreamExt;
 use std::fs::DirBuilder;
@@ -93,6 +94,11 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     }
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(listen_to_engine(host.clone(), hurry.clone(), stop.clone()));
+    tasks.spawn(policy::watch::keep(
+        service.ledger.clone(),
+        host.clone(),
+        stop.clone(),
+    ));
     tasks.spawn(listen_to_deployments(service.clone(), hurry, stop.clone()));
     tasks.spawn(
         Watchdog {

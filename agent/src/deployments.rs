@@ -1,19 +1,23 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
 mod delivery;
+mod left;
 
-use crate::effect::folder::{JobFolder, put};
+use crate::ledger::audit::{self, Door};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, LedgerError, outbox};
+use crate::policy::Policy;
 use crate::runbook::engine::Engine;
 use crate::runbook::{Cx, Intent, distro, plan};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::What;
 use chatalot_protocol::message::{Job, Order};
 use chatalot_protocol::names::{DeploymentId, StepId};
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::site::{Secrets, Site};
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,8 +58,8 @@ impl Deployments {
         }
     }
 
-    /// The plan for an order on this host.
-    pub async fn plan(&self, order: &Order) -> Result<Result<Plan, Advice>, LedgerError> {
+    /// The plan for some work on an order's site on this host.
+    pub async fn plan(&self, order: &Order, work: Work) -> Result<Result<Plan, Advice>, LedgerError> {
         let distro = match self.distro().await {
             Ok(distro) => distro,
             Err(advice) => return Ok(Err(advice)),
@@ -69,7 +73,8 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        Ok(Ok(plan::make(&self.engine.steps, cx).await?))
+        let plan = plan::make(self.engine.steps_for(work), cx).await?;
+        Ok(Ok(Plan { work, ..plan }))
     }
 
     /// What earlier deployments of a site left to be remembered.
@@ -103,8 +108,13 @@ impl Deployments {
         &self.engine.ledger
     }
 
-    /// Takes a job up, or refuses it on the record. The same job again changes nothing.
+    /// Takes a job of the controller's up, or refuses it on the record. The same job again changes nothing.
     pub async fn take(self: &Arc<Self>, job: Job) -> Result<(), LedgerError> {
+        self.take_from(job, Door::Controller).await
+    }
+
+    /// The same for a job that came in by some door.
+    pub async fn take_from(self: &Arc<Self>, job: Job, door: Door) -> Result<(), LedgerError> {
         let id = job.id;
         if self
             .ledger()
@@ -119,28 +129,36 @@ impl Deployments {
             id,
             plan: job.plan.clone(),
             site: job.order.site.clone(),
+            work: job.work,
             by: job.by.clone(),
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
+        let mut entry = audit::deploying(&job.by, door, id, &job.plan, deployment.site.domain.as_str());
         if let Some(advice) = self.objection(&job).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
+            (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());
             deployment.state = DeploymentState::Refused;
             deployment.result.advice = Some(advice);
-            return self.ledger().with(move |db| refuse(db, &deployment, now)).await;
+            return self
+                .ledger()
+                .with(move |db| refuse(db, &deployment, entry, now))
+                .await;
         }
         self.keep_secrets(id, &job.order.secrets)?;
         let started = self.started(&deployment).await;
         let row = deployment.clone();
         let stored = self.ledger().with(move |db| {
             records::insert(db, &row, now)?;
+            audit::append(db, now, entry)?;
             outbox::record(db, now, Some(id), &started)
         });
         stored.await?;
         log::info!(deployment:% = id, domain:% = deployment.site.domain, by = deployment.by; "a deployment has started");
+        // A cancellation may overtake what it cancels, or come between these two looks.
+        let early = self.is_cancelled(id).await?;
         self.spawn(deployment, job.order.secrets);
-        // A cancellation may overtake what it cancels.
-        if self.is_cancelled(id).await? {
+        if early || self.is_cancelled(id).await? {
             self.stop(id);
         }
         Ok(())
@@ -158,6 +176,15 @@ impl Deployments {
                 format!("wait for it, or end it with `deployment cancel {}`", other.id),
             )));
         }
+        if let Some(advice) = self.not_made_here(job).await? {
+            return Ok(Some(advice));
+        }
+        let policy = Policy::in_force(&*self.engine.host).await;
+        if let Err(advice) =
+            policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, self.engine.host.now_ms()))
+        {
+            return Ok(Some(advice));
+        }
         let distro = match self.distro().await {
             Ok(distro) => distro,
             Err(advice) => return Ok(Some(advice)),
@@ -173,7 +200,7 @@ impl Deployments {
             memory: &memory,
             secret_tags: &tags,
         };
-        let hash = plan::hash_of(&self.engine.steps, cx)?;
+        let hash = plan::hash_of(self.engine.steps_for(job.work), cx)?;
         Ok((hash != job.plan).then(|| {
             Advice::new(
                 "PLAN_CHANGED",
@@ -188,6 +215,27 @@ impl Deployments {
         }))
     }
 
+    /// Why this host does not take away what it is asked to: it takes away what its own ledger knows, and nothing else.
+    async fn not_made_here(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
+        let work = job.work;
+        let made = match work {
+            Work::Deploy => return Ok(None),
+            Work::Uninstall | Work::UninstallWithData => {
+                self.ledger().with(move |db| records::made(db, work)).await?
+            }
+            Work::Unknown => None,
+        };
+        let ours = made.is_some_and(|made| made.site == job.order.site);
+        Ok((!ours).then(|| {
+            Advice::new(
+                "NOT_MADE_HERE",
+                format!("work of the kind `{}` on {}", work.word(), job.order.site.domain),
+                "the site that this host's own ledger says was deployed last",
+                "ask for `uninstall` anew, which begins with what the ledger knows",
+            )
+        }))
+    }
+
     async fn started(&self, deployment: &Deployment) -> What {
         let steps = match self.distro().await {
             Ok(distro) => {
@@ -195,7 +243,7 @@ impl Deployments {
                     site: &deployment.site,
                     distro,
                 };
-                plan::steps_of(&self.engine.steps, intent)
+                plan::steps_of(self.engine.steps_for(deployment.work), intent)
                     .map(|s| (s.step_id(), s.title().to_owned()))
                     .collect()
             }
@@ -205,6 +253,7 @@ impl Deployments {
         What::DeploymentStarted {
             plan: deployment.plan.clone(),
             domain,
+            work: deployment.work,
             steps,
         }
     }
@@ -291,8 +340,21 @@ impl Deployments {
 
     /// Ends a deployment at its next step boundary, in this life or the next; one that has ended is left as it is.
     pub async fn cancel(&self, id: DeploymentId) -> Result<(), LedgerError> {
+        self.cancel_from(id, "the controller", Door::Controller).await
+    }
+
+    /// The same for whoever came in by some door.
+    pub async fn cancel_from(&self, id: DeploymentId, by: &str, door: Door) -> Result<(), LedgerError> {
+        let (now, entry) = (self.engine.host.now_ms(), audit::asked("cancel", by, door, id));
         self.ledger()
-            .with(move |db| outbox::set_meta(db, CANCELLED, &id.to_string()))
+            .with(move |db| {
+                // The controller says it again until it hears of the end.
+                let text = id.to_string();
+                if outbox::meta(db, CANCELLED)?.as_ref() != Some(&text) {
+                    audit::append(db, now, entry)?;
+                }
+                outbox::set_meta(db, CANCELLED, &text)
+            })
             .await?;
         self.stop(id);
         Ok(())
@@ -322,19 +384,6 @@ impl Deployments {
         self.current().is_some()
     }
 
-    fn secrets_path(&self, id: DeploymentId) -> PathBuf {
-        self.state.join(format!("secrets-{id}.json"))
-    }
-
-    fn keep_secrets(&self, id: DeploymentId, secrets: &Secrets) -> Result<(), LedgerError> {
-        let text = serde_json::to_vec(secrets)?;
-        put(&self.secrets_path(id), &text).map_err(|error| LedgerError::Unreadable(error.to_string()))
-    }
-
-    fn kept_secrets(&self, id: DeploymentId) -> std::io::Result<Secrets> {
-        Ok(serde_json::from_slice(&std::fs::read(self.secrets_path(id))?)?)
-    }
-
     /// Ends a deployment that cannot go on without what it was given.
     async fn give_up(&self, id: DeploymentId, error: &std::io::Error) -> Result<(), LedgerError> {
         let advice = Advice::new(
@@ -352,56 +401,15 @@ impl Deployments {
             .with(move |db| records::finish(db, id, DeploymentState::Failed, &result, now))
             .await
     }
-
-    /// Removes the secrets that a life which was cut off between two files has left behind.
-    fn forget_orphans(&self, running: Option<DeploymentId>) {
-        let files = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
-        let ids = files.filter_map(|file| {
-            let name = file.file_name();
-            name.to_str()?
-                .strip_prefix("secrets-")?
-                .strip_suffix(".json")?
-                .parse()
-                .ok()
-        });
-        for id in ids.filter(|id| Some(*id) != running) {
-            self.forget_secrets(id);
-        }
-    }
-
-    /// Removes the output of all but the latest deployments; what the controller lacks of it, it is told as a gap.
-    fn forget_old_output(&self) {
-        let jobs = self.state.join("jobs");
-        let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
-        let mut ids: Vec<DeploymentId> = folders
-            .filter_map(|folder| folder.file_name().to_str()?.parse().ok())
-            .collect();
-        // An id begins with its time.
-        ids.sort_unstable();
-        ids.truncate(ids.len().saturating_sub(KEPT));
-        for id in ids {
-            if let Err(error) = std::fs::remove_dir_all(jobs.join(id.to_string())) {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
-            }
-        }
-    }
-
-    /// Removes what a finished deployment no longer needs: its secrets, and job files that were never begun.
-    fn forget_secrets(&self, id: DeploymentId) {
-        let mut gone = vec![std::fs::remove_file(self.secrets_path(id))];
-        let jobs = self.state.join("jobs").join(id.to_string());
-        let streams = std::fs::read_dir(jobs).into_iter().flatten().flatten();
-        let streams = streams.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        gone.extend(streams.map(|stream| JobFolder::of(&self.state, id, stream).forget_job()));
-        for error in gone.into_iter().filter_map(Result::err) {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "a secret's file cannot be removed");
-            }
-        }
-    }
 }
 
-fn refuse(db: &rusqlite::Connection, deployment: &Deployment, now: i64) -> Result<(), LedgerError> {
+fn refuse(
+    db: &rusqlite::Connection,
+    deployment: &Deployment,
+    entry: Entry,
+    now: i64,
+) -> Result<(), LedgerError> {
     records::insert(db, deployment, now)?;
+    audit::append(db, now, entry)?;
     records::finish(db, deployment.id, deployment.state, &deployment.result, now)
 }

@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`cli`], [`config`], [`logging`] | the command line, and what it is told |
+//! | [`audit`] | `chatalot-agent audit`: who asked for what |
 //! | [`daemon`] | wires the tasks below, and ends them |
 //! | [`runbook`] | what to do: chapters, steps, distributions, proxies, and the loop over them |
 //! | [`effect`] | applying a step in a unit of its own |
@@ -11,11 +12,13 @@
 //! | [`health`] | is it still well |
 //! | [`link`] | talking home |
 //! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
+//! | [`policy`] | what this host lets be done to it |
 //! | [`pulse`] | a sign of life for the watchdog |
 //! | [`setup`] | onto a host, and off it again |
 //! | [`host`] | the only door to the operating system |
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod daemon;
@@ -27,6 +30,7 @@ pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod logging;
+pub mod policy;
 pub mod pulse;
 pub mod runbook;
 pub mod service;

@@ -1,13 +1,19 @@
 //! What the agent can be asked, by its controller or on its local socket: the one place for both.
 
+mod inspect;
+
 use crate::deployments::Deployments;
 use crate::health::Health;
-use crate::host::Look;
-use crate::ledger::{Ledger, LedgerError, deployments as records};
+use crate::host::{Look, plain_line};
+use crate::ledger::{Ledger, LedgerError, audit, deployments as records};
+use crate::policy;
 use crate::runbook::{Cx, StepError, chapters, plan};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::message::{Answer, Ask, Order};
 use chatalot_protocol::report::Status;
+use chatalot_protocol::site::Secrets;
+use chatalot_protocol::work::Work;
+use inspect::Inspection;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -43,8 +49,16 @@ impl Service {
             Ask::Status => self.status().await.map(|status| Answer::Status(Box::new(status))),
             Ask::Preflight(order) => self.preflight(&order).await,
             Ask::Plan(order) => self.plan(&order).await,
+            Ask::Uninstall { delete_data } => self.removal(delete_data).await,
             Ask::Verify => self.deployed(Wanted::Verify).await,
             Ask::Handover => self.deployed(Wanted::Handover).await,
+            Ask::Audit { after } => {
+                let records = self.ledger.with(move |db| audit::after(db, after)).await;
+                records.map(|records| Answer::Audit { records })
+            }
+            Ask::Diagnose => self.inspect(Inspection::Diagnose).await,
+            Ask::Bundle => self.inspect(Inspection::Bundle).await,
+            Ask::Drift => self.inspect(Inspection::Drift).await,
             Ask::Unknown => Ok(refused(Advice::new(
                 "UNSUPPORTED",
                 "a question that this agent does not know",
@@ -64,7 +78,43 @@ impl Service {
     }
 
     async fn plan(&self, order: &Order) -> Result<Answer, LedgerError> {
-        Ok(match self.deployments.plan(order).await? {
+        Ok(match self.deployments.plan(order, Work::Deploy).await? {
+            Ok(plan) => Answer::Plan(Box::new(plan)),
+            Err(advice) => refused(advice),
+        })
+    }
+
+    /// The plan for taking away what is here; data only with its name typed right.
+    async fn removal(&self, delete_data: Option<String>) -> Result<Answer, LedgerError> {
+        let work = if delete_data.is_some() {
+            Work::UninstallWithData
+        } else {
+            Work::Uninstall
+        };
+        let Some(made) = self.ledger.with(move |db| records::made(db, work)).await? else {
+            return Ok(refused(Advice::new(
+                "NOTHING_DEPLOYED",
+                "nothing in the ledger that is still to be taken away",
+                "a site that this agent has deployed",
+                "what this agent has not put here it does not take away either",
+            )));
+        };
+        let domain = made.site.domain.as_str();
+        if let Some(typed) = delete_data.filter(|typed| typed != domain) {
+            return Ok(refused(Advice::new(
+                "DATA_NAME_WRONG",
+                format!("`{}` as the name of the data to delete", plain_line(&typed)),
+                format!("`{domain}`, typed out: what is deleted cannot be brought back"),
+                format!(
+                    "back up what is worth it, then give `--delete-data {domain}`; or leave it out to keep the data"
+                ),
+            )));
+        }
+        let order = Order {
+            site: made.site,
+            secrets: Secrets::default(),
+        };
+        Ok(match self.deployments.plan(&order, work).await? {
             Ok(plan) => Answer::Plan(Box::new(plan)),
             Err(advice) => refused(advice),
         })
@@ -91,7 +141,7 @@ impl Service {
 
     /// Answers about the site that was deployed last.
     async fn deployed(&self, wanted: Wanted) -> Result<Answer, LedgerError> {
-        let Some(deployment) = self.ledger.with(|db| records::latest(db, true)).await? else {
+        let Some(deployment) = self.ledger.with(records::deployed).await? else {
             return Ok(refused(Advice::new(
                 "NOTHING_DEPLOYED",
                 "no deployment on this host has succeeded yet",
@@ -132,8 +182,9 @@ impl Service {
     async fn status(&self) -> Result<Status, LedgerError> {
         let (latest, watched) = self
             .ledger
-            .with(|db| Ok((records::latest(db, false)?, records::latest(db, true)?)))
+            .with(|db| Ok((records::latest(db, false)?, records::deployed(db)?)))
             .await?;
+        let policy = Some(policy::view(&*self.host).await);
         let health = self.health.borrow().clone();
         Ok(Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -144,6 +195,7 @@ impl Service {
             deployment: latest.map(|deployment| (deployment.id, deployment.state)),
             controller: self.controller.clone(),
             connected: self.connection.borrow().is_some(),
+            policy,
         })
     }
 }

@@ -88,6 +88,8 @@ fn script(line: &str) -> Result<(String, String), serde_json::Error> {
             deployment: DeploymentId::fresh(),
             host: None,
             domain: "chat.example.com".to_owned(),
+            work: chatalot_protocol::work::Work::Deploy,
+            diagnosis: Vec::new(),
             state: DeploymentState::Succeeded,
             advice: None,
             values: [].into(),

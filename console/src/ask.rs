@@ -29,6 +29,7 @@ const SELDOM: &[&str] = &[
     "folder",
     "acme",
     "acme_root",
+    "proxy",
     "docker_group",
     "oidc_disable_password_login",
 ];
@@ -207,6 +208,7 @@ fn place<'a>(inputs: &'a mut Inputs, name: &str) -> Option<Place<'a>> {
         "folder" => Place::Text(&mut inputs.folder),
         "acme" => Place::Text(&mut inputs.acme),
         "acme_root" => Place::Text(&mut inputs.acme_root),
+        "proxy" => Place::Text(&mut inputs.proxy),
         "docker_group" => Place::Text(&mut inputs.docker_group),
         _ => return None,
     })

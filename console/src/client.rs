@@ -1,11 +1,13 @@
-//! The client of a local daemon: JSON over HTTP/1.1 on a unix socket.
+//! The client of a daemon: JSON over HTTP/1.1, on its unix socket or through another door.
 //!
 //! A path that begins with `/` is taken as it is; any other is below the client's base. One connection a
-//! request: connecting to a unix socket costs nothing, and nothing has to be kept alive.
+//! request: connecting costs little, and nothing has to be kept alive.
 
+mod door;
 mod error;
 mod lines;
 
+pub use door::{Dialling, Door, Wire};
 pub use error::ClientError;
 pub use lines::{Line, Lines};
 
@@ -14,14 +16,14 @@ use chatalot_protocol::message::{Answer, Ask};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 /// Time enough for a plan whose checks look at the network; a daemon that needs longer is stuck.
@@ -29,7 +31,7 @@ const ANSWER_WITHIN: Duration = Duration::from_mins(3);
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
-/// Which daemon is behind the socket: what a person is told when it does not answer.
+/// Which daemon is behind the door: what a person is told when it does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// `chatalotctl serve`.
@@ -38,10 +40,10 @@ pub enum Peer {
     Agent,
 }
 
-/// A local daemon, as seen from a command line.
+/// A daemon, as seen from a command line.
 #[derive(Debug, Clone)]
 pub struct Client {
-    socket: PathBuf,
+    door: Arc<dyn Door>,
     base: String,
     peer: Peer,
 }
@@ -50,18 +52,23 @@ impl Client {
     /// A client of the daemon behind a socket; requests about a host go below `base`: `/v1` at an agent,
     /// `/v1/hosts/NAME` at a controller.
     pub fn new(socket: PathBuf, base: impl Into<String>) -> Self {
+        Self::through(Arc::new(door::Socket(socket)), base)
+    }
+
+    /// The same through any door.
+    pub fn through(door: Arc<dyn Door>, base: impl Into<String>) -> Self {
         let base = base.into();
         let peer = if base.starts_with("/v1/hosts") {
             Peer::Controller
         } else {
             Peer::Agent
         };
-        Self { socket, base, peer }
+        Self { door, base, peer }
     }
 
     /// The same for another daemon than the base tells.
     #[must_use]
-    pub const fn of(mut self, peer: Peer) -> Self {
+    pub fn of(mut self, peer: Peer) -> Self {
         self.peer = peer;
         self
     }
@@ -69,11 +76,6 @@ impl Client {
     /// Which daemon it is.
     pub const fn peer(&self) -> Peer {
         self.peer
-    }
-
-    /// The socket.
-    pub fn socket(&self) -> &Path {
-        &self.socket
     }
 
     /// Reads something.
@@ -133,27 +135,33 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
         let unreachable = |cause| ClientError::Connect {
-            socket: self.socket.clone(),
-            peer: self.peer,
+            advice: Box::new(self.door.advice(self.peer, &cause)),
             cause,
         };
-        let stream = timeout(CONNECT_WITHIN, UnixStream::connect(&self.socket))
+        let stream = timeout(CONNECT_WITHIN, self.door.dial())
             .await
             .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
             .map_err(unreachable)?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         // It ends with the response body, or with the error that the sender reports.
         tokio::spawn(connection);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(self.address(path))
             .header(HOST, "localhost")
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .map_err(ClientError::Request)?;
+        if let Some(token) = self.door.token() {
+            let mut shown = HeaderValue::try_from(format!("Bearer {}", token.expose()))
+                .map_err(|error| ClientError::Request(error.into()))?;
+            shown.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, shown);
+        }
         let response = sender.send_request(request).await?;
         let status = response.status();
-        if status.is_client_error() || status.is_server_error() {
+        let is_pending = status == StatusCode::ACCEPTED;
+        if is_pending || status.is_client_error() || status.is_server_error() {
             return Err(refusal(status, &read(response).await?));
         }
         Ok(response)
@@ -174,7 +182,7 @@ async fn read(response: Response<Incoming>) -> Result<Bytes, ClientError> {
     Ok(whole.to_bytes())
 }
 
-/// What is meant for a person is refused; what may pass by itself is unavailable.
+/// What is meant for a person is refused; what may pass by itself is unavailable; what was taken and not done waits.
 fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     let advice = serde_json::from_slice(body).unwrap_or_else(|_| {
         Advice::new(
@@ -185,7 +193,9 @@ fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
         )
     });
     let advice = Box::new(advice);
-    if status.is_server_error() {
+    if status == StatusCode::ACCEPTED {
+        ClientError::Pending(advice)
+    } else if status.is_server_error() {
         ClientError::Unavailable(advice)
     } else {
         ClientError::Refused(advice)

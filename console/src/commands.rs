@@ -1,16 +1,21 @@
 //! The commands that both command lines have. Each takes a client of the daemon and the streams, and gives back
 //! how it ended; [`crate::exit::finish`] tells of a failure.
 
+mod approval;
 mod check;
 mod deploy;
 mod deployment;
+mod diagnose;
 mod site;
+mod uninstall;
 mod watch;
 
 pub use check::{StatusArgs, VerifyArgs, preflight, status, verify};
 pub use deploy::{DeployArgs, deploy};
 pub use deployment::{CancelArgs, ShowArgs, cancel, show};
+pub use diagnose::{DiagnoseArgs, DriftArgs, diagnose, drift};
 pub use site::{HandoverArgs, HandoverFormat, PlanArgs, PreflightArgs, handover, inputs_schema, plan};
+pub use uninstall::{UninstallArgs, uninstall};
 pub use watch::{WatchArgs, watch};
 
 use crate::client::Client;

@@ -131,7 +131,7 @@ pub enum Failure {
         /// What it would be now.
         now: PlanHash,
     },
-    /// The other side of the socket.
+    /// The daemon, or the way to it.
     #[error(transparent)]
     Client(#[from] ClientError),
     /// The daemon took the request for a deployment, and its answer did not arrive.
@@ -159,7 +159,7 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Inputs(_) | Self::Usage(_) | Self::Unapproved(_) | Self::Prompt(_) => Exit::Usage,
-            Self::Blocked(_) => Exit::Blocked,
+            Self::Blocked(_) | Self::Client(ClientError::Pending(_)) => Exit::Blocked,
             Self::PlanChanged { .. } | Self::Client(ClientError::Refused(_)) => Exit::Refused,
             Self::Client(_) | Self::Unclear(_) | Self::Puzzled(_) => Exit::Unreachable,
             Self::TimedOut(_) => Exit::TimedOut,
@@ -176,6 +176,7 @@ impl Failure {
             Self::Usage(_) => "USAGE",
             Self::Unapproved(_) => "UNAPPROVED",
             Self::Blocked(_) => "BLOCKED",
+            Self::Client(ClientError::Pending(_)) => "APPROVAL_PENDING",
             Self::PlanChanged { .. } => "PLAN_CHANGED",
             Self::Client(ClientError::Refused(_)) => "REFUSED",
             Self::Client(_) => "UNREACHABLE",

@@ -66,6 +66,9 @@ pub struct SiteFlags {
     /// For an authority of one's own: the PEM file on the host that verifies its directory
     #[arg(long, value_name = "PATH")]
     pub acme_root: Option<String>,
+    /// The reverse proxy: caddy (default), nginx, a traefik that runs already, or none (you set up your own)
+    #[arg(long, value_name = "PROXY")]
+    pub proxy: Option<String>,
     /// A login on the host to add to the docker group (that is root)
     #[arg(long, value_name = "LOGIN")]
     pub docker_group: Option<String>,
@@ -142,6 +145,7 @@ impl SiteFlags {
         replace(&mut inputs.folder, self.folder.as_ref());
         replace(&mut inputs.acme, self.acme.as_ref());
         replace(&mut inputs.acme_root, self.acme_root.as_ref());
+        replace(&mut inputs.proxy, self.proxy.as_ref());
         replace(&mut inputs.docker_group, self.docker_group.as_ref());
         if self.updates || self.no_updates {
             inputs.updates = Some(self.updates);
@@ -173,6 +177,7 @@ fn without_empty(mut inputs: Inputs) -> Inputs {
         &mut inputs.folder,
         &mut inputs.acme,
         &mut inputs.acme_root,
+        &mut inputs.proxy,
         &mut inputs.docker_group,
     ] {
         if value.as_ref().is_some_and(String::is_empty) {

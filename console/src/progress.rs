@@ -88,7 +88,9 @@ impl Progress {
     pub(crate) fn take(&mut self, event: &Event) -> String {
         self.last_ms = event.at_ms;
         match &event.what {
-            What::DeploymentStarted { domain, steps, plan } => {
+            What::DeploymentStarted {
+                domain, steps, plan, ..
+            } => {
                 self.steps.clone_from(steps);
                 self.began_ms = Some(event.at_ms);
                 format!(

@@ -7,10 +7,13 @@ use crate::config::Config;
 use crate::files::{self, FileError};
 use crate::fleet::{Command, Fleet};
 use crate::hands::Hands;
+use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
+use crate::limiter::Limiter;
 use crate::logs::Logs;
 use crate::store::deployments::{self, QueueError};
-use crate::store::{self, Cluster, Store, StoreError};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
 use nix::fcntl::{Flock, FlockArg};
@@ -63,6 +66,9 @@ pub struct Centre {
     pub jobs: Jobs,
     /// Who does what blocks.
     pub hands: Hands,
+    /// Requests that wait for somebody's approval.
+    pub held: Held,
+    strangers: Limiter,
     _lock: Flock<File>,
 }
 
@@ -86,6 +92,8 @@ impl Centre {
         };
         let jobs = Jobs::open(&config.state.join("jobs"))?;
         jobs.keep_only(&store.read(deployments::queued).await?);
+        let held = Held::open(&config.state.join("held"))?;
+        held.keep_only(&store.read(approvals::pending).await?);
         let logs = Logs::new(config.state.join("logs"));
         Ok(Arc::new(Self {
             config,
@@ -97,6 +105,8 @@ impl Centre {
             logs,
             jobs,
             hands,
+            held,
+            strangers: Limiter::default(),
             _lock: lock,
         }))
     }
@@ -124,6 +134,66 @@ impl Centre {
         self.fleet.tell(host, Command::Jobs);
         self.changes.touch(host.0);
         Ok(deployment)
+    }
+
+    /// Forgets a request that is decided.
+    pub fn let_go(&self, id: Uuid) {
+        if let Err(error) = self.held.forget(id) {
+            log::error!(approval:% = id, error:% = crate::chain(&error); "a request with its secrets stays on the disk");
+        }
+    }
+
+    /// Adds to the audit.
+    pub async fn remember(&self, entry: Entry) -> Result<(), StoreError> {
+        self.store
+            .write(move |c| audit::append(c, &entry).map(drop))
+            .await
+    }
+
+    /// The same about somebody who was not let in. Strangers can be many, and the audit is kept for ever: a few a
+    /// minute are in it, all are in the log.
+    pub async fn remember_stranger(&self, entry: Entry) {
+        if !self.strangers.lets_strangers() {
+            return;
+        }
+        if let Err(error) = self.remember(entry).await {
+            log::error!(error:% = crate::chain(&error); "a refusal is not in the audit");
+        }
+    }
+
+    /// Ends the requests that nobody has approved in time.
+    pub async fn expire_approvals(&self) -> Result<(), StoreError> {
+        let now = now_ms();
+        let expired = self.store.write(move |c| {
+            let expired = approvals::expire(c, now)?;
+            for id in &expired {
+                audit::append(c, &crate::api::expired_approval(*id))?;
+            }
+            Ok::<_, StoreError>(expired)
+        });
+        for id in expired.await? {
+            self.let_go(id);
+        }
+        Ok(())
+    }
+
+    /// Forgets events and output that are older than what is kept; whether there is more to forget.
+    pub async fn forget_old(&self) -> Result<bool, StoreError> {
+        let before =
+            now_ms().saturating_sub_unsigned(u64::try_from(self.config.keep.as_millis()).unwrap_or(u64::MAX));
+        let logs = self.logs.clone();
+        let gone = self.store.write(move |c| old::forget_events(c, before)).await?;
+        let forgettable = self
+            .store
+            .read(move |c| old::forgettable(c, &logs.deployments(), before));
+        for id in forgettable.await? {
+            let logs = self.logs.clone();
+            let forgotten = tokio::task::spawn_blocking(move || logs.forget(id)).await;
+            if let Ok(Err(error)) = forgotten {
+                log::warn!(deployment:% = id, error:% = crate::chain(&error); "old output stays");
+            }
+        }
+        Ok(gone > 0)
     }
 
     /// Ends the jobs that were never sent and are out of time.

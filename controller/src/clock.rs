@@ -30,9 +30,19 @@ pub fn day(at_ms: i64) -> String {
         .unwrap_or_default()
 }
 
+/// The minute that something happened in, in UTC.
+pub fn minute(at_ms: i64) -> String {
+    x509_parser::time::ASN1Time::from_timestamp(at_ms / 1000)
+        .map(|at| {
+            let (date, (hour, minute, _)) = (at.to_datetime().date(), at.to_datetime().time().as_hms());
+            format!("{date} {hour:02}:{minute:02}")
+        })
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ago;
+    use super::{ago, minute};
 
     #[test]
     fn an_age_is_told_in_the_unit_that_people_would_use() {
@@ -41,5 +51,6 @@ mod tests {
         assert_eq!(ago(0, 3_600_000), "60 min ago");
         assert_eq!(ago(0, 10 * 3_600_000), "10 h ago");
         assert_eq!(ago(0, 5 * 86_400_000), "5 d ago");
+        assert_eq!(minute(1_764_000_000_000), "2025-11-24 16:00");
     }
 }

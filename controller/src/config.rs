@@ -1,5 +1,7 @@
 //! How the controller was started, and what it means.
 
+use crate::access::Role;
+use crate::api::routes::Effect;
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -22,12 +24,24 @@ pub struct ServeArgs {
     /// What hosts reach this controller at, when it is not the address of this machine
     #[arg(long, value_name = "HOST:PORT")]
     pub address: Option<String>,
+    /// What hosts may reach this controller at one day, should it be restored elsewhere; they learn it beforehand
+    #[arg(long, value_name = "HOST:PORT", requires = "address")]
+    pub standby: Vec<String>,
     /// The agent's binary for this machine's architecture
     #[arg(long, value_name = "PATH")]
     pub agent_binary: Option<PathBuf>,
     /// How many days an agent's certificate is valid
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub certificate_days: u64,
+    /// How many days events and output of deployments are kept; the latest of each host stays
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    pub keep_days: u64,
+    /// Have everything that changes a host approved by somebody else, who has this role
+    #[arg(long, value_name = "ROLE", value_enum)]
+    pub require_approval_by: Option<Role>,
+    /// Have what cannot be taken back approved by somebody else, who has this role
+    #[arg(long, value_name = "ROLE", value_enum)]
+    pub second_approver: Option<Role>,
 }
 
 /// What it means.
@@ -39,6 +53,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What hosts reach us at, unless it is found out from where we listen.
     pub address: Option<String>,
+    /// What they may reach us at one day.
+    pub standby: Vec<String>,
     /// The agent's binary for each architecture, whether it is there or not.
     pub binaries: Vec<(&'static str, PathBuf)>,
     /// How long an agent's certificate is valid.
@@ -47,6 +63,14 @@ pub struct Config {
     pub token_life: Duration,
     /// How long a job may wait for its host.
     pub job_life: Duration,
+    /// How long events and output of deployments are kept.
+    pub keep: Duration,
+    /// The role of whoever must approve what changes a host, if it must be somebody else.
+    pub approval_by: Option<Role>,
+    /// The role of whoever must approve what cannot be taken back, if it must be somebody else.
+    pub second_approver: Option<Role>,
+    /// How long a request may wait for approval.
+    pub approval_life: Duration,
 }
 
 impl From<ServeArgs> for Config {
@@ -66,10 +90,15 @@ impl From<ServeArgs> for Config {
             state: typed.state,
             listen: typed.listen,
             address: typed.address,
+            standby: typed.standby,
             binaries,
             certificate_life: Duration::from_hours(24 * typed.certificate_days),
             token_life: Duration::from_mins(15),
             job_life: Duration::from_mins(15),
+            keep: Duration::from_hours(24 * typed.keep_days),
+            approval_by: typed.require_approval_by,
+            second_approver: typed.second_approver,
+            approval_life: Duration::from_hours(24),
         }
     }
 }
@@ -78,6 +107,22 @@ impl Config {
     /// The socket of the operator's commands.
     pub fn socket(&self) -> PathBuf {
         socket_in(&self.state)
+    }
+
+    /// The role of whoever else must approve something with this effect; nobody, where nothing is said.
+    pub fn second(&self, effect: Effect) -> Option<Role> {
+        let wanted = match effect {
+            Effect::Looks | Effect::Changes => None,
+            Effect::ChangesHost => self.approval_by,
+            Effect::Destroys => self.second_approver.max(self.approval_by),
+        };
+        // Whoever approves must at least be let in to do so.
+        wanted.map(|role| role.max(Role::Approve))
+    }
+
+    /// What hosts are told to reach us at besides where they joined: nothing that is only guessed.
+    pub fn addresses(&self) -> Vec<String> {
+        self.address.iter().chain(&self.standby).cloned().collect()
     }
 
     /// What hosts reach us at, given where we listen.

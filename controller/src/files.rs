@@ -37,6 +37,13 @@ pub enum FileError {
     },
 }
 
+/// Ends the process where what was written may be lost although nobody would be told again: after a sync has failed,
+/// the next one succeeds and says nothing of what the first one lost. Whoever starts next reads what is there.
+pub fn abort_unsynced(what: &str, error: &dyn std::error::Error) -> ! {
+    log::error!(what, error:% = crate::chain(error); "the disk has lost a write: ending, to begin again from what is on it");
+    std::process::abort()
+}
+
 /// Makes a folder that only we may enter, if it is not there.
 pub fn folder(path: &Path) -> Result<(), FileError> {
     DirBuilder::new()
@@ -67,6 +74,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// Removes the files of a folder that are not wanted.
+pub fn keep_only(folder: &Path, is_wanted: impl Fn(&Path) -> bool) {
+    let stale = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| !is_wanted(path));
+    for path in stale {
+        if let Err(error) = remove(&path) {
+            log::warn!(error:% = error; "an old file stays");
+        }
+    }
 }
 
 /// Removes a file, if it is there.

@@ -50,7 +50,31 @@ pub fn text(text: String) -> Reply {
 
 /// A refusal with its advice.
 pub fn refusal(status: StatusCode, advice: &Advice) -> Reply {
-    json(status, advice)
+    let mut reply = json(status, advice);
+    reply.extensions_mut().insert(Code(advice.code.to_string()));
+    reply
+}
+
+/// The code of a refusal, and what a handler wants remembered: for the audit, not for the network.
+#[derive(Clone)]
+struct Code(String);
+#[derive(Clone)]
+struct Note(String);
+
+/// The same answer, with something for the audit.
+pub fn noted(mut reply: Reply, note: impl Into<String>) -> Reply {
+    reply.extensions_mut().insert(Note(note.into()));
+    reply
+}
+
+/// How it went, for the audit: a word and what else there is to say.
+pub fn outcome(reply: &Reply) -> (String, String) {
+    let code = reply.extensions().get::<Code>().map(|code| code.0.clone());
+    let note = reply.extensions().get::<Note>().map(|note| note.0.clone());
+    (
+        code.unwrap_or_else(|| "done".to_owned()),
+        note.unwrap_or_default(),
+    )
 }
 
 /// There is nothing at the address.
@@ -105,25 +129,38 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: std::error::Error + Send + Sync + 'static,
 {
+    parse(&bytes(request, longest).await?)
+}
+
+/// Reads a request's body, or says why not.
+pub async fn bytes<B>(request: Request<B>, longest: usize) -> Result<Bytes, Reply>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync + 'static,
+{
     let limited = Limited::new(request.into_body(), longest).collect();
-    let refuse = |saw: String| {
-        refusal(
-            StatusCode::BAD_REQUEST,
-            &Advice::new(
-                "REQUEST_INVALID",
-                saw,
-                "a request of this build",
-                "use the chatalotctl or agent of the controller's own version",
-            ),
-        )
-    };
     match tokio::time::timeout(SLOWEST, limited).await {
-        Ok(Ok(collected)) => {
-            serde_json::from_slice(&collected.to_bytes()).map_err(|error| refuse(error.to_string()))
-        }
-        Ok(Err(error)) => Err(refuse(error.to_string())),
-        Err(_) => Err(refuse("the request did not arrive in time".to_owned())),
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) => Err(invalid(error.to_string())),
+        Err(_) => Err(invalid("the request did not arrive in time".to_owned())),
     }
+}
+
+/// Reads JSON, or says why not.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Reply> {
+    serde_json::from_slice(bytes).map_err(|error| invalid(error.to_string()))
+}
+
+fn invalid(saw: String) -> Reply {
+    refusal(
+        StatusCode::BAD_REQUEST,
+        &Advice::new(
+            "REQUEST_INVALID",
+            saw,
+            "a request of this build",
+            "use the chatalotctl or agent of the controller's own version",
+        ),
+    )
 }
 
 fn whole(status: StatusCode, kind: &'static str, bytes: Vec<u8>) -> Reply {

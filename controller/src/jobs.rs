@@ -4,7 +4,6 @@
 use crate::files::{self, FileError};
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::DeploymentId;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What went wrong with an order.
@@ -53,17 +52,9 @@ impl Jobs {
 
     /// Forgets every order but these.
     pub fn keep_only(&self, wanted: &[DeploymentId]) {
-        let stale = fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .filter_map(Result::ok)
-            .map(|entry| entry.path())
-            .filter(|path| !wanted.iter().any(|id| self.path(*id) == *path));
-        for path in stale {
-            if let Err(error) = files::remove(&path) {
-                log::warn!(error:% = error; "an old order stays");
-            }
-        }
+        files::keep_only(&self.folder, |path| {
+            wanted.iter().any(|id| self.path(*id) == *path)
+        });
     }
 
     fn path(&self, id: DeploymentId) -> PathBuf {

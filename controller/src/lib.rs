@@ -5,18 +5,23 @@
 //! | [`ctl`] | the command line: one file a command |
 //! | [`serve`], [`config`], [`logging`] | the controller, wired together |
 //! | [`centre`], [`hands`] | what its parts share, and who does what blocks |
-//! | [`store`], [`files`], [`logs`], [`jobs`] | what survives a restart: rows, whole files, output, waiting orders |
-//! | [`ca`], [`tls`], [`peer`] | who signs, how the port speaks, who is at the other end |
+//! | [`store`], [`files`], [`logs`], [`jobs`], [`held`] | what survives a restart: rows, whole files, output, waiting orders and requests |
+//! | [`backup`] | all of that in one file, and back |
+//! | [`ca`], [`tls`], [`peer`], [`pin`] | who signs, how the port speaks, who is at either end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
+//! | [`anchors`] | an eye on the audit of each host |
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
-//! | [`api`], [`watch`], [`model`] | the operator's socket |
+//! | [`api`], [`watch`], [`model`], [`access`] | the operator's API: who may do what, in one table |
 //!
 //! Who trusts whom: an agent knows the SHA-256 of the root's key from its join token, and nothing else; its own
 //! identity is the URI in the certificate that it got for the token, judged against the store whenever it comes.
-//! The operator is whoever may use the socket.
+//! The operator is whoever may use the socket, or shows a token over the one port.
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod anchors;
 pub mod api;
+pub mod backup;
 pub mod ca;
 pub mod centre;
 pub mod changes;
@@ -26,13 +31,16 @@ pub mod ctl;
 pub mod files;
 pub mod fleet;
 pub mod hands;
+pub mod held;
 pub mod http;
 pub mod jobs;
+pub mod limiter;
 pub mod listener;
 pub mod logging;
 pub mod logs;
 pub mod model;
 pub mod peer;
+pub mod pin;
 pub mod serve;
 pub mod session;
 pub mod store;

@@ -79,7 +79,7 @@ impl Logs {
         let mut lengths = Vec::with_capacity(order.len());
         for name in order {
             if let Some(tail) = files.remove(&name) {
-                lengths.push((name, tail.close()?));
+                lengths.push((name, tail.close()));
             }
         }
         Ok(lengths)
@@ -102,6 +102,26 @@ impl Logs {
             path: path.clone(),
             source,
         })
+    }
+
+    /// The deployments that there is output of. Blocks.
+    pub fn deployments(&self) -> Vec<DeploymentId> {
+        let entries = std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .filter_map(Result::ok);
+        entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
+    /// Forgets the output of a deployment. Blocks.
+    pub fn forget(&self, deployment: DeploymentId) -> Result<(), LogError> {
+        let path = self.folder.join(deployment.to_string());
+        match std::fs::remove_dir_all(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(LogError::File { path, source }),
+            _ => Ok(()),
+        }
     }
 
     fn open(&self, name: StreamName) -> Result<Tail, LogError> {
@@ -162,13 +182,13 @@ impl Tail {
         Ok(())
     }
 
-    fn close(self) -> Result<u64, LogError> {
+    fn close(self) -> u64 {
         if (1..TRICKLE).contains(&self.written)
             && let Err(source) = self.file.sync_data()
         {
-            return Err(self.failed(source));
+            files::abort_unsynced("a log", &self.failed(source));
         }
-        Ok(self.length)
+        self.length
     }
 
     fn failed(&self, source: io::Error) -> LogError {

@@ -6,9 +6,10 @@
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
 //! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::report::{CheckState, DeploymentState, Level};
-use chatalot_protocol::site::Domain;
+use chatalot_protocol::site::{Domain, GitRemote};
 use serde::{Deserialize, Serialize};
 
 /// A host that is to join.
@@ -19,6 +20,12 @@ pub struct AddHost {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
+    /// Where its source may come from; empty means chatalot's own repository only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub git_remotes: Vec<GitRemote>,
     /// How long the join token is valid; a quarter of an hour where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u64>,
@@ -92,6 +99,9 @@ pub struct HostView {
     /// The domains that it may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
+    /// The labels that API tokens may reach it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<HostName>,
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,
@@ -119,4 +129,7 @@ pub struct HostView {
     /// Its latest deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Latest>,
+    /// What a person must see, whatever else is well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Advice>,
 }

@@ -68,9 +68,9 @@ impl Controller {
             &centre.config.binaries,
         ));
         let unix = api::bind(&socket).map_err(|error| ServeError::Socket(socket, error))?;
-        let web = Web::new(Arc::clone(&centre), Arc::clone(&bootstrap));
+        let api = Api::new(Arc::clone(&centre), Arc::clone(&bootstrap));
+        let web = Web::new(Arc::clone(&centre), bootstrap, Arc::clone(&api));
         let listener = Listener::new(Arc::clone(&centre), tls, web);
-        let api = Api::new(Arc::clone(&centre), bootstrap);
         Ok(Self {
             centre,
             listener,
@@ -120,6 +120,12 @@ async fn sweep(centre: Arc<Centre>, stop: CancellationToken) {
         }
         if let Err(error) = centre.expire().await {
             log::error!(error:% = crate::chain(&error); "waiting jobs cannot be looked at");
+        }
+        if let Err(error) = centre.forget_old().await {
+            log::error!(error:% = crate::chain(&error); "what is old cannot be forgotten");
+        }
+        if let Err(error) = centre.expire_approvals().await {
+            log::error!(error:% = crate::chain(&error); "waiting approvals cannot be looked at");
         }
     }
 }

@@ -1,8 +1,12 @@
 //! What an operator is told when something is not as it should be.
 
+use crate::site::ProxyChoice;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+
+/// The code of a finding that another reverse proxy is there already and can be used: its fix names the `--proxy`.
+pub const ADOPTABLE: &str = "PROXY_ADOPTABLE";
 
 /// One finding with its fix. The code is stable and may be matched on; the texts are for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +53,17 @@ impl Advice {
     }
 }
 
+impl Advice {
+    /// The proxy that the finding offers instead of the chosen one, for [`ADOPTABLE`]: the one that its fix names.
+    pub fn offered_proxy(&self) -> Option<ProxyChoice> {
+        let (_, flag) = self
+            .fix
+            .split_once("--proxy ")
+            .filter(|_| self.code == ADOPTABLE)?;
+        flag.split(|c: char| !c.is_ascii_lowercase()).next()?.parse().ok()
+    }
+}
+
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -60,3 +75,19 @@ impl fmt::Display for Advice {
 }
 
 impl std::error::Error for Advice {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offered_proxy_is_read_from_the_fix_of_that_finding_alone() {
+        let offer = |code, fix: &str| Advice::new(code, "x", "y", fix).offered_proxy();
+        assert_eq!(
+            offer(ADOPTABLE, "deploy with `--proxy nginx`: it"),
+            Some(ProxyChoice::Nginx)
+        );
+        assert_eq!(offer(ADOPTABLE, "deploy with `--proxy evil`"), None);
+        assert_eq!(offer("PORT_TAKEN", "deploy with `--proxy nginx`"), None);
+    }
+}

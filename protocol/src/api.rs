@@ -18,6 +18,7 @@ use crate::message::Order;
 use crate::names::DeploymentId;
 use crate::plan::PlanHash;
 use crate::report::DeploymentState;
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -28,6 +29,9 @@ pub struct DeployRequest {
     pub order: Order,
     /// The hash of the plan that was shown and approved.
     pub plan: PlanHash,
+    /// What is done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
 }
 
 /// The answer to it.
@@ -47,11 +51,17 @@ pub struct DeploymentView {
     pub host: Option<String>,
     /// The domain.
     pub domain: String,
+    /// What was to be done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
     /// How it stands.
     pub state: DeploymentState,
     /// What to do, where it did not end well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<Advice>,
+    /// What a look at the host found behind it, causes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnosis: Vec<Advice>,
     /// The installer's own `key=value` lines.
     #[serde(default)]
     pub values: BTreeMap<String, String>,

@@ -6,6 +6,7 @@
 
 use crate::names::{HostId, HostName};
 use crate::secret::Secret;
+use crate::site::{Domain, GitRemote};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use uuid::Uuid;
@@ -37,43 +38,45 @@ pub enum TokenError {
 impl JoinToken {
     /// The token as it is handed on.
     pub fn text(&self) -> Secret {
-        let body = format!(
-            "{PREFIX}_{}_{}_{}",
-            hex(&self.pin),
-            hex(&self.id),
-            self.secret.expose()
-        );
-        let check = checksum(body.as_bytes());
-        Secret::new(format!("{body}_{check:08x}"))
+        seal(PREFIX, &self.pin, &self.id, &self.secret)
     }
 }
 
 impl FromStr for JoinToken {
     type Err = TokenError;
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        let text = text.trim();
-        let (body, check) = text.rsplit_once('_').ok_or(TokenError::Shape)?;
-        if !body.starts_with("cja1_") {
-            return Err(TokenError::Shape);
-        }
-        if u32::from_str_radix(check, 16) != Ok(checksum(body.as_bytes())) {
-            return Err(TokenError::Damaged);
-        }
-        let mut parts = body.split('_').skip(1);
-        let mut next = || parts.next().ok_or(TokenError::Damaged);
-        let (pin, id, secret) = (next()?, next()?, next()?);
-        let secret_bytes: [u8; 32] = unhex(secret).ok_or(TokenError::Damaged)?;
-        let token = Self {
-            pin: unhex(pin).ok_or(TokenError::Damaged)?,
-            id: unhex(id).ok_or(TokenError::Damaged)?,
-            secret: Secret::new(hex(&secret_bytes)),
-        };
-        if parts.next().is_some() {
-            Err(TokenError::Damaged)
-        } else {
-            Ok(token)
-        }
+        let (pin, id, secret) = unseal(PREFIX, text)?;
+        Ok(Self { pin, id, secret })
     }
+}
+
+/// The text of a token of any kind: `<prefix>_<pin>_<id>_<secret>_<check>`.
+pub fn seal(prefix: &str, pin: &[u8; 32], id: &[u8; 8], secret: &Secret) -> Secret {
+    let body = format!("{prefix}_{}_{}_{}", hex(pin), hex(id), secret.expose());
+    let check = checksum(body.as_bytes());
+    Secret::new(format!("{body}_{check:08x}"))
+}
+
+/// Reads pin, id and secret out of a token's text.
+pub fn unseal(prefix: &str, text: &str) -> Result<([u8; 32], [u8; 8], Secret), TokenError> {
+    let text = text.trim();
+    let (body, check) = text.rsplit_once('_').ok_or(TokenError::Shape)?;
+    let mut parts = body.split('_');
+    if parts.next() != Some(prefix) {
+        return Err(TokenError::Shape);
+    }
+    if u32::from_str_radix(check, 16) != Ok(checksum(body.as_bytes())) {
+        return Err(TokenError::Damaged);
+    }
+    let mut next = || parts.next().ok_or(TokenError::Damaged);
+    let (pin, id, secret) = (next()?, next()?, next()?);
+    let secret: [u8; 32] = unhex(secret).ok_or(TokenError::Damaged)?;
+    let pin = unhex(pin).ok_or(TokenError::Damaged)?;
+    let id = unhex(id).ok_or(TokenError::Damaged)?;
+    if parts.next().is_some() {
+        return Err(TokenError::Damaged);
+    }
+    Ok((pin, id, Secret::new(hex(&secret))))
 }
 
 /// Lower-case hex.
@@ -133,7 +136,10 @@ pub struct JoinReply {
     pub authorities: String,
     /// The domains that this host may serve; empty means any.
     #[serde(default)]
-    pub domains: Vec<String>,
+    pub domains: Vec<Domain>,
+    /// Where the source may come from; empty means chatalot's own repository only.
+    #[serde(default)]
+    pub git_remotes: Vec<GitRemote>,
 }
 
 #[cfg(test)]

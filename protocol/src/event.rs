@@ -5,7 +5,9 @@ use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
 use crate::plan::PlanHash;
 use crate::report::{CheckState, DeploymentState, Level};
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// One event. `(host, stream epoch, seq)` names it for ever; a repeated one is the same one.
@@ -52,6 +54,9 @@ pub enum What {
         plan: PlanHash,
         /// The domain.
         domain: String,
+        /// What is done with it.
+        #[serde(default, skip_serializing_if = "Work::is_deploy")]
+        work: Work,
         /// The steps with their titles, in order.
         steps: Vec<(StepId, String)>,
     },
@@ -97,6 +102,9 @@ pub enum What {
         /// What to do, where it did not end well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         advice: Option<Advice>,
+        /// What a look at the host found behind it, causes first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        diagnosis: Vec<Advice>,
         /// The installer's own `key=value` lines.
         #[serde(default)]
         values: BTreeMap<String, String>,
@@ -121,6 +129,17 @@ pub enum What {
         from: u64,
         /// The first byte after that.
         to: u64,
+    },
+    /// Something that a person must see, whatever else is well: the policy of the host cannot be used, its audit was
+    /// tampered with.
+    Alarm {
+        /// What to do; its code names the alarm.
+        advice: Advice,
+    },
+    /// It is over.
+    AlarmOver {
+        /// Which alarm.
+        code: Cow<'static, str>,
     },
     /// The agent has started.
     AgentStarted {

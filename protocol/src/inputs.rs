@@ -113,6 +113,13 @@ pub const INPUTS: &[Input] = &[
             "Which ACME authority: production, staging or the https address of a directory?",
         )
     },
+    Input {
+        default: Some("caddy"),
+        ..input(
+            "proxy",
+            "Which reverse proxy is in front: caddy, nginx, traefik or none?",
+        )
+    },
     input(
         "acme_root",
         "For an authority of one's own: the PEM file on the host that verifies its directory?",
@@ -148,6 +155,7 @@ pub struct Inputs {
     pub folder: Option<String>,
     pub acme: Option<String>,
     pub acme_root: Option<String>,
+    pub proxy: Option<String>,
     pub docker_group: Option<String>,
 }
 
@@ -170,6 +178,7 @@ impl Inputs {
         let mut desk = Desk::default();
         self.judge_togetherness(&mut desk);
         let acme = acme(&mut desk, self.acme.as_deref(), self.acme_root);
+        let proxy = desk.optional("proxy", self.proxy).unwrap_or_default();
         let site = Parts {
             domain: desk.required("domain", self.domain),
             admin: desk.required("admin_username", self.admin_username),
@@ -207,6 +216,7 @@ impl Inputs {
             source,
             folder,
             acme,
+            proxy,
             docker_group,
         };
         let secrets = Secrets {
@@ -355,82 +365,4 @@ impl Desk {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn least() -> Inputs {
-        Inputs {
-            domain: Some("chat.example.com".into()),
-            admin_username: Some("alice".into()),
-            ..Inputs::default()
-        }
-    }
-
-    fn names(inputs: Inputs) -> Vec<String> {
-        inputs
-            .complete()
-            .unwrap_err()
-            .into_iter()
-            .map(|problem| problem.input)
-            .collect()
-    }
-
-    #[test]
-    fn two_inputs_are_enough() {
-        let (site, secrets) = least().complete().unwrap();
-        assert!(site.updates && site.turn.is_none() && site.oidc.is_none());
-        assert_eq!(site.folder.as_str(), "/srv/chatalot");
-        assert_eq!(secrets.present().count(), 0);
-    }
-
-    #[test]
-    fn everything_that_is_missing_is_named_at_once() {
-        assert_eq!(names(Inputs::default()), ["domain", "admin_username"]);
-    }
-
-    #[test]
-    fn inputs_that_belong_together_are_asked_for_together() {
-        let registry = Inputs {
-            registry_user: Some("u".into()),
-            ..least()
-        };
-        assert_eq!(names(registry), ["registry_token"]);
-        let oidc = Inputs {
-            oidc_issuer: Some("https://a.example".into()),
-            ..least()
-        };
-        assert_eq!(names(oidc), ["oidc_client_id", "oidc_client_secret"]);
-        let only = Inputs {
-            oidc_disable_password_login: Some(true),
-            ..least()
-        };
-        assert_eq!(names(only), ["oidc_issuer"]);
-    }
-
-    #[test]
-    fn a_wrong_value_is_told_from_a_missing_one() {
-        let problems = Inputs {
-            domain: Some("https://x".into()),
-            ..least()
-        }
-        .complete()
-        .unwrap_err();
-        assert!(
-            !problems[0].missing && problems[0].why.contains("without scheme"),
-            "{problems:?}"
-        );
-    }
-
-    #[test]
-    fn every_partner_in_the_table_is_in_the_table() {
-        for row in INPUTS {
-            assert!(
-                row.with
-                    .iter()
-                    .all(|other| INPUTS.iter().any(|row| row.name == *other)),
-                "{}",
-                row.name
-            );
-        }
-    }
-}
+mod tests;

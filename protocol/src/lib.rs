@@ -26,14 +26,17 @@
 //! | [`secret`] | values that cannot be printed |
 //! | [`site`], [`inputs`] | the operator's inputs: as validated types, and as they are collected |
 //! | [`plan`], [`advice`], [`handover`], [`report`] | what the agent says about a site |
+//! | [`work`] | what a job does with its site |
 //! | [`event`] | what happened, in order |
 //! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
 //! | [`enrol`] | the join token and the enrolment exchange |
+//! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
 #![forbid(unsafe_code)]
 
 pub mod advice;
 pub mod api;
+pub mod audit;
 pub mod enrol;
 pub mod event;
 pub mod frame;
@@ -50,6 +53,7 @@ pub mod site;
 #[cfg(feature = "stream")]
 pub mod stream;
 pub mod version;
+pub mod work;
 
 /// An error with its causes, in one line; a cause that its error has already put into words is not repeated.
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -1,12 +1,14 @@
 //! The control messages: JSON, one a frame.
 
 use crate::advice::Advice;
+use crate::audit::{Anchor, Record};
 use crate::event::Event;
 use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
 use crate::plan::{Plan, PlanHash};
-use crate::report::{Finding, Status};
+use crate::report::{Drift, Finding, Status};
 use crate::site::{Secrets, Site};
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -55,6 +57,9 @@ pub struct Welcome {
     pub now_ms: Option<i64>,
     /// The address that the controller sees the agent at.
     pub your_address: String,
+    /// Where the controller is and may be one day, for an agent that does not reach it where it joined: `host:port`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
 }
 
 /// Why a session is refused.
@@ -167,6 +172,11 @@ pub enum ToController {
         /// The highest epoch that the host has seen.
         known: u64,
     },
+    /// How far the host's audit has got: with each ping, and soon after it has grown.
+    Audited {
+        /// The last record.
+        anchor: Anchor,
+    },
     /// Are you there?
     Ping {
         /// Given back.
@@ -207,10 +217,27 @@ pub enum Ask {
     Preflight(Box<Order>),
     /// The plan for a site.
     Plan(Box<Order>),
+    /// The plan for taking away what deployments have made here.
+    Uninstall {
+        /// The site's domain, typed by a person who wants its data deleted too.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delete_data: Option<String>,
+    },
     /// The verify chapter's checks of the deployed site.
     Verify,
     /// The handover of the deployed site.
     Handover,
+    /// Records of the host's audit.
+    Audit {
+        /// After this one.
+        after: u64,
+    },
+    /// What is wrong with what was deployed here, and why?
+    Diagnose,
+    /// The same with everything it rests on, as one text to hand on.
+    Bundle,
+    /// What is not as the last good deployment left it?
+    Drift,
     /// A question that this build does not know.
     #[serde(other)]
     Unknown,
@@ -229,10 +256,32 @@ pub enum Answer {
         /// One finding a step.
         findings: Vec<Finding>,
     },
-    /// To `Plan`.
+    /// To `Plan` and `Uninstall`.
     Plan(Box<Plan>),
     /// To `Handover`.
     Handover(Box<Handover>),
+    /// To `Audit`: the next records in order, none where there are no more.
+    Audit {
+        /// Not verified by the host.
+        records: Vec<Record>,
+    },
+    /// To `Diagnose`: causes from the ground up.
+    Diagnosis {
+        /// The site's domain.
+        domain: String,
+        /// What was found, one advice a cause; empty where nothing is known to be wrong.
+        found: Vec<Advice>,
+    },
+    /// To `Bundle`.
+    Bundle {
+        /// The text, without secrets.
+        text: String,
+    },
+    /// To `Drift`.
+    Drift {
+        /// Everything that was compared.
+        rows: Vec<Drift>,
+    },
     /// The question cannot be answered.
     Refused {
         /// Why, and what to do.
@@ -256,6 +305,9 @@ pub struct Job {
     pub by: String,
     /// The plan that was approved.
     pub plan: PlanHash,
+    /// What is done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
     /// The site and its secrets.
     pub order: Order,
 }

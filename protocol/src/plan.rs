@@ -3,6 +3,7 @@
 use crate::names::{StepId, shown};
 use crate::report::Verdict;
 use crate::site::Site;
+use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::{fmt, str::FromStr};
@@ -98,6 +99,9 @@ pub struct Plan {
     pub distribution: String,
     /// The inputs.
     pub site: Site,
+    /// What is done with the site.
+    #[serde(default, skip_serializing_if = "Work::is_deploy")]
+    pub work: Work,
     /// A keyed tag of each secret, so that a changed secret is a changed plan.
     pub secret_tags: BTreeMap<String, String>,
     /// The steps, in order.

@@ -63,6 +63,19 @@ pub struct Finding {
     pub millis: u64,
 }
 
+/// One thing that a deployment has left, and how it is now: names, digests and tags, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drift {
+    /// What it is: `checkout`, `.env DB_PASSWORD`, `container chatalot`.
+    pub thing: String,
+    /// As the last good deployment left it.
+    pub wanted: String,
+    /// As it is now.
+    pub actual: String,
+    /// Whether that is the same.
+    pub same: bool,
+}
+
 /// How well a site is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -125,6 +138,16 @@ impl DeploymentState {
     }
 }
 
+/// What a host's policy lets be done to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Its rules in words.
+    pub words: Vec<String>,
+    /// Why it cannot be used, so that everything is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
+}
+
 /// What a host says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -144,4 +167,7 @@ pub struct Status {
     pub controller: Option<String>,
     /// Whether the controller has acknowledged the present session.
     pub connected: bool,
+    /// What its policy allows, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyView>,
 }

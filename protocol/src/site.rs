@@ -2,6 +2,10 @@
 //!
 //! Secrets travel beside the site, in [`Secrets`], so that a site may be stored, hashed and shown.
 
+mod proxy;
+
+pub use proxy::ProxyChoice;
+
 use crate::names::shown;
 use crate::secret::{Secret, carried};
 use serde::{Deserialize, Serialize};
@@ -84,6 +88,10 @@ text_type! {
 text_type! {
     /// Where the source is cloned from: `https://`, `ssh://` or `git://`, or an absolute `file:///` path.
     Repository, |text| url(text, &["https://", "ssh://", "git://", "file:///"], "a git address (https://…)")
+}
+text_type! {
+    /// Where a host may clone from: a [`Repository`], or `*` for any.
+    GitRemote, |text| if text == "*" { Ok(text.to_owned()) } else { text.parse().map(|Repository(text)| text) }
 }
 text_type! {
     /// A branch, tag or commit.
@@ -346,6 +354,9 @@ pub struct Site {
     pub folder: Folder,
     /// Which authority signs the public certificate.
     pub acme: Acme,
+    /// What stands in front of it.
+    #[serde(default, skip_serializing_if = "ProxyChoice::is_default")]
+    pub proxy: ProxyChoice,
     /// A login that is added to the `docker` group, which is the same as giving it root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_group: Option<LoginName>,

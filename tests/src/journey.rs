@@ -43,7 +43,11 @@ impl Journey {
     /// Asks the controller for a line and pastes it into the VPS, twice: the second time it upgrades, and keeps the
     /// identity although the token is used.
     pub fn paste(&self) -> Result<Output> {
-        let printed = self.controller.ctl(&["host", "add", &self.name])?.ok()?.stdout;
+        let printed = self
+            .controller
+            .ctl(&["host", "add", &self.name, "--git-remote", Sandbox::REPOSITORY])?
+            .ok()?
+            .stdout;
         let line = printed
             .lines()
             .map(str::trim)

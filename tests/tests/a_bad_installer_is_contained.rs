@@ -15,6 +15,9 @@ const NOTHING_LEFT: &str = "! systemctl list-units --all --no-legend 'chatalot-s
 fn f42_f43_f44_a_bad_repository_or_installer_is_contained_and_a_good_one_deploys() -> Result<()> {
     let sandbox = Sandbox::up()?;
     let journey = phase("joined", || Journey::joined(&sandbox, "badinst"))?;
+    phase("policy", || {
+        f61_a_repository_outside_of_the_policy_is_refused(&journey)
+    })?;
     phase("repository", || {
         a_repository_that_is_not_what_it_should_be(&journey)
     })?;
@@ -62,6 +65,19 @@ fn deploy(journey: &Journey, reference: &str, repository: &str, more: &[&str]) -
     journey
         .controller
         .ctl(&[&["deploy", &journey.name, "--yes"], &site[..], more].concat())
+}
+
+/// The host was added with the sandbox's forge only; its admin then lets it clone from anywhere.
+fn f61_a_repository_outside_of_the_policy_is_refused(journey: &Journey) -> Result<()> {
+    let other = "https://forge.example.net/another.git";
+    let refused = deploy(journey, "v0.24.0", other, &[])?;
+    ends(&refused, 4, "POLICY_GIT_REMOTE", &[other, "git_remotes"]);
+    journey
+        .vps
+        .must("sed -i 's|^git_remotes = .*|git_remotes = [\"*\"]|' /etc/chatalot-agent/policy.toml")?;
+    let explained = journey.vps.must("chatalot-agent policy explain")?;
+    assert!(explained.contains("from anywhere"), "{explained}");
+    Ok(())
 }
 
 fn a_repository_that_is_not_what_it_should_be(journey: &Journey) -> Result<()> {

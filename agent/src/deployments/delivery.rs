@@ -83,6 +83,7 @@ impl Deployments {
                 let what = What::DeploymentFinished {
                     state: DeploymentState::Refused,
                     advice: Some(advice),
+                    diagnosis: Vec::new(),
                     values: std::collections::BTreeMap::new(),
                     handover: None,
                 };
@@ -116,7 +117,7 @@ impl Deployments {
             .ledger()
             .with(move |db| {
                 outbox::prune(db, u32::try_from(KEPT).unwrap_or(u32::MAX))?;
-                records::forget(db, before, u32::try_from(KEPT).unwrap_or(u32::MAX))?;
+                records::forget_ended(db, before, u32::try_from(KEPT).unwrap_or(u32::MAX))?;
                 Ok((standing::has_controller(db)?, records::unlogged(db)?))
             })
             .await?;

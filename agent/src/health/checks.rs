@@ -56,6 +56,13 @@ pub const CHECKS: &[Check] = &[
         strikes: 2,
     },
     Check {
+        name: "certificate renewal",
+        step: "proxy.certificate",
+        every: Duration::from_hours(6),
+        otherwise: Level::Degraded,
+        strikes: 2,
+    },
+    Check {
         name: "start at boot",
         step: "verify.boot",
         every: Duration::from_hours(1),

@@ -122,7 +122,7 @@ impl Watcher {
     /// Runs what is due; answers how long nothing will be.
     async fn round(&self, watched: &mut [Watched]) -> Duration {
         let found = async {
-            let deployment = self.ledger.with(|db| records::latest(db, true)).await?;
+            let deployment = self.ledger.with(records::deployed).await?;
             let Some(deployment) = deployment else {
                 return Ok(None);
             };
@@ -168,7 +168,7 @@ impl Watcher {
         distro: &'static Distro,
         memory: &BTreeMap<String, String>,
     ) -> bool {
-        let Some(step) = runbook::step(one.check.step) else {
+        let Some(step) = runbook::step(one.check.step).filter(|step| step.applies(site)) else {
             return false;
         };
         let tags = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! What the host says of itself, as plain data.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -100,8 +101,22 @@ pub struct Container {
     pub restart_policy: String,
     /// The image that it was made from.
     pub image: String,
+    /// That image's id, a digest.
+    pub image_id: String,
     /// The ports that it publishes on the host.
     pub ports: Vec<u16>,
+    /// The version that its image names.
+    pub version: String,
+    /// What it was started with.
+    pub command: Vec<String>,
+    /// Of its environment what configures Traefik; other programs keep secrets there.
+    pub environment: Vec<String>,
+    /// The networks that it is in.
+    pub networks: Vec<String>,
+    /// Where folders and files of the host are inside: the source, then the target.
+    pub mounts: Vec<(String, String)>,
+    /// Of its labels those that configure Traefik.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// TCP or UDP.

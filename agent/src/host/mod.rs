@@ -184,6 +184,16 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// With every line that a program has said made safe.
+    fn masked(mut self, mask: impl Fn(&str) -> String) -> Self {
+        if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {
+            for line in said {
+                *line = mask(line);
+            }
+        }
+        self
+    }
+
     /// With what the program last said, for one that was ended.
     fn having_said(mut self, lines: Vec<String>) -> Self {
         if let Self::Deadline { said, .. } | Self::Idle { said, .. } = &mut self {
@@ -206,6 +216,38 @@ impl Owner {
     /// Whether somebody else than root may write it.
     pub const fn lets_others_write(self) -> bool {
         self.uid != 0 || self.mode & 0o022 != 0
+    }
+}
+
+/// A file that counts only if nobody but root could have written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Strictly {
+    /// Its content, at most 1 MiB of it.
+    Content(Vec<u8>),
+    /// There is none.
+    Absent,
+    /// There is one, and why it does not count.
+    Unsafe(String),
+}
+
+impl Owner {
+    /// Why a file or folder at a place is not trusted as root's own; `right_kind` is false for a link and the like.
+    fn distrusted(self, place: &Path, right_kind: bool) -> Option<String> {
+        let place = place.display();
+        if !right_kind {
+            Some(format!(
+                "`{place}` is a link, or something else than it should be"
+            ))
+        } else if self.uid != 0 {
+            Some(format!("`{place}` belongs to user id {}", self.uid))
+        } else if self.lets_others_write() {
+            Some(format!(
+                "`{place}` may be written by others (mode {:04o})",
+                self.mode
+            ))
+        } else {
+            None
+        }
     }
 }
 
@@ -233,6 +275,8 @@ pub trait Look: Send + Sync {
     fn now_ms(&self) -> i64;
     /// A file's content, at most 1 MiB of it; `None` if there is none.
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError>;
+    /// A file that counts only as a plain file of root's, in a folder of root's, with nobody else let to write either.
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError>;
     /// The names in a folder, sorted; empty if there is none.
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError>;
     /// Whose a file or folder is, a link followed; `None` if there is none.

@@ -1,14 +1,17 @@
 //! Deployments, their effects, and what they leave to be remembered.
 
-use super::{LedgerError, outbox};
+use super::{LedgerError, audit, outbox};
 use crate::effect::{Ended, Outcome};
+use crate::runbook::containers;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::What;
 use chatalot_protocol::handover::Handover;
 use chatalot_protocol::names::{DeploymentId, StepId};
 use chatalot_protocol::plan::PlanHash;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::site::Site;
+use chatalot_protocol::work::Work;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +25,8 @@ pub struct Deployment {
     pub plan: PlanHash,
     /// The site.
     pub site: Site,
+    /// What is done with it.
+    pub work: Work,
     /// Who asked for it.
     pub by: String,
     /// How it stands.
@@ -35,6 +40,9 @@ pub struct Deployment {
 pub struct DeploymentResult {
     /// What to do, where it did not end well.
     pub advice: Option<Advice>,
+    /// What was found behind it.
+    #[serde(default)]
+    pub diagnosis: Vec<Advice>,
     /// The installer's own lines.
     pub values: BTreeMap<String, String>,
     /// The handover.
@@ -68,7 +76,7 @@ fn state_text(state: DeploymentState) -> Result<String, LedgerError> {
 /// Stores a new deployment. Fails on the unique index if another one runs.
 pub fn insert(connection: &Connection, deployment: &Deployment, at_ms: i64) -> Result<(), LedgerError> {
     connection.execute(
-        "INSERT INTO deployment (id, plan, site, requested_by, state, accepted_ms, result) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO deployment (id, plan, site, requested_by, state, accepted_ms, result, work) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             deployment.id.to_string(),
             deployment.plan.to_string(),
@@ -77,12 +85,13 @@ pub fn insert(connection: &Connection, deployment: &Deployment, at_ms: i64) -> R
             state_text(deployment.state)?,
             at_ms,
             serde_json::to_string(&deployment.result)?,
+            deployment.work.word(),
         ],
     )?;
     Ok(())
 }
 
-const COLUMNS: &str = "SELECT id, plan, site, requested_by, state, result FROM deployment";
+const COLUMNS: &str = "SELECT id, plan, site, requested_by, state, result, work FROM deployment";
 
 /// One deployment.
 pub fn find(connection: &Connection, id: DeploymentId) -> Result<Option<Deployment>, LedgerError> {
@@ -92,6 +101,15 @@ pub fn find(connection: &Connection, id: DeploymentId) -> Result<Option<Deployme
         })
         .optional()?;
     found.transpose()
+}
+
+/// When a deployment was taken up.
+pub fn accepted_ms(connection: &Connection, id: DeploymentId) -> Result<i64, LedgerError> {
+    Ok(connection.query_row(
+        "SELECT accepted_ms FROM deployment WHERE id = ?1",
+        [id.to_string()],
+        |row| row.get(0),
+    )?)
 }
 
 /// The one that runs.
@@ -121,6 +139,26 @@ pub fn latest(connection: &Connection, succeeded: bool) -> Result<Option<Deploym
     found.transpose()
 }
 
+/// The site that is deployed here, as the last deployment that ended well has left it.
+pub fn deployed(connection: &Connection) -> Result<Option<Deployment>, LedgerError> {
+    Ok(latest(connection, true)?.filter(|last| last.work.is_deploy()))
+}
+
+/// The last deployment that may have made something which no later `work` has taken away again.
+pub fn made(connection: &Connection, work: Work) -> Result<Option<Deployment>, LedgerError> {
+    let gone = if work == Work::UninstallWithData {
+        "work = 'uninstall_with_data'"
+    } else {
+        "work <> 'deploy'"
+    };
+    let made = format!(
+        "{COLUMNS} WHERE work = 'deploy' AND state <> 'refused' AND rowid > coalesce(
+         (SELECT max(rowid) FROM deployment WHERE {gone} AND state = 'succeeded'), 0) ORDER BY rowid DESC LIMIT 1"
+    );
+    let found = connection.query_row(&made, [], |row| Ok(read(row))).optional()?;
+    found.transpose()
+}
+
 fn read(row: &Row<'_>) -> Result<Deployment, LedgerError> {
     let text = |at: usize| -> Result<String, LedgerError> { Ok(row.get(at)?) };
     let unreadable = |what: &str| LedgerError::Unreadable(what.to_owned());
@@ -131,6 +169,7 @@ fn read(row: &Row<'_>) -> Result<Deployment, LedgerError> {
         by: text(3)?,
         state: serde_json::from_value(text(4)?.into())?,
         result: serde_json::from_str(&text(5)?)?,
+        work: serde_json::from_value(text(6)?.into())?,
     })
 }
 
@@ -151,8 +190,23 @@ pub fn finish(
             at_ms
         ],
     )?;
+    if state != DeploymentState::Refused {
+        let end = Entry {
+            action: "deploy.end".to_owned(),
+            subject: id.to_string(),
+            verdict: state_text(state)?,
+            detail: result
+                .advice
+                .as_ref()
+                .map(|advice| advice.code.to_string())
+                .unwrap_or_default(),
+            ..Entry::default()
+        };
+        audit::append(connection, at_ms, end)?;
+    }
     let DeploymentResult {
         advice,
+        diagnosis,
         values,
         handover,
     } = result.clone();
@@ -163,6 +217,7 @@ pub fn finish(
         &What::DeploymentFinished {
             state,
             advice,
+            diagnosis,
             values,
             handover,
         },
@@ -218,18 +273,28 @@ pub fn conclude(
             i64::try_from(ended.output_bytes).unwrap_or(i64::MAX)
         ],
     )?;
-    if let Outcome::Done { remember } = &ended.outcome {
-        for (key, value) in remember {
-            remember_one(connection, domain, key, value)?;
+    if let Outcome::Done { remember: kept } = &ended.outcome {
+        for (key, value) in kept {
+            remember(connection, domain, key, value)?;
         }
     }
     Ok(())
 }
 
-fn remember_one(connection: &Connection, domain: &str, key: &str, value: &str) -> Result<(), LedgerError> {
+/// Remembers one thing of a site.
+pub fn remember(connection: &Connection, domain: &str, key: &str, value: &str) -> Result<(), LedgerError> {
     connection.execute(
         "INSERT INTO memory VALUES (?1, ?2, ?3) ON CONFLICT (domain, key) DO UPDATE SET value = excluded.value",
         [domain, key, value],
+    )?;
+    Ok(())
+}
+
+/// Forgets what was remembered of a site that is gone, but for what its data can be found by.
+pub fn forget(connection: &Connection, domain: &str) -> Result<(), LedgerError> {
+    connection.execute(
+        "DELETE FROM memory WHERE domain = ?1 AND key <> ?2",
+        [domain, containers::PROJECT],
     )?;
     Ok(())
 }
@@ -298,7 +363,7 @@ pub fn logged(connection: &Connection, id: DeploymentId, stream: u32) -> Result<
 
 /// Forgets deployments that ended before a time, but for the latest few and those of which something is still to be
 /// told.
-pub fn forget(connection: &Connection, before_ms: i64, keep: u32) -> Result<(), LedgerError> {
+pub fn forget_ended(connection: &Connection, before_ms: i64, keep: u32) -> Result<(), LedgerError> {
     let old = "SELECT id FROM deployment d WHERE finished_ms < ?1
         AND id NOT IN (SELECT id FROM deployment ORDER BY accepted_ms DESC, rowid DESC LIMIT ?2)
         AND id IS NOT (SELECT id FROM deployment WHERE state = 'succeeded' ORDER BY accepted_ms DESC, rowid DESC LIMIT 1)

@@ -9,7 +9,9 @@
 //! | [`schema`] | how the file is opened, and its migrations |
 //! | [`deployments`] | `deployment`, `effect`, `memory` |
 //! | [`outbox`] | `event` |
+//! | [`audit`] | `audit` |
 
+pub mod audit;
 pub mod deployments;
 #[cfg(any(test, feature = "fake"))]
 pub mod here;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Each entry brings the schema one step on; none is ever edited.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
     CREATE TABLE deployment (
         id TEXT PRIMARY KEY,
@@ -41,7 +42,15 @@ const MIGRATIONS: &[&str] = &["
         what TEXT NOT NULL
     ) STRICT;
     CREATE INDEX event_by_deployment ON event (deployment, seq);
-"];
+",
+    "
+    CREATE TABLE audit (n INTEGER PRIMARY KEY, body TEXT NOT NULL, hash TEXT NOT NULL);
+    CREATE TABLE approval (
+        deployment TEXT PRIMARY KEY REFERENCES deployment (id), plan TEXT NOT NULL
+    ) STRICT;
+",
+    "ALTER TABLE deployment ADD COLUMN work TEXT NOT NULL DEFAULT 'deploy';",
+];
 
 /// Opens or makes the file, safe against power loss, at today's schema.
 pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {

@@ -9,6 +9,7 @@ use chatalot_protocol::message::{Answer, Ask, Job, Order, ToAgent, ToController,
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::plan::PlanHash;
 use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::work::Work;
 use rusqlite::Connection;
 use tokio::io::AsyncWriteExt;
 
@@ -23,6 +24,7 @@ impl Controller {
             acked_at_ms,
             now_ms: None,
             your_address: "203.0.113.9".to_owned(),
+            addresses: Vec::new(),
         }))
         .await;
     }
@@ -62,6 +64,7 @@ fn job(not_after_ms: i64) -> Job {
         not_after_ms,
         by: "test".into(),
         plan: PlanHash::of(&[0; 32]),
+        work: Work::default(),
         order: Order { site, secrets },
     }
 }

@@ -1,5 +1,6 @@
 //! Connect, and connect again: full jitter, and only a session that has lasted counts as a success.
 
+use super::addresses;
 use super::identity::Identity;
 use super::session::{self, SessionEnd};
 use super::tls;
@@ -30,19 +31,23 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
             return;
         }
     };
-    let dial = || {
-        let (host, controller, config) = (host.clone(), controller.clone(), config.clone());
+    let membership = &identity.membership;
+    let dial = |at: usize| {
+        let (host, config) = (host.clone(), config.clone());
+        let known = addresses::known(&service.state, membership.stream, &controller);
+        let address = known.get(at % known.len().max(1)).unwrap_or(&controller).clone();
         async move {
-            tokio::time::timeout(HANDSHAKE, tls::connect(&host, &controller, config))
-                .await
-                .map_err(|_| SessionEnd::Silent(HANDSHAKE.as_secs()))?
-                .map_err(SessionEnd::Connect)
+            match tokio::time::timeout(HANDSHAKE, tls::connect(&host, &address, config)).await {
+                Ok(connected) => connected.map_err(SessionEnd::Connect),
+                Err(_) => Err(SessionEnd::Connect(std::io::ErrorKind::TimedOut.into())),
+            }
         }
     };
-    hold(dial, &controller, identity.membership.stream, &service, &stop).await;
+    hold(dial, &controller, membership.stream, &service, &stop).await;
 }
 
-/// One session after the other over whatever `dial` connects, until told to stop.
+/// One session after the other over whatever `dial` connects, until told to stop. `dial` is told how often nobody has
+/// answered, so that it can go round the addresses that there are.
 pub async fn hold<S, D, F>(
     mut dial: D,
     controller: &str,
@@ -51,14 +56,16 @@ pub async fn hold<S, D, F>(
     stop: &CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    D: FnMut() -> F,
+    D: FnMut(usize) -> F,
     F: Future<Output = Result<S, SessionEnd>>,
 {
     let mut failures = 0;
+    // Counts on with every address that nobody answers at.
+    let mut at = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let once = async {
-            match dial().await {
+            match dial(at).await {
                 Ok(stream) => session::run(stream, service, joining).await,
                 Err(end) => end,
             }
@@ -68,6 +75,7 @@ pub async fn hold<S, D, F>(
             () = stop.cancelled() => return, // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
+        at += usize::from(end.is_unreached());
         failures = if began.elapsed() >= STABLE {
             0
         } else {

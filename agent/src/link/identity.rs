@@ -185,6 +185,7 @@ mod tests {
             certificate: certificate.pem(),
             authorities: certificate.pem(),
             domains: Vec::new(),
+            git_remotes: Vec::new(),
         };
         store(state, controller, &key.serialize_pem(), &reply).unwrap();
     }

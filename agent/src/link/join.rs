@@ -5,10 +5,12 @@ use super::tls;
 use crate::host::linux::LinuxHost;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::enrol::{JoinReply, JoinRequest, JoinToken, hex};
+use chatalot_protocol::site::{Domain, GitRemote};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +19,36 @@ use std::time::Duration;
 /// Joining is quick or has failed.
 const DEADLINE: Duration = Duration::from_secs(30);
 const LONGEST_REPLY: usize = 64 << 10;
+
+/// What the host was added with, beside the identity, for the policy that it begins with.
+const GRANTED: &str = "granted.json";
+
+/// What a host was added with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Granted {
+    /// The domains that it may serve; empty means any.
+    pub domains: Vec<Domain>,
+    /// Where the source may come from; empty means chatalot's own repository only.
+    pub git_remotes: Vec<GitRemote>,
+}
+
+impl Granted {
+    fn of(reply: &JoinReply) -> Self {
+        Self {
+            domains: reply.domains.clone(),
+            git_remotes: reply.git_remotes.clone(),
+        }
+    }
+
+    /// What joining has left in the state folder, if this host has joined.
+    pub fn load(state: &Path) -> io::Result<Option<Self>> {
+        match std::fs::read(state.join(GRANTED)) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
 
 /// Why joining failed.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +109,10 @@ pub async fn join(
     let reply = tokio::time::timeout(DEADLINE, asking)
         .await
         .map_err(|_| JoinError::Answer(format!("nothing within {} s", DEADLINE.as_secs())))??;
+    // Before the identity: whoever finds one finds what it was granted, too.
+    let granted =
+        serde_json::to_vec(&Granted::of(&reply)).map_err(|error| JoinError::Answer(error.to_string()))?;
+    crate::effect::folder::put(&state.join(GRANTED), &granted).map_err(file)?;
     identity::store(state, address, &key_pem, &reply)?;
     std::fs::remove_file(&pending).map_err(file)?;
     Ok(reply)

@@ -5,13 +5,16 @@
 //! | [`identity`] | the key, certificate and authorities, as files |
 //! | [`join`] | a one-time token becomes an identity |
 //! | [`tls`] | whom we trust on this channel: never a public authority |
+//! | `addresses` | where the controller may be besides where this host joined |
 //! | [`dial`] | connect, and connect again |
 //! | [`session`] | one connection, from hello to its end; generic over the byte stream |
 //! | [`standing`] | whether both sides are what they were, or a backup was put back |
-//! | `flight` | how many events are under way |
+//! | `flight`, `end` | how many events are under way; why a session ended |
 //! | [`logs`] | step output on its way |
 
+mod addresses;
 pub mod dial;
+mod end;
 mod flight;
 pub mod identity;
 pub mod join;

@@ -1,14 +1,17 @@
 //! One connection to the controller, from hello to its end.
 
+use super::addresses;
+pub use super::end::SessionEnd;
 use super::flight::Flight;
 use super::logs::Logs;
 use super::standing::{self, Standing};
-use crate::ledger::{LedgerError, deployments, outbox};
+use crate::ledger::{LedgerError, audit, deployments, outbox};
 use crate::service::Service;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::event::What;
-use chatalot_protocol::frame::{self, Frame, FrameError, MAX_CONTROL, put_message};
-use chatalot_protocol::message::{Answer, Ask, Hello, RejectReason, ToAgent, ToController, Welcome};
+use chatalot_protocol::frame::{self, Frame, MAX_CONTROL, put_message};
+use chatalot_protocol::message::{Answer, Ask, Hello, ToAgent, ToController, Welcome};
 use chatalot_protocol::reading::{self, HeardByAgent};
 use chatalot_protocol::stream::{self, ReadError};
 use chatalot_protocol::version::{NEWEST, OLDEST};
@@ -26,73 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const DEAD: Duration = Duration::from_secs(45);
 /// How many questions are answered at once.
 const QUESTIONS: usize = 16;
-/// How long a controller that was restored and not told so is left alone.
-const OLD_AGAIN: Duration = Duration::from_mins(5);
 /// How often growing output is looked at.
 const LOG_GLANCE: Duration = Duration::from_millis(10);
 /// How much is written at once.
 const WRITE: usize = 512 << 10;
 /// What a session keeps for writing while nothing happens.
 const KEEP: usize = 4 << 10;
-
-/// Why a session ended.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionEnd {
-    /// There was no connection.
-    #[error("cannot connect")]
-    Connect(#[source] std::io::Error),
-    /// The controller went away.
-    #[error("the controller hung up")]
-    HungUp,
-    /// The connection broke.
-    #[error("cannot write to the controller")]
-    Write(#[source] std::io::Error),
-    /// The controller said nothing.
-    #[error("the controller has said nothing for {0} s")]
-    Silent(u64),
-    /// What arrived makes no sense.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// What was to be sent makes no frame.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The controller refuses us.
-    #[error("the controller refuses this host: {reason:?}")]
-    Rejected {
-        /// Why.
-        reason: RejectReason,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// Something else than a greeting came first.
-    #[error("the controller did not greet")]
-    Rude,
-    /// The controller was restored from a backup, and not told so.
-    #[error(
-        "the controller is older than what this host has seen of it (epoch {known}); after a restore its epoch must be raised"
-    )]
-    OldController {
-        /// The highest epoch that was seen.
-        known: u64,
-    },
-    /// Our own ledger is an older one than the controller has seen: its events have a new stream from now on.
-    #[error("the ledger of this host was restored from a backup; its events begin a new stream")]
-    Restored,
-    /// Our own ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
-
-impl SessionEnd {
-    /// When to try again, where the controller has said so.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Rejected { retry_after, .. } => Some((*retry_after).max(Duration::from_secs(1))),
-            Self::OldController { .. } => Some(OLD_AGAIN),
-            _ => None,
-        }
-    }
-}
 
 /// Holds a session until it ends, one way or another. `joining` is what joining has named the stream of events.
 pub async fn run<S>(stream: S, service: &Arc<Service>, joining: Uuid) -> SessionEnd
@@ -142,7 +84,10 @@ async fn greet<W: AsyncWrite + Unpin>(
     };
     match frame::message(&body)? {
         ToAgent::Welcome(welcome) => match standing::judge(service, joining, &welcome).await? {
-            Standing::Good { acked } => Session::begin(write, incoming, service, welcome, acked).await,
+            Standing::Good { acked } => {
+                addresses::learn(&service.state, joining, &welcome.addresses);
+                Session::begin(write, incoming, service, welcome, acked).await
+            }
             Standing::OldController { known } => {
                 put_message(&ToController::EpochRefused { known }, &mut out)?;
                 send(&mut write, &mut out).await?;
@@ -228,6 +173,8 @@ struct Session<W> {
     questions: Arc<Semaphore>,
     ping: Duration,
     heard: Instant,
+    /// The audit's anchor that was said last.
+    anchored: Option<Anchor>,
 }
 
 impl<W: AsyncWrite + Unpin> Session<W> {
@@ -256,6 +203,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             questions: Arc::new(Semaphore::new(QUESTIONS)),
             ping: super::dial::about(Duration::from_secs(welcome.ping_secs.clamp(1, 30))),
             heard: Instant::now(),
+            anchored: None,
         })
     }
 
@@ -281,6 +229,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 () = tokio::time::sleep_until(ping_at) => { // cancel-safe: level-triggered
                     ping_at = Instant::now() + self.ping;
                     self.keep_alive()?;
+                    self.say_anchor(true).await?;
                 }
             }
             flowing = self.logs.pump(&self.service.state, WRITE, &mut self.out)?;
@@ -299,6 +248,17 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             },
             &mut self.out,
         )?;
+        Ok(())
+    }
+
+    /// Says how far the audit has got: with each sign of life, and where it has grown.
+    async fn say_anchor(&mut self, again: bool) -> Result<(), SessionEnd> {
+        let anchor = self.service.ledger.with(audit::anchor).await?;
+        let grown = anchor != Anchor::START && self.anchored != Some(anchor);
+        if again || grown {
+            self.anchored = Some(anchor);
+            put_message(&ToController::Audited { anchor }, &mut self.out)?;
+        }
         Ok(())
     }
 
@@ -323,6 +283,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             put_message(&ToController::Events { events }, &mut self.out)?;
             self.flight.put(last, self.out.len() - before);
         }
+        self.say_anchor(false).await?;
         self.let_go().await
     }
 

@@ -95,6 +95,7 @@ impl World {
         let (plan, result) = (PlanHash::of(&[0; 32]), DeploymentResult::default());
         let site = inputs.complete().unwrap().0;
         let row = Deployment {
+            work: chatalot_protocol::work::Work::Deploy,
             id,
             plan,
             site,
@@ -190,6 +191,7 @@ impl Controller {
             acked_at_ms: None,
             now_ms: None,
             your_address,
+            addresses: Vec::new(),
         }))
         .await;
     }
@@ -225,6 +227,7 @@ async fn only_a_welcomed_agent_counts_as_connected_and_it_learns_its_address() {
             acked_at_ms: None,
             now_ms: None,
             your_address,
+            addresses: Vec::new(),
         }))
         .await;
     controller

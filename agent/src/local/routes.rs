@@ -1,6 +1,7 @@
 //! The local API's routes.
 
 use super::watch;
+use crate::ledger::audit::Door;
 use crate::ledger::{LedgerError, deployments as records};
 use crate::service::Service;
 use chatalot_protocol::advice::Advice;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 const LONGEST: usize = 1 << 20;
 /// How long a local deployment may wait to be started.
 const TAKEN_WITHIN_MS: i64 = 60_000;
+/// Who asks on the local socket, for the record.
+const ROOT: &str = "root on the host";
 
 pub(super) type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -44,13 +47,18 @@ impl From<LedgerError> for Refusal {
 pub(super) async fn route(
     request: Request<Incoming>,
     service: Arc<Service>,
+    uid: u32,
 ) -> Result<Response<Body>, Infallible> {
-    Ok(dispatch(request, &service)
+    Ok(dispatch(request, &service, Door::Local { uid })
         .await
         .unwrap_or_else(|Refusal(status, advice)| json(status, &advice)))
 }
 
-async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<Response<Body>, Refusal> {
+async fn dispatch(
+    request: Request<Incoming>,
+    service: &Arc<Service>,
+    door: Door,
+) -> Result<Response<Body>, Refusal> {
     let path = request.uri().path().to_owned();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match (request.method(), parts.as_slice()) {
@@ -58,7 +66,7 @@ async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<
             let answer = service.answer(body(request).await?).await;
             Ok(json(StatusCode::OK, &answer))
         }
-        (&Method::POST, ["v1", "deployments"]) => deploy(body(request).await?, service).await,
+        (&Method::POST, ["v1", "deployments"]) => deploy(body(request).await?, service, door).await,
         (&Method::GET, ["v1", "deployments", id]) => Ok(json(StatusCode::OK, &view(service, id).await?)),
         (&Method::GET, ["v1", "deployments", id, "watch"]) => {
             let view = view(service, id).await?;
@@ -70,7 +78,10 @@ async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<
         }
         (&Method::POST, ["v1", "deployments", id, "cancel"]) => {
             let view = view(service, id).await?;
-            service.deployments.cancel(view.deployment).await?;
+            service
+                .deployments
+                .cancel_from(view.deployment, ROOT, door)
+                .await?;
             Ok(json(StatusCode::OK, &view))
         }
         _ => Err(Refusal(
@@ -85,18 +96,23 @@ async fn dispatch(request: Request<Incoming>, service: &Arc<Service>) -> Result<
     }
 }
 
-async fn deploy(request: DeployRequest, service: &Arc<Service>) -> Result<Response<Body>, Refusal> {
+async fn deploy(
+    request: DeployRequest,
+    service: &Arc<Service>,
+    door: Door,
+) -> Result<Response<Body>, Refusal> {
     let now = service.host.now_ms();
     let job = Job {
         id: DeploymentId::fresh(),
         issued_ms: now,
         not_after_ms: now + TAKEN_WITHIN_MS,
-        by: "root on the host".to_owned(),
+        by: ROOT.to_owned(),
         plan: request.plan,
         order: request.order,
+        work: request.work,
     };
     let deployment = job.id;
-    service.deployments.take(job).await?;
+    service.deployments.take_from(job, door).await?;
     Ok(json(StatusCode::OK, &Deployed { deployment }))
 }
 
@@ -121,8 +137,10 @@ pub(super) fn view_of(deployment: records::Deployment) -> DeploymentView {
         deployment: deployment.id,
         host: None,
         domain: deployment.site.domain.to_string(),
+        work: deployment.work,
         state: deployment.state,
         advice: deployment.result.advice,
+        diagnosis: deployment.result.diagnosis,
         values: deployment.result.values,
         handover: deployment.result.handover,
     }

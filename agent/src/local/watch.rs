@@ -213,4 +213,4 @@ fn whole_text(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 #[path = "watch_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -12,7 +12,7 @@ use chatalot_protocol::report::DeploymentState;
 use std::path::Path;
 use tokio::sync::watch;
 
-fn service(state: &Path) -> Arc<Service> {
+pub(in crate::local) fn service(state: &Path) -> Arc<Service> {
     let ledger = Ledger::open(&state.join("ledger.sqlite")).unwrap();
     let host = Arc::new(FakeHost::fresh(&DISTROS[0]));
     let engine = Engine {
@@ -68,6 +68,7 @@ async fn the_output_of_every_attempt_is_shown_and_before_the_word_of_what_came_n
     let over = What::DeploymentFinished {
         state: DeploymentState::Failed,
         advice: None,
+        diagnosis: Vec::new(),
         values: BTreeMap::new(),
         handover: None,
     };

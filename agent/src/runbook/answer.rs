@@ -1,6 +1,7 @@
 //! What chatalot answers, judged: the health body above all, for every unknown path answers 200 as well.
 
-use crate::host::{Fetch, FetchError, Fetched, Look, plain_line};
+use super::engine_version::engine_down;
+use crate::host::{Engine, Fetch, FetchError, Fetched, Look, plain_line};
 use chatalot_protocol::advice::Advice;
 use serde::Deserialize;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -32,7 +33,12 @@ pub async fn local(host: &dyn Look) -> Result<Health, Box<Advice>> {
     page.deadline = Duration::from_secs(8);
     match host.fetch(page).await {
         Ok(fetched) => health(&fetched, LOCAL),
-        Err(error) => Err(no_answer(&error).into()),
+        // Where the Engine itself is down, no container's log tells why nobody answers.
+        Err(error) => Err(match host.engine().await {
+            Ok(Engine::Down { why }) => engine_down(format!("the Docker Engine is down: {why}")),
+            Ok(Engine::Absent | Engine::Up { .. }) | Err(_) => no_answer(&error),
+        }
+        .into()),
     }
 }
 

@@ -5,6 +5,9 @@ use crate::host::{Container, HostError, Look, plain_line};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::Site;
 
+/// Where the compose project's name is remembered, which its volumes keep when its containers are gone.
+pub const PROJECT: &str = "compose.project";
+
 /// The compose services that must be up at least.
 pub fn least(site: &Site) -> Vec<&'static str> {
     let mut services = vec!["chatalot", "postgres"];

@@ -21,6 +21,12 @@ pub struct Distro {
     pub tools: &'static [&'static str],
     /// The reverse proxy.
     pub caddy: &'static [&'static str],
+    /// nginx, for those who chose it.
+    pub nginx: &'static [&'static str],
+    /// certbot, which gets nginx its certificates.
+    pub certbot: &'static [&'static str],
+    /// What makes certbot renew them.
+    pub certbot_timer: &'static str,
     /// The engine's unit.
     pub engine_unit: &'static str,
     /// Tells which of the names that follow are installed: a name, a tab and its state a line.
@@ -71,6 +77,9 @@ const DEBIAN: Distro = Distro {
     compose: &["docker-compose"],
     tools: &["openssl", "git", "curl", "ca-certificates"],
     caddy: &["caddy"],
+    nginx: &["nginx"],
+    certbot: &["certbot"],
+    certbot_timer: "certbot.timer",
     engine_unit: "docker.service",
     query: DPKG_QUERY,
     audit: DPKG_AUDIT,

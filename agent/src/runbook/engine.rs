@@ -3,6 +3,11 @@
 //! There is no other resume path: an agent that starts anew walks the same steps again, adopts the effect that it
 //! finds begun, and passes what is satisfied.
 
+use super::approval::Approved;
+use super::chapters::uninstall;
+use super::diagnosis;
+use super::drift::BASELINE;
+use super::drift::Baseline;
 use super::walk::{StepReport, Walk};
 use super::{Cx, Intent, Step, StepError, distro, plan};
 use crate::effect::{Ended, Outcome, Runner};
@@ -15,6 +20,7 @@ use chatalot_protocol::event::{StepEnd, What};
 use chatalot_protocol::names::StepId;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::site::Secrets;
+use chatalot_protocol::work::Work;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +71,16 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// The steps of a kind of work, in order.
+    pub fn steps_for(&self, work: Work) -> &[&'static dyn Step] {
+        match work {
+            Work::Deploy => &self.steps,
+            Work::Uninstall => uninstall::STEPS,
+            Work::UninstallWithData => uninstall::WITH_DATA,
+            Work::Unknown => &[],
+        }
+    }
+
     /// Walks a deployment to its end and writes that down. Dropped at any point, it can be called again.
     pub async fn run(
         &self,
@@ -75,19 +91,90 @@ impl Engine {
     ) -> Result<DeploymentState, LedgerError> {
         let (state, result) = match self.walk(deployment, secrets, tags, stop).await? {
             Ok(result) => (DeploymentState::Succeeded, result),
-            Err((state, advice)) => (
-                state,
-                DeploymentResult {
+            Err((state, advice)) => {
+                let diagnosis = self.behind(deployment, tags, state, advice.as_ref()).await?;
+                let result = DeploymentResult {
                     advice,
+                    diagnosis,
                     ..DeploymentResult::default()
-                },
-            ),
+                };
+                (state, result)
+            }
         };
+        let baseline = match state {
+            DeploymentState::Succeeded if deployment.work.is_deploy() => {
+                self.baseline(deployment, tags).await?
+            }
+            _ => None,
+        };
+        let domain = deployment.site.domain.to_string();
         let (id, now) = (deployment.id, self.host.now_ms());
+        let gone = (state == DeploymentState::Succeeded && !deployment.work.is_deploy())
+            .then(|| deployment.site.domain.to_string());
         self.ledger
-            .with(move |db| deployments::finish(db, id, state, &result, now))
+            .with(move |db| {
+                if let Some(baseline) = baseline {
+                    deployments::remember(db, &domain, BASELINE, &baseline)?;
+                }
+                if let Some(domain) = gone {
+                    deployments::forget(db, &domain)?;
+                }
+                deployments::finish(db, id, state, &result, now)
+            })
             .await?;
         Ok(state)
+    }
+
+    /// What a look at the host finds behind the end of a deployment that did not end well.
+    async fn behind(
+        &self,
+        deployment: &Deployment,
+        tags: &BTreeMap<String, String>,
+        state: DeploymentState,
+        advice: Option<&Advice>,
+    ) -> Result<Vec<Advice>, LedgerError> {
+        let ill = matches!(state, DeploymentState::Failed | DeploymentState::Blocked);
+        let system = self.host.system().await.ok();
+        let distro = system.and_then(|system| distro::detect(&system).ok());
+        let Some(distro) = distro.filter(|_| ill && deployment.work.is_deploy()) else {
+            return Ok(Vec::new());
+        };
+        self.pulse.beat();
+        let memory = self.memory(deployment).await?;
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: tags,
+        };
+        let facts = diagnosis::facts::gather(&cx, advice.cloned()).await;
+        Ok(diagnosis::diagnose(&facts))
+    }
+
+    /// What a good deployment has left, to tell drift from it. A host that cannot be asked leaves none.
+    async fn baseline(
+        &self,
+        deployment: &Deployment,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Option<String>, LedgerError> {
+        let Ok(Ok(distro)) = self.host.system().await.map(|system| distro::detect(&system)) else {
+            return Ok(None);
+        };
+        let memory = self.memory(deployment).await?;
+        let cx = Cx {
+            site: &deployment.site,
+            distro,
+            host: &*self.host,
+            memory: &memory,
+            secret_tags: tags,
+        };
+        let salt = uuid::Uuid::new_v4().to_string();
+        let baseline = Baseline::now(&cx, &salt).await;
+        let baseline = baseline.inspect_err(
+            |error| log::warn!(error = crate::chain(error); "what a deployment has left cannot be read"),
+        );
+        Ok(baseline.ok().map(|baseline| baseline.text()))
     }
 
     async fn walk(
@@ -111,12 +198,16 @@ impl Engine {
         if matches!(&adopted, Some((_, _, ended)) if ended.outcome == Outcome::Cancelled) {
             return Ok(Err((DeploymentState::Cancelled, None)));
         }
+        if let Some(advice) = self.foreign_change(deployment, distro, tags).await? {
+            return Ok(Err((DeploymentState::Blocked, Some(advice))));
+        }
         let finished = self.finished_before(deployment).await?;
         let intent = Intent {
             site: &deployment.site,
             distro,
         };
-        for step in plan::steps_of(&self.steps, intent) {
+        let steps: Vec<_> = plan::steps_of(self.steps_for(deployment.work), intent).collect();
+        for (at, step) in steps.iter().copied().enumerate() {
             let memory = self.memory(deployment).await?;
             let began = Instant::now();
             let adopted = adopted
@@ -133,18 +224,30 @@ impl Engine {
                 memory,
                 adopted,
             };
-            let report = walk.step(finished.contains(&step.step_id())).await?;
+            let mut report = walk.step(finished.contains(&step.step_id())).await?;
+            report.mask(secrets);
             if !(report.end == StepEnd::Satisfied && finished.contains(&step.step_id())) {
                 self.tell(deployment, step, &report, began).await?;
             }
             match report.end {
                 StepEnd::Satisfied | StepEnd::Done => {}
-                StepEnd::Blocked => return Ok(Err((DeploymentState::Blocked, report.advice))),
+                StepEnd::Blocked => {
+                    let advice = report
+                        .advice
+                        .map(|advice| whats_left(deployment, &steps[at..], advice));
+                    return Ok(Err((DeploymentState::Blocked, advice)));
+                }
                 StepEnd::Cancelled => return Ok(Err((DeploymentState::Cancelled, None))),
                 StepEnd::Failed | StepEnd::Unknown => {
-                    return Ok(Err((DeploymentState::Failed, report.advice)));
+                    let advice = report
+                        .advice
+                        .map(|advice| whats_left(deployment, &steps[at..], advice));
+                    return Ok(Err((DeploymentState::Failed, advice)));
                 }
             }
+        }
+        if !deployment.work.is_deploy() {
+            return Ok(Ok(DeploymentResult::default()));
         }
         let memory = self.memory(deployment).await?;
         let cx = Cx {
@@ -178,6 +281,32 @@ impl Engine {
         Ok(Some((effect.step, effect.stream, ended)))
     }
 
+    /// Why what would be done from here on is not what was approved. At the first start it is kept for the next ones.
+    async fn foreign_change(
+        &self,
+        deployment: &Deployment,
+        distro: &'static distro::Distro,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Option<Advice>, LedgerError> {
+        let memory = BTreeMap::new();
+        let now = Approved::of(
+            &self.steps,
+            Cx {
+                site: &deployment.site,
+                distro,
+                host: &*self.host,
+                memory: &memory,
+                secret_tags: tags,
+            },
+        );
+        let id = deployment.id.to_string();
+        let kept = self.ledger.with(move |db| match Approved::find(db, &id)? {
+            Some(approved) => Ok(approved.foreign_change(&now)),
+            None => now.keep(db, &id).map(|()| None),
+        });
+        kept.await
+    }
+
     async fn result(&self, cx: &Cx<'_>) -> DeploymentResult {
         let handover = super::chapters::handover::handover(cx).await;
         let handover = handover
@@ -189,9 +318,9 @@ impl Engine {
                 .map(|key| (key.to_owned(), value.clone()))
         });
         DeploymentResult {
-            advice: None,
             values: values.collect(),
             handover,
+            ..DeploymentResult::default()
         }
     }
 
@@ -253,6 +382,15 @@ impl Engine {
             .with(move |db| outbox::record(db, now, Some(id), &what))
             .await
     }
+}
+
+/// Where taking away has stopped, what has not been taken away yet is told; running it again goes on from there.
+fn whats_left(deployment: &Deployment, steps: &[&'static dyn Step], advice: Advice) -> Advice {
+    if deployment.work.is_deploy() {
+        return advice;
+    }
+    let left = steps.iter().map(|step| format!("not done yet: {}", step.title()));
+    advice.with_evidence(left.chain(["run `uninstall` again: it goes on from here".to_owned()]))
 }
 
 fn system_advice(error: StepError) -> Advice {

@@ -6,7 +6,7 @@ use chatalot_protocol::advice::Advice;
 const ENGINE_LEAST: u32 = 24;
 
 /// The number before the first dot; a leading `v` is passed over.
-fn major(version: &str) -> Option<u32> {
+pub fn major(version: &str) -> Option<u32> {
     let digits = version.trim_start_matches('v');
     digits.split(['.', '-', '+']).next()?.parse().ok()
 }
@@ -19,6 +19,16 @@ pub fn is_too_old(version: &str) -> bool {
 /// Whether what answers to `compose` is version 1.
 pub fn is_compose_v1(version: &str) -> bool {
     major(version).is_some_and(|major| major < 2)
+}
+
+/// The Engine is there and does not answer.
+pub fn engine_down(saw: impl Into<String>) -> Advice {
+    Advice::new(
+        "ENGINE_DOWN",
+        saw,
+        "a running Docker Engine",
+        "run `systemctl start docker`, and look at `journalctl -u docker` if it does not stay up; a new deployment starts it too",
+    )
 }
 
 /// The Engine has to be replaced by its owner.

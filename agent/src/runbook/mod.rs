@@ -5,21 +5,28 @@
 //! | [`chapters`] | the runbook's chapters, one file each, each with its `STEPS` table |
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
+//! | [`firewalls`] | the host's own firewalls, one file each |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
+//! | [`diagnosis`], [`drift`] | what is wrong and why, and what is not as it was left |
 //! | [`plan`] | the same steps, asked without any effect |
+//! | [`approval`] | what was approved, against what would be done now |
 //!
 //! A step is a desired state. Running the whole runbook again *is* recovery; there is no other resume path.
 
 pub mod answer;
+pub mod approval;
 pub mod chapters;
 mod cloudflare;
 pub mod containers;
+pub mod diagnosis;
 pub mod distro;
+pub mod drift;
 pub mod engine;
 pub mod engine_version;
 mod evidence;
+pub mod firewalls;
 pub mod output;
 pub mod packaging;
 pub mod plan;
@@ -64,6 +71,11 @@ pub trait Step: Sync {
 
     /// What applying it does, one line each: part of what is approved. Empty for a probe.
     fn effects(&self, _intent: &Intent<'_>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The packages that applying it may install: what a policy judges by.
+    fn packages(&self, _intent: &Intent<'_>) -> Vec<&'static str> {
         Vec::new()
     }
 
@@ -190,7 +202,10 @@ pub fn steps() -> impl Iterator<Item = &'static dyn Step> {
         .flat_map(|chapter| chapter.steps.iter().copied())
 }
 
-/// A step by its name.
+/// A step by its name, of a deployment or of its undoing.
 pub fn step(id: &str) -> Option<&'static dyn Step> {
-    steps().find(|step| step.id() == id)
+    let undoing = chapters::uninstall::STEPS
+        .iter()
+        .chain(chapters::uninstall::WITH_DATA);
+    steps().chain(undoing.copied()).find(|step| step.id() == id)
 }

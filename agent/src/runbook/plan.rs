@@ -1,5 +1,6 @@
 //! The plan: every step asked without any effect, and the hash over what an operator approves.
 
+use super::engine_version;
 use super::{Cx, Intent, RECIPE, Step, StepError};
 use crate::host::HostError;
 use crate::ledger::LedgerError;
@@ -8,6 +9,7 @@ use chatalot_protocol::enrol::hex;
 use chatalot_protocol::plan::{Plan, PlanHash, PlannedStep, Standing};
 use chatalot_protocol::report::{Finding, Verdict};
 use chatalot_protocol::site::Secrets;
+use chatalot_protocol::work::Work;
 use ring::{digest, hmac};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -57,6 +59,7 @@ pub async fn make(steps: &[&'static dyn Step], cx: Cx<'_>) -> Result<Plan, Ledge
     let hash = hash(cx, &planned)?;
     Ok(Plan {
         recipe: RECIPE,
+        work: Work::Deploy,
         distribution: cx.distro.name.to_owned(),
         site: cx.site.clone(),
         secret_tags: cx.secret_tags.clone(),
@@ -89,9 +92,14 @@ fn hash(cx: Cx<'_>, planned: &[PlannedStep]) -> Result<PlanHash, LedgerError> {
 
 /// The step that this one has to wait for, if that one is not satisfied yet.
 fn awaited(planned: &[PlannedStep], step: &dyn Step) -> Option<chatalot_protocol::names::StepId> {
-    let first = planned
-        .iter()
-        .find(|earlier| Some(&*earlier.id.0) == step.after())?;
+    let mut after = step.after()?;
+    let first = loop {
+        match planned.iter().find(|earlier| *earlier.id.0 == *after) {
+            Some(first) => break first,
+            // One that this site does not have passes on what it would wait for itself.
+            None => after = super::step(after)?.after()?,
+        }
+    };
     match &first.standing {
         Standing::Known { verdict } if verdict.is_satisfied() => None,
         Standing::Known { .. } => Some(first.id.clone()),
@@ -156,18 +164,18 @@ pub async fn report(steps: &[&'static dyn Step], cx: Cx<'_>, chapter: &str) -> V
 
 /// A failed check or effect as advice.
 pub fn advice_of(step: &dyn Step, error: StepError) -> Advice {
+    told(step.title(), error)
+}
+
+/// What could not be done to a host, as advice.
+pub fn told(title: &str, error: StepError) -> Advice {
     match error {
         StepError::Final(advice) | StepError::Passing(advice) => *advice,
-        StepError::Host(error @ HostError::Engine(_)) => Advice::new(
-            "ENGINE_DOWN",
-            crate::chain(&error),
-            "a running Docker Engine",
-            "run `systemctl start docker`, and look at `journalctl -u docker` if it does not stay up; a new deployment starts it too",
-        ),
+        StepError::Host(error @ HostError::Engine(_)) => engine_version::engine_down(crate::chain(&error)),
         error @ (StepError::Host(_) | StepError::Probe(_)) => Advice::new(
             "HOST_DID_NOT_ANSWER",
             crate::chain(&error),
-            format!("an answer to `{}`", step.title()),
+            format!("an answer to `{title}`"),
             "look at `journalctl -u chatalot-agent` on the host, mend what it names, then deploy again",
         ),
     }

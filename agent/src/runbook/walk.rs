@@ -2,11 +2,13 @@
 
 use super::distro::Distro;
 use super::engine::Engine;
-use super::{Cx, Intent, Step, StepError, plan};
+use super::{Cx, Intent, Step, StepError, output, plan};
 use crate::effect::{EffectJob, Ended, Outcome};
 use crate::ledger::deployments::{self, Deployment};
-use crate::ledger::{LedgerError, outbox};
+use crate::ledger::{LedgerError, audit, outbox};
+use crate::policy;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::event::{StepEnd, What};
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Secrets;
@@ -32,6 +34,18 @@ impl StepReport {
             advice: None,
             stream: 0,
             output_bytes: 0,
+        }
+    }
+
+    /// What a check has read on the host, such as a container's log, may hold a secret that an effect has put there.
+    pub(super) fn mask(&mut self, secrets: &Secrets) {
+        let values = || secrets.present().map(|(_, secret)| secret.expose());
+        if values().next().is_none() {
+            return;
+        }
+        self.saw = output::mask(values(), &self.saw);
+        if let Some(advice) = &mut self.advice {
+            output::mask_advice(values(), advice);
         }
     }
 
@@ -207,8 +221,47 @@ impl Walk<'_> {
             .await
     }
 
+    /// Asks the host's policy, at the last moment before the step changes anything.
+    async fn may_change(&self) -> Result<Result<(), Advice>, LedgerError> {
+        let (id, now) = (self.deployment.id, self.engine.host.now_ms());
+        let since = self
+            .engine
+            .ledger
+            .with(move |db| deployments::accepted_ms(db, id))
+            .await?;
+        let packages = self.step.packages(&Intent {
+            site: &self.deployment.site,
+            distro: self.distro,
+        });
+        let effect = policy::Effect {
+            work: self.deployment.work,
+            packages: &packages,
+            running: Duration::from_millis(u64::try_from(now - since).unwrap_or(0)),
+        };
+        let policy = policy::Policy::in_force(&*self.engine.host).await;
+        let judged = policy.and_then(|policy| policy.judge_effect(&self.deployment.site, effect, now));
+        if let Err(advice) = &judged {
+            log::warn!(deployment:% = id, step = self.step.id(), code:% = advice.code; "the policy refuses a step");
+            let entry = Entry {
+                action: format!("step {}", self.step.id()),
+                subject: id.to_string(),
+                verdict: advice.code.to_string(),
+                detail: advice.saw.clone(),
+                ..Entry::default()
+            };
+            self.engine
+                .ledger
+                .with(move |db| audit::append(db, now, entry))
+                .await?;
+        }
+        Ok(judged)
+    }
+
     /// Applies the step once, intent first. Answers only if that ends the step.
     async fn apply(&mut self, so_far: &mut SoFar, needed: String) -> Result<Option<StepReport>, LedgerError> {
+        if let Err(advice) = self.may_change().await? {
+            return Ok(Some(StepReport::advised(StepEnd::Blocked, advice)));
+        }
         let why = so_far.trouble.take().unwrap_or(needed);
         let (id, step, now) = (self.deployment.id, self.step.step_id(), self.engine.host.now_ms());
         let boot = self

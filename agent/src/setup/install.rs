@@ -1,13 +1,14 @@
 //! Installing and upgrading.
 
 use super::{
-    CONFIG_TEXT, PROGRAM, SetupError, UNIT, UNIT_NAME, UNIT_TEXT, judge_host, leave, state, systemctl,
+    CONFIG_TEXT, PROGRAM, SetupError, UNIT, UNIT_NAME, UNIT_TEXT, judge_host, leave, rules, state, systemctl,
 };
 use crate::config;
 use crate::host::linux::LinuxHost;
 use crate::host::linux::files::{make_folder, replace};
 use crate::link::identity::{self, Identity, IdentityError};
 use crate::link::join;
+use crate::policy;
 use chatalot_protocol::enrol::JoinToken;
 use std::fs;
 use std::io;
@@ -65,6 +66,7 @@ async fn steps(host: &LinuxHost, order: &Install, say: &mut dyn FnMut(&str)) -> 
     if let Some(controller) = &order.controller {
         join_once(host, controller, order, say).await?;
     }
+    rules::begin(Path::new(policy::PATH), state(), say)?;
     replace(Path::new(UNIT), UNIT_TEXT.as_bytes(), 0o644).map_err(|error| file("write", UNIT, error))?;
     systemctl(host, &["daemon-reload"]).await?;
     systemctl(host, &["enable", "--quiet", UNIT_NAME]).await?;

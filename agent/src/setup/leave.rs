@@ -1,10 +1,11 @@
 //! Leaving: exactly what was installed is taken away. What was deployed stays as it is.
 
-use super::{PROGRAM, SetupError, UNIT, UNIT_NAME, judge_host, state, systemctl};
+use super::{PROGRAM, SetupError, UNIT, UNIT_NAME, judge_host, rules, state, systemctl};
 use crate::config;
 use crate::host::linux::LinuxHost;
 use crate::host::{Command, Look};
 use crate::link::identity;
+use crate::policy;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub async fn leave(host: &LinuxHost, say: &mut dyn FnMut(&str)) -> Result<(), Se
     judge_host()?;
     judge_steps(host).await?;
     remove_service(host, say).await?;
+    rules::end(Path::new(policy::PATH), state(), say)?;
+    remove_configuration(say)?;
     remove(state(), fs::remove_dir_all)?;
     say(&format!("removed {}", state().display()));
     remove_program(say)
@@ -23,6 +26,8 @@ pub async fn leave(host: &LinuxHost, say: &mut dyn FnMut(&str)) -> Result<(), Se
 /// line run again goes on with it.
 pub(super) async fn take_back(host: &LinuxHost) -> Result<(), SetupError> {
     remove_service(host, &mut |_| {}).await?;
+    rules::end(Path::new(policy::PATH), state(), &mut |_| {})?;
+    remove_configuration(&mut |_| {})?;
     remove_state_unless_begun(state())?;
     remove_program(&mut |_| {})
 }
@@ -41,11 +46,23 @@ async fn remove_service(host: &LinuxHost, say: &mut dyn FnMut(&str)) -> Result<(
         systemctl(host, &["daemon-reload"]).await?;
         say(&format!("stopped and removed {UNIT_NAME}"));
     }
-    let configuration = Path::new(config::PATH)
-        .parent()
-        .unwrap_or(Path::new(config::PATH));
-    remove(configuration, fs::remove_dir_all)?;
-    say(&format!("removed {}", configuration.display()));
+    Ok(())
+}
+
+/// Removes the folder with our configuration; what else was put into it stays there.
+fn remove_configuration(say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+    let path = Path::new(config::PATH);
+    remove(path, fs::remove_file)?;
+    let folder = path.parent().unwrap_or(path);
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+            say(&format!("kept {} for what else is in it", folder.display()));
+        }
+        other => {
+            remove(folder, |_| other)?;
+            say(&format!("removed {}", folder.display()));
+        }
+    }
     Ok(())
 }
 
@@ -95,7 +112,7 @@ fn at_work(unit: &str) -> SetupError {
     )
 }
 
-pub(super) fn remove(path: &Path, how: fn(PathBuf) -> io::Result<()>) -> Result<(), SetupError> {
+pub(super) fn remove(path: &Path, how: impl FnOnce(PathBuf) -> io::Result<()>) -> Result<(), SetupError> {
     match how(path.to_owned()) {
         Err(source) if source.kind() != ErrorKind::NotFound => Err(SetupError::File {
             verb: "remove",

@@ -6,6 +6,7 @@
 
 mod install;
 mod leave;
+mod rules;
 
 pub use install::{Install, install};
 pub use leave::leave;

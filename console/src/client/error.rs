@@ -1,24 +1,23 @@
 //! Why a daemon gave no answer.
 
-use super::Peer;
 use chatalot_protocol::advice::Advice;
 use std::io;
-use std::path::{Path, PathBuf};
 
 /// Why a daemon gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers at the socket.
-    #[error("cannot connect to `{}`", socket.display())]
+    /// Nobody answers there.
+    #[error("cannot connect")]
     Connect {
-        /// Which socket.
-        socket: PathBuf,
-        /// Which daemon was expected.
-        peer: Peer,
+        /// What a person can do about it.
+        advice: Box<Advice>,
         /// Why not.
         #[source]
         cause: io::Error,
     },
+    /// Not done yet: somebody else has to approve it.
+    #[error("somebody else has to approve it")]
+    Pending(Box<Advice>),
     /// The daemon or the host says no.
     #[error("refused")]
     Refused(Box<Advice>),
@@ -65,8 +64,10 @@ impl ClientError {
     /// What a person can do about it.
     pub fn advice(&self) -> Advice {
         match self {
-            Self::Refused(advice) | Self::Unavailable(advice) => Advice::clone(advice),
-            Self::Connect { socket, peer, cause } => nobody_there(socket, *peer, cause),
+            Self::Refused(advice)
+            | Self::Unavailable(advice)
+            | Self::Pending(advice)
+            | Self::Connect { advice, .. } => Advice::clone(advice),
             Self::Lost(_) | Self::Cut(_) | Self::Ended => Advice::new(
                 "CONNECTION_LOST",
                 self.causes(),
@@ -97,29 +98,4 @@ impl ClientError {
         }
         text
     }
-}
-
-fn nobody_there(socket: &Path, peer: Peer, cause: &io::Error) -> Advice {
-    let socket = socket.display();
-    if cause.kind() == io::ErrorKind::PermissionDenied {
-        return Advice::new(
-            "NOT_ALLOWED",
-            format!("permission denied at {socket}"),
-            "access to the daemon's socket",
-            "run the command as root (`sudo …`)",
-        );
-    }
-    let (code, wanted, fix) = match peer {
-        Peer::Controller => (
-            "CONTROLLER_NOT_RUNNING",
-            "the controller behind this socket",
-            "start `chatalotctl serve` on this machine, or name its socket",
-        ),
-        Peer::Agent => (
-            "AGENT_NOT_RUNNING",
-            "the agent behind this socket",
-            "start it: `systemctl start chatalot-agent`; `journalctl -u chatalot-agent` says why it stopped",
-        ),
-    };
-    Advice::new(code, format!("{socket}: {cause}"), wanted, fix)
 }

@@ -11,9 +11,11 @@ use chatalot_protocol::message::Answer;
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::plan::Plan;
 use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::work::Work;
 use clap::Parser;
 use serde_json::{Value, json};
 
+mod adopting;
 mod following;
 
 const ID: &str = "0190a1b2-0000-7000-8000-000000000001";
@@ -45,7 +47,9 @@ fn view(state: DeploymentState) -> DeploymentView {
         deployment: id(),
         host: None,
         domain: "chat.example.com".to_owned(),
+        work: Work::Deploy,
         state,
+        diagnosis: Vec::new(),
         advice: (state == DeploymentState::Failed).then(testing::wrong_address),
         values: [].into(),
         handover: is_well.then(|| Box::new(testing::handover())),

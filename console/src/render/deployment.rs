@@ -27,11 +27,30 @@ pub fn deployment(view: &DeploymentView, page: Page) -> String {
     for (key, value) in facts {
         let _ = writeln!(text, "  {}  {}", padded(&safe(key), keys), safe(value));
     }
+    text.push_str(&why(view, page));
+    if let Some(handover) = &view.handover {
+        let _ = write!(text, "\n{}", super::handover(handover, page));
+    }
+    text
+}
+
+/// What it ended with, and what was found behind that.
+fn why(view: &DeploymentView, page: Page) -> String {
+    let mut text = String::new();
     if let Some(advice) = &view.advice {
         let _ = write!(text, "\n{}", advice::render(advice, page));
     }
-    if let Some(handover) = &view.handover {
-        let _ = write!(text, "\n{}", super::handover(handover, page));
+    let known = view.advice.as_ref().map(|advice| &advice.code);
+    let mut behind = view.diagnosis.iter().filter(|found| Some(&found.code) != known);
+    if let Some(first) = behind.next() {
+        let _ = write!(
+            text,
+            "\n{}\n",
+            page.paint(Style::Strong, "A look at the host found")
+        );
+        for found in std::iter::once(first).chain(behind) {
+            let _ = write!(text, "\n{}", advice::render(found, page));
+        }
     }
     text
 }
@@ -39,7 +58,8 @@ pub fn deployment(view: &DeploymentView, page: Page) -> String {
 /// The last words of a watched deployment.
 pub(crate) fn conclusion(view: &DeploymentView, told: &str, page: Page) -> String {
     let (mark, style, words) = match view.state {
-        DeploymentState::Succeeded => ("✓", Style::Good, "Deployed"),
+        DeploymentState::Succeeded if view.work.is_deploy() => ("✓", Style::Good, "Deployed"),
+        DeploymentState::Succeeded => ("✓", Style::Good, "Taken away"),
         DeploymentState::Blocked => ("✗", Style::Bad, "Blocked, a person has to act"),
         DeploymentState::Failed => ("✗", Style::Bad, "Failed"),
         DeploymentState::Cancelled => ("–", Style::Attention, "Cancelled"),
@@ -51,9 +71,7 @@ pub(crate) fn conclusion(view: &DeploymentView, told: &str, page: Page) -> Strin
     let mark = page.paint(style, mark);
     let words = page.paint(Style::Strong, words);
     let mut text = format!("\n{mark} {words}: {}{told}\n", safe(&view.domain));
-    if let Some(advice) = &view.advice {
-        let _ = write!(text, "\n{}", advice::render(advice, page));
-    }
+    text.push_str(&why(view, page));
     if let Some(handover) = &view.handover {
         let _ = write!(text, "\n{}", super::handover(handover, page));
     }
@@ -65,6 +83,7 @@ mod tests {
     use super::*;
     use crate::render::testing;
     use chatalot_protocol::names::DeploymentId;
+    use chatalot_protocol::work::Work;
 
     #[test]
     fn a_deployment_shows_its_state_the_installers_values_and_the_advice() {
@@ -75,8 +94,10 @@ mod tests {
             deployment: id,
             host: Some("chat-1".to_owned()),
             domain: "chat.example.com".to_owned(),
+            work: Work::Deploy,
             state: DeploymentState::Blocked,
             advice: Some(testing::wrong_address()),
+            diagnosis: Vec::new(),
             values: [("turn_enabled".to_owned(), "0\x1b[5m".to_owned())].into(),
             handover: None,
         };

@@ -7,12 +7,17 @@ use crate::text::{labelled, padded, safe, shortened};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::plan::{Plan, PlannedStep, Standing};
 use chatalot_protocol::report::Verdict;
+use chatalot_protocol::work::Work;
 use std::fmt::Write as _;
 
 /// The inputs, then each step with what it will do and how it stands, then the hash.
 pub fn plan(plan: &Plan, page: Page) -> String {
     let given = |name: &str| plan.secret_tags.contains_key(name);
-    let mut text = site(&plan.site, &given, page);
+    let mut text = if plan.work.is_deploy() {
+        site(&plan.site, &given, page)
+    } else {
+        taken_away(plan, page)
+    };
     let _ = writeln!(
         text,
         "\n{} for {} (recipe {})",
@@ -32,6 +37,22 @@ pub fn plan(plan: &Plan, page: Page) -> String {
     let _ = writeln!(text, "\n{}", counts(&plan.steps));
     let _ = writeln!(text, "hash {}", page.paint(Style::Quiet, &plan.hash.to_string()));
     text
+}
+
+/// What a plan that takes a site away is about: its inputs matter to nobody any more.
+fn taken_away(plan: &Plan, page: Page) -> String {
+    let site = &plan.site;
+    let what = format!(
+        "Take {} away from {}",
+        safe(site.domain.as_str()),
+        safe(site.folder.as_str())
+    );
+    let data = if plan.work == Work::UninstallWithData {
+        "its database, uploads and secrets are deleted too, for ever"
+    } else {
+        "its database, uploads and secrets stay"
+    };
+    format!("{}\n  {data}\n", page.paint(Style::Strong, &what))
 }
 
 /// The advice of each blocked step, as it follows a plan.

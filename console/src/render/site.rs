@@ -2,7 +2,7 @@
 
 use crate::output::{Page, Style};
 use crate::text::{labelled, safe};
-use chatalot_protocol::site::{Acme, Site};
+use chatalot_protocol::site::{Acme, ProxyChoice, Site};
 
 /// Every input, secrets only as given or not.
 pub fn site(site: &Site, has_secret: &dyn Fn(&str) -> bool, page: Page) -> String {
@@ -54,12 +54,22 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             format!("{} at {}", site.source.repository, site.source.reference),
         ),
         ("folder", site.folder.to_string()),
+        ("proxy", proxy(site.proxy).to_owned()),
         ("certificate", authority(&site.acme)),
         (
             "docker group",
             group.map_or_else(|| "nobody".to_owned(), |login| format!("{login} (that is root)")),
         ),
     ]
+}
+
+const fn proxy(choice: ProxyChoice) -> &'static str {
+    match choice {
+        ProxyChoice::Caddy => "Caddy",
+        ProxyChoice::Nginx => "nginx, certificate by certbot",
+        ProxyChoice::Traefik => "the Traefik that runs already",
+        ProxyChoice::None => "set up by yourself",
+    }
 }
 
 fn authority(acme: &Acme) -> String {
@@ -102,6 +112,7 @@ mod tests {
              \x20 login          password\n\
              \x20 source         https://forgejo.seglamater.app/seglamater/chatalot.git at main\n\
              \x20 folder         /srv/chatalot\n\
+             \x20 proxy          Caddy\n\
              \x20 certificate    Let's Encrypt\n\
              \x20 docker group   nobody\n"
         );

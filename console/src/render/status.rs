@@ -3,7 +3,7 @@
 use crate::advice;
 use crate::output::{Page, Style};
 use crate::text::{lasted, padded, safe, width};
-use chatalot_protocol::report::{CheckState, DeploymentState, Level, Status};
+use chatalot_protocol::report::{CheckState, DeploymentState, Level, PolicyView, Status};
 use std::fmt::Write as _;
 
 /// The level, who answers, and a table of the checks with advice below those that need attention.
@@ -11,6 +11,9 @@ pub fn status(status: &Status, now_ms: i64, page: Page) -> String {
     let mut text = format!("{}\n", level(status.level, page).trim_end());
     for (label, value) in facts(status) {
         let _ = writeln!(text, "  {label:<12}{}", safe(&value));
+    }
+    if let Some(policy) = &status.policy {
+        text.push_str(&allowed(policy, page));
     }
     if status.checks.is_empty() {
         return text;
@@ -22,6 +25,21 @@ pub fn status(status: &Status, now_ms: i64, page: Page) -> String {
     let _ = writeln!(text, "{}", page.paint(Style::Quiet, &head));
     for check in &status.checks {
         text.push_str(&row(check, names, now_ms, page));
+    }
+    text
+}
+
+/// The policy: a sentence a line, and what is wrong with it.
+fn allowed(policy: &PolicyView, page: Page) -> String {
+    let mut text = String::new();
+    for (at, words) in policy.words.iter().enumerate() {
+        let label = if at == 0 { "policy" } else { "" };
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {label:<12}{}", safe(words));
+    }
+    if let Some(advice) = &policy.advice {
+        let _ = writeln!(text, "  {}", page.paint(Style::Strong, &safe(&advice.code)));
+        text.push_str(&advice::body(advice, page, 4));
     }
     text
 }
@@ -122,6 +140,13 @@ mod tests {
                 deployment: None,
                 controller: Some("ctl.example.com:8443".to_owned()),
                 connected: true,
+                policy: Some(PolicyView {
+                    words: vec![
+                        "May be asked for: deploy.".to_owned(),
+                        "Any domain may be served.".to_owned(),
+                    ],
+                    advice: None,
+                }),
             },
             3_600_000,
             Page::PLAIN,
@@ -132,6 +157,8 @@ mod tests {
              \x20 agent       0.1.0, up 1d 2h\n\
              \x20 controller  ctl.example.com:8443, connected\n\
              \x20 site        chat.example.com\n\
+             \x20 policy      May be asked for: deploy.\n\
+             \x20             Any domain may be served.\n\
              \n\
              check   level     since     saw\n\
              public  ok        1h 00m    200 in 43 ms\n\

@@ -8,6 +8,7 @@ use chatalot_protocol::names::StepId;
 use chatalot_protocol::plan::{Plan, PlanHash, PlannedStep, Standing};
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 
 pub(crate) fn site() -> Site {
@@ -45,6 +46,7 @@ fn known(verdict: Verdict) -> Standing {
 pub(crate) fn plan() -> Plan {
     Plan {
         recipe: 3,
+        work: Work::Deploy,
         distribution: "Debian 13".to_owned(),
         site: site(),
         secret_tags: BTreeMap::new(),
@@ -165,6 +167,7 @@ pub(crate) fn story() -> Vec<Event> {
         (
             1_000,
             What::DeploymentStarted {
+                work: Work::Deploy,
                 plan: PlanHash::of(&[11; 32]),
                 domain: "chat.example.com".to_owned(),
                 steps: steps.collect(),

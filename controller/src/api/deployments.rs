@@ -1,6 +1,7 @@
 //! Deployments: queueing, showing, watching, cancelling.
 
-use super::{Api, LONGEST, asked, refusals};
+use super::gate::Call;
+use super::{Api, asked, refusals};
 use crate::clock::now_ms;
 use crate::http::{self, Reply};
 use crate::model::Membership;
@@ -10,15 +11,16 @@ use chatalot_protocol::api::{DeployRequest, Deployed};
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
 use http_body_util::{BodyExt, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use std::io;
 use std::sync::Arc;
 
 impl Api {
-    pub(super) async fn deploy(&self, name: &str, request: Request<Incoming>) -> Reply {
-        let request: DeployRequest = match http::body(request, LONGEST).await {
+    pub(super) async fn deploy(&self, call: Call) -> Reply {
+        let name = call.name();
+        let request: DeployRequest = match call.read() {
             Ok(request) => request,
             Err(refusal) => return refusal,
         };
@@ -29,7 +31,9 @@ impl Api {
             Err(error) => return refusals::failed(&error),
         };
         let domain = &request.order.site.domain;
-        if !(host.domains.is_empty() || host.domains.contains(domain)) {
+        // What is there may be taken away, whatever may be put there today.
+        let bound = request.work.is_deploy();
+        if bound && !(host.domains.is_empty() || host.domains.contains(domain)) {
             let allowed: Vec<String> = host.domains.iter().map(ToString::to_string).collect();
             return refusals::domain_not_allowed(name, domain.as_str(), &allowed);
         }
@@ -39,29 +43,34 @@ impl Api {
             id: DeploymentId::fresh(),
             issued_ms: now,
             not_after_ms: now.saturating_add_unsigned(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)),
-            by: "operator".to_owned(),
+            by: call.signature(),
             plan: request.plan,
             order: request.order,
+            work: request.work,
         };
         self.queue(name, host.id, job).await
     }
 
     async fn queue(&self, name: &str, host: HostId, job: Job) -> Reply {
         match self.centre.queue(host, job).await {
-            Ok(deployment) => http::json(StatusCode::CREATED, &Deployed { deployment }),
+            Ok(deployment) => {
+                let reply = http::json(StatusCode::CREATED, &Deployed { deployment });
+                http::noted(reply, deployment.to_string())
+            }
             Err(QueueError::Running(id)) => refusals::deployment_running(name, id),
             Err(error) => refusals::failed(&error),
         }
     }
 
-    pub(super) async fn show(&self, id: &str) -> Reply {
-        match self.standing(id).await {
+    pub(super) async fn show(&self, call: Call) -> Reply {
+        match self.standing(call.name()).await {
             Ok(standing) => http::json(StatusCode::OK, &standing.view),
             Err(refusal) => refusal,
         }
     }
 
-    pub(super) async fn cancel(&self, id: &str) -> Reply {
+    pub(super) async fn cancel(&self, call: Call) -> Reply {
+        let id = call.name();
         let Ok(deployment) = id.parse::<DeploymentId>() else {
             return refusals::deployment_unknown(id);
         };
@@ -72,12 +81,12 @@ impl Api {
         }
     }
 
-    pub(super) async fn watch(&self, id: &str, query: Option<&str>) -> Reply {
-        let standing = match self.standing(id).await {
+    pub(super) async fn watch(&self, call: Call) -> Reply {
+        let standing = match self.standing(call.name()).await {
             Ok(standing) => standing,
             Err(refusal) => return refusal,
         };
-        let with_logs = asked(query, "logs") == Some("1");
+        let with_logs = asked(call.query.as_deref(), "logs") == Some("1");
         let watcher = Watcher::new(Arc::clone(&self.centre), standing.view.deployment, with_logs);
         let lines =
             futures_util::stream::try_unfold(watcher, async |mut watcher| match watcher.next().await {

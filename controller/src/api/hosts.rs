@@ -1,19 +1,20 @@
 //! Hosts: adding, showing, asking.
 
-use super::{Api, LONGEST, asked, refusals};
+use super::gate::{Call, sees};
+use super::{Api, asked, refusals};
 use crate::ca::{random, sha256};
 use crate::clock::now_ms;
 use crate::http::{self, Reply};
 use crate::model::{AddHost, Added, HostView, Membership};
 use crate::store::StoreError;
+use crate::store::access;
 use crate::store::hosts::{self, InviteError, Invited};
 use crate::store::tokens::{self, Token};
 use chatalot_protocol::enrol::{JoinToken, hex, unhex};
 use chatalot_protocol::message::Ask;
 use chatalot_protocol::names::HostName;
 use chatalot_protocol::secret::Secret;
-use hyper::body::Incoming;
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -23,9 +24,10 @@ const LONGEST_TOKEN_LIFE: Duration = Duration::from_hours(24);
 const LONGEST_WAIT: u64 = 600;
 
 impl Api {
-    pub(super) async fn list(&self) -> Reply {
+    pub(super) async fn list(&self, call: Call) -> Reply {
         match self.centre.store.read(hosts::list).await {
             Ok(mut hosts) => {
+                hosts.retain(|host| sees(&call.caller, host.id, &host.labels));
                 for host in &mut hosts {
                     host.connected = self.centre.fleet.is_connected(host.id);
                 }
@@ -35,8 +37,8 @@ impl Api {
         }
     }
 
-    pub(super) async fn add(&self, request: Request<Incoming>) -> Reply {
-        let add: AddHost = match http::body(request, LONGEST).await {
+    pub(super) async fn add(&self, call: Call) -> Reply {
+        let add: AddHost = match call.read() {
             Ok(add) => add,
             Err(refusal) => return refusal,
         };
@@ -55,24 +57,30 @@ impl Api {
             secret: sha256(&unhexed(&join)),
             expires_ms: now.saturating_add_unsigned(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)),
         };
-        let (name, domains) = (add.name.clone(), add.domains);
+        let (name, domains, remotes, labels) = (add.name.clone(), add.domains, add.git_remotes, add.labels);
         let kept = self.centre.store.write(move |c| {
             let invited = hosts::invite(c, &name, &domains, now)?;
+            hosts::grant(c, invited.host, &remotes)?;
             tokens::keep(c, invited.host, &token, now)?;
+            if !labels.is_empty() {
+                access::label(c, invited.host, &labels)?;
+            }
             Ok::<_, InviteError>(invited)
         });
         match kept.await {
             Ok(invited) => {
                 log::info!(host:% = invited.host, name:% = add.name, again = invited.again; "a host may join");
+                let note = add.name.to_string();
                 let added = self.added(invited, add.name, &join, (now, token.expires_ms));
-                http::json(StatusCode::CREATED, &added)
+                http::noted(http::json(StatusCode::CREATED, &added), note)
             }
             Err(InviteError::Revoked) => refusals::host_revoked(add.name.as_str()),
             Err(InviteError::Store(error)) => refusals::failed(&error),
         }
     }
 
-    pub(super) async fn show_host(&self, name: &str, query: Option<&str>) -> Reply {
+    pub(super) async fn show_host(&self, call: Call) -> Reply {
+        let (name, query) = (call.name(), call.query.as_deref());
         let secs = asked(query, "secs")
             .and_then(|secs| secs.parse().ok())
             .unwrap_or(60);
@@ -100,8 +108,9 @@ impl Api {
         }
     }
 
-    pub(super) async fn ask(&self, name: &str, request: Request<Incoming>) -> Reply {
-        let ask: Box<Ask> = match http::body(request, LONGEST).await {
+    pub(super) async fn ask(&self, call: Call) -> Reply {
+        let name = call.name();
+        let ask: Box<Ask> = match call.read() {
             Ok(ask) => ask,
             Err(refusal) => return refusal,
         };

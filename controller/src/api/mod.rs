@@ -1,15 +1,24 @@
-//! The operator's API on the unix socket: `chatalot_protocol::api` and [`crate::model`].
+//! The operator's API: `chatalot_protocol::api`, [`crate::model`] and [`crate::access::view`]. It is served on the
+//! unix socket to whoever the kernel lets use it, and on the one port to whoever shows a token; both go through
+//! the same [`gate`], which knows the endpoints from one table, [`routes`].
 
+mod approvals;
+mod audit;
 mod deployments;
+pub mod gate;
 mod hosts;
 mod refusals;
+pub mod routes;
+mod tokens;
 
+pub(crate) use approvals::expired as expired_approval;
+
+use crate::access::Caller;
 use crate::centre::Centre;
-use crate::http::{self, Reply};
+use crate::http;
+use crate::limiter::Limiter;
 use crate::web::bootstrap::Bootstrap;
-use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::fs;
 use std::io;
@@ -20,9 +29,6 @@ use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// The longest request: an order, at most.
-const LONGEST: usize = 1 << 20;
 
 /// Binds the socket that only we may use; whatever lies there is ours, for the state folder is locked.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -39,12 +45,17 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 pub struct Api {
     centre: Arc<Centre>,
     bootstrap: Arc<Bootstrap>,
+    failures: Limiter,
 }
 
 impl Api {
     /// For a controller.
     pub fn new(centre: Arc<Centre>, bootstrap: Arc<Bootstrap>) -> Arc<Self> {
-        Arc::new(Self { centre, bootstrap })
+        Arc::new(Self {
+            centre,
+            bootstrap,
+            failures: Limiter::default(),
+        })
     }
 
     /// Serves until `stop`; the connections are in `tasks`.
@@ -54,11 +65,11 @@ impl Api {
                 accepted = listener.accept() => accepted,
                 () = stop.cancelled() => return,
             };
-            match accepted {
-                Ok((stream, _)) if is_operator(&stream) => {
-                    tasks.spawn(Arc::clone(&self).serve(stream, stop.clone()));
+            match accepted.map(|(stream, _)| (operator(&stream), stream)) {
+                Ok((Some(caller), stream)) => {
+                    tasks.spawn(Arc::clone(&self).serve(caller, stream, stop.clone()));
                 }
-                Ok(_) => log::warn!("somebody else has tried the operator's socket"),
+                Ok((None, _)) => log::warn!("somebody else has tried the operator's socket"),
                 Err(error) => {
                     log::warn!(error:% = error; "cannot accept a command");
                     tokio::time::sleep(Duration::from_millis(250)).await;
@@ -67,10 +78,10 @@ impl Api {
         }
     }
 
-    async fn serve(self: Arc<Self>, stream: UnixStream, stop: CancellationToken) {
+    async fn serve(self: Arc<Self>, caller: Caller, stream: UnixStream, stop: CancellationToken) {
         let service = service_fn(|request| {
-            let api = Arc::clone(&self);
-            async move { Ok::<_, std::convert::Infallible>(api.answer(request).await) }
+            let (api, caller) = (Arc::clone(&self), caller.clone());
+            async move { Ok::<_, std::convert::Infallible>(api.answer(caller, request).await) }
         });
         let connection = http::builder()
             .header_read_timeout(None)
@@ -84,36 +95,18 @@ impl Api {
             log::debug!(error:% = crate::chain(&error); "a command broke off");
         }
     }
-
-    async fn answer(&self, request: Request<Incoming>) -> Reply {
-        let path = request.uri().path().to_owned();
-        let mut parts = path.trim_matches('/').split('/');
-        if parts.next() != Some("v1") {
-            return http::nothing_here();
-        }
-        let rest: Vec<&str> = parts.collect();
-        let get = request.method() == Method::GET;
-        let post = request.method() == Method::POST;
-        match rest.as_slice() {
-            ["hosts"] if get => self.list().await,
-            ["hosts"] if post => self.add(request).await,
-            ["hosts", name] if get => self.show_host(name, request.uri().query()).await,
-            ["hosts", name, "ask"] if post => self.ask(name, request).await,
-            ["hosts", name, "deployments"] if post => self.deploy(name, request).await,
-            ["deployments", id] if get => self.show(id).await,
-            ["deployments", id, "watch"] if get => self.watch(id, request.uri().query()).await,
-            ["deployments", id, "cancel"] if post => self.cancel(id).await,
-            _ => http::nothing_here(),
-        }
-    }
 }
 
-/// Whether root or our own user is at the other end.
-fn is_operator(stream: &UnixStream) -> bool {
+/// Who is at the other end, if that is root or our own user.
+fn operator(stream: &UnixStream) -> Option<Caller> {
     let ours = nix::unistd::geteuid().as_raw();
-    stream
-        .peer_cred()
-        .is_ok_and(|peer| peer.uid() == 0 || peer.uid() == ours)
+    let uid = stream.peer_cred().ok()?.uid();
+    admits(uid, ours).then(|| Caller::local(uid))
+}
+
+/// Whether a user of this machine is the operator.
+fn admits(uid: u32, ours: u32) -> bool {
+    uid == 0 || uid == ours
 }
 
 /// One value of a query.
@@ -122,4 +115,15 @@ fn asked<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
         .split('&')
         .filter_map(|pair| pair.split_once('='))
         .find_map(|(key, value)| (key == name).then_some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admits;
+
+    #[test]
+    fn f11_only_root_and_the_controllers_own_user_are_the_operator() {
+        assert!(admits(0, 998) && admits(998, 998));
+        assert!(!admits(1000, 998) && !admits(1000, 0));
+    }
 }

@@ -1,11 +1,14 @@
 //! What an operator is told when something cannot be done: stable codes, and the exact fix.
 
+use crate::access::Role;
+use crate::access::view::ApprovalView;
 use crate::fleet::AskError;
 use crate::http::{self, Reply};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::DeploymentId;
 use hyper::StatusCode;
 use std::error::Error;
+use uuid::Uuid;
 
 /// Foreign text, fit to be shown.
 fn shown(text: &str) -> String {
@@ -41,7 +44,7 @@ pub(super) fn host_revoked(name: &str) -> Reply {
 pub(super) fn life_too_long(most_secs: u64) -> Reply {
     let advice = Advice::new(
         "TOKEN_LIFE_INVALID",
-        "the join token would live too long, or not at all",
+        "the token would live too long, or not at all",
         format!("1 to {most_secs} seconds"),
         "use a shorter --ttl; a token can be had again at any time",
     );
@@ -113,6 +116,124 @@ pub(super) fn deployment_running(name: &str, id: DeploymentId) -> Reply {
         format!(
             "wait for it with `chatalotctl watch {id}`, or end it with `chatalotctl deployment cancel {id}`"
         ),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+/// One answer to whatever is wrong with a token: which it is is in the audit.
+pub(super) fn not_authenticated() -> Reply {
+    let advice = Advice::new(
+        "NOT_AUTHENTICATED",
+        "no valid API token: missing, unknown, expired or revoked",
+        "a token of this controller",
+        "have one made with `chatalotctl token add` and give it to `chatalotctl login`",
+    );
+    http::refusal(StatusCode::UNAUTHORIZED, &advice)
+}
+
+pub(super) fn too_many_failures() -> Reply {
+    let advice = Advice::new(
+        "TOO_MANY_TRIES",
+        "too many refused tokens from one address",
+        "at most twenty a minute",
+        "wait a minute, then try again with a valid token",
+    );
+    http::refusal(StatusCode::TOO_MANY_REQUESTS, &advice)
+}
+
+/// The same whether the role is too small or the host is out of reach or not there at all.
+pub(super) fn not_allowed(needs: Role) -> Reply {
+    let advice = Advice::new(
+        "NOT_ALLOWED",
+        "this token does not reach that far",
+        format!("the role `{needs}`, for this host"),
+        "see `chatalotctl whoami`; an admin makes another token with `chatalotctl token add`",
+    );
+    http::refusal(StatusCode::FORBIDDEN, &advice)
+}
+
+pub(super) fn token_exists(name: &str) -> Reply {
+    let advice = Advice::new(
+        "TOKEN_EXISTS",
+        format!("a token `{name}` is in force"),
+        "a name that is free",
+        format!("choose another name, or run `chatalotctl token revoke {name}` first"),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn token_unknown(name: &str) -> Reply {
+    let advice = Advice::new(
+        "TOKEN_UNKNOWN",
+        format!("no token `{}` is in force", shown(name)),
+        "the name or the id of a token",
+        "see `chatalotctl token list`",
+    );
+    http::refusal(StatusCode::NOT_FOUND, &advice)
+}
+
+pub(super) fn two_reaches() -> Reply {
+    let advice = Advice::new(
+        "REQUEST_INVALID",
+        "a host and a label",
+        "one of them, or none for every host",
+        "name either --host or --label",
+    );
+    http::refusal(StatusCode::BAD_REQUEST, &advice)
+}
+
+/// Not a refusal: the request is kept.
+pub(super) fn approval_pending(id: Uuid, needs: Role) -> Reply {
+    let advice = Advice::new(
+        "APPROVAL_PENDING",
+        format!("request {id} waits for somebody else's approval"),
+        format!("somebody else with the role `{needs}`"),
+        format!(
+            "have them run `chatalotctl approval approve {id}`; `chatalotctl approval show {id}` tells how it stands"
+        ),
+    );
+    http::refusal(StatusCode::ACCEPTED, &advice)
+}
+
+pub(super) fn approval_unknown(id: &str) -> Reply {
+    let advice = Advice::new(
+        "APPROVAL_UNKNOWN",
+        format!("there is no request `{}`", shown(id)),
+        "a request that waits for approval",
+        "see `chatalotctl approval list`",
+    );
+    http::refusal(StatusCode::NOT_FOUND, &advice)
+}
+
+pub(super) fn approval_over(view: &ApprovalView) -> Reply {
+    let advice = Advice::new(
+        "APPROVAL_OVER",
+        format!("request {} is decided, or its time is over", view.id),
+        "a request that waits for approval",
+        format!(
+            "see `chatalotctl approval show {}`; if need be, ask anew",
+            view.id
+        ),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn own_request() -> Reply {
+    let advice = Advice::new(
+        "APPROVAL_BY_ANOTHER",
+        "whoever asked is who approves",
+        "somebody else",
+        "have somebody else approve it, with a token of their own",
+    );
+    http::refusal(StatusCode::FORBIDDEN, &advice)
+}
+
+pub(super) fn requester_gone(who: &str) -> Reply {
+    let advice = Advice::new(
+        "REQUESTER_GONE",
+        format!("{} may not do this any more", shown(who)),
+        "a request of somebody who may",
+        "have somebody ask anew",
     );
     http::refusal(StatusCode::CONFLICT, &advice)
 }

@@ -2,6 +2,7 @@
 
 mod add;
 mod join;
+mod label;
 mod show;
 
 use chatalot_console::client::Client;
@@ -9,6 +10,7 @@ use chatalot_console::exit::{Exit, Failure};
 use chatalot_console::output::Output;
 use clap::Subcommand;
 
+pub(super) use add::seconds;
 pub(super) use show::list;
 
 /// What can be done with hosts.
@@ -16,6 +18,8 @@ pub(super) use show::list;
 pub(super) enum HostCommand {
     /// Let a host join: print the line to run on it, or run it over ssh
     Add(add::AddArgs),
+    /// Give a host labels, which API tokens may reach it by
+    Label(label::LabelArgs),
     /// List all hosts
     List,
     /// Show one host
@@ -27,6 +31,7 @@ impl HostCommand {
     pub(super) async fn run(self, client: &Client, out: &mut Output) -> Result<Exit, Failure> {
         match self {
             Self::Add(args) => add::add(client, &args, out).await,
+            Self::Label(args) => label::label(client, &args, out).await,
             Self::List => list(client, out).await,
             Self::Show(args) => show::show(client, &args, out).await,
         }

@@ -8,11 +8,15 @@ use chatalot_protocol::event::Event;
 use chatalot_protocol::frame::LogChunk;
 use chatalot_protocol::message::{NOTHING_MORE, ToAgent};
 use chatalot_protocol::names::{DeploymentId, HostId};
+use rusqlite::ErrorCode;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many events a batch takes.
 const MOST_EVENTS: usize = 1024;
+/// How long a batch that cannot be stored waits before it is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 /// How much output it takes.
 const MOST_OUTPUT: usize = 1 << 20;
 
@@ -28,6 +32,22 @@ pub enum BatchError {
     /// The thread that writes files died.
     #[error("files cannot be written")]
     Files(#[from] tokio::task::JoinError),
+}
+
+impl BatchError {
+    /// Whether it may be over after a while.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Sql(error)) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DiskFull | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
+            ),
+            Self::Store(StoreError::NotStored) | Self::Log(LogError::File { .. } | LogError::Folder(_)) => {
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
 /// What the agent is told when a batch is stored.
@@ -91,16 +111,47 @@ impl Batch {
         }
         let batch = std::mem::take(self);
         let centre = Arc::clone(centre);
-        Some(Box::pin(async move { batch.store(&centre, host, stream).await }))
+        Some(Box::pin(async move {
+            batch.store_patiently(&centre, host, stream).await
+        }))
     }
 
-    async fn store(self, centre: &Arc<Centre>, host: HostId, stream: i64) -> Result<Done, BatchError> {
+    /// A full disk is no reason to hang up: nothing is acknowledged until it is stored, and the host is held back.
+    async fn store_patiently(
+        self,
+        centre: &Arc<Centre>,
+        host: HostId,
+        stream: i64,
+    ) -> Result<Done, BatchError> {
+        let mut is_told = false;
+        loop {
+            match self.store(centre, host, stream).await {
+                Err(error) if error.may_pass() => {
+                    if !is_told {
+                        log::error!(host:% = host, error:% = crate::chain(&error); "what a host sends cannot be kept now");
+                    }
+                    is_told = true;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    async fn store(&self, centre: &Arc<Centre>, host: HostId, stream: i64) -> Result<Done, BatchError> {
         let mut done = Done::default();
         if !self.events.is_empty() {
-            done.gap = keep_events(centre, host, stream, self.events, &mut done.messages).await?;
+            done.gap = keep_events(centre, host, stream, self.events.clone(), &mut done.messages).await?;
         }
         if !(self.opened.is_empty() && self.chunks.is_empty()) {
-            keep_output(centre, host, self.opened, self.chunks, &mut done.messages).await?;
+            keep_output(
+                centre,
+                host,
+                self.opened.clone(),
+                self.chunks.clone(),
+                &mut done.messages,
+            )
+            .await?;
         }
         if self.jobs {
             find_jobs(centre, host, &mut done.messages).await?;

@@ -113,6 +113,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         acked_at_ms: entry.acked_at_ms,
         now_ms: Some(now),
         your_address,
+        addresses: centre.config.addresses(),
     };
     Ok((entry, welcome))
 }

@@ -9,6 +9,7 @@ mod pipe;
 
 pub use batch::BatchError;
 
+use crate::anchors::Eye;
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
@@ -175,6 +176,7 @@ struct Session {
     asked: u64,
     batch: Batch,
     heard: Instant,
+    eye: Eye,
 }
 
 impl Session {
@@ -187,6 +189,7 @@ impl Session {
             asked: 0,
             batch: Batch::first(),
             heard: Instant::now(),
+            eye: Eye::default(),
         }
     }
 
@@ -272,6 +275,7 @@ impl Session {
                     let _ = asker.send(*answer);
                 }
             }
+            ToController::Audited { anchor } => self.eye.take(&self.centre, self.peer.host, anchor),
             ToController::Ping { n } => outbound.put(&ToAgent::Pong { n })?,
             ToController::Hello(_) => return Err(SessionError::NotHello),
             ToController::EpochRefused { known } => {

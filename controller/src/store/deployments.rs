@@ -9,6 +9,7 @@ use chatalot_protocol::handover::Handover;
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
 use chatalot_protocol::report::DeploymentState;
+use chatalot_protocol::work::Work;
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -36,6 +37,9 @@ pub enum QueueError {
 pub struct Outcome {
     /// What to do.
     pub advice: Option<Advice>,
+    /// What was found behind it.
+    #[serde(default)]
+    pub diagnosis: Vec<Advice>,
     /// The installer's own lines.
     pub values: BTreeMap<String, String>,
     /// The handover.
@@ -68,8 +72,8 @@ pub fn queue(connection: &Connection, host: HostId, job: &Job) -> Result<(), Que
     }
     connection
         .execute(
-            "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'queued')",
+            "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, work, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 'queued')",
             (
                 job.id.0.as_bytes(),
                 host.0.as_bytes(),
@@ -78,6 +82,7 @@ pub fn queue(connection: &Connection, host: HostId, job: &Job) -> Result<(), Que
                 &job.by,
                 job.issued_ms,
                 job.not_after_ms,
+                job.work.word(),
             ),
         )
         .map_err(StoreError::Sql)?;
@@ -105,7 +110,7 @@ pub fn expire(connection: &Connection, now_ms: i64) -> Result<Vec<DeploymentId>,
         "UPDATE deployments SET finished = 1, state = 'refused', outcome = ?2
          WHERE NOT sent AND NOT finished AND not_after_ms < ?1 RETURNING id",
     )?;
-    ids(statement.query_map((now_ms, outcome(Some(advice))?), |row| row.get(0))?)
+    ids(statement.query_map((now_ms, ended(Some(advice))?), |row| row.get(0))?)
 }
 
 /// Ends what another life of the agent had taken up.
@@ -120,7 +125,7 @@ pub fn lose(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, 
         "UPDATE deployments SET finished = 1, state = 'failed', outcome = ?2
          WHERE host = ?1 AND taken_up AND NOT finished RETURNING id",
     )?;
-    ids(statement.query_map((host.0.as_bytes(), outcome(Some(advice))?), |row| row.get(0))?)
+    ids(statement.query_map((host.0.as_bytes(), ended(Some(advice))?), |row| row.get(0))?)
 }
 
 /// Ends a job whose order cannot be read back.
@@ -136,7 +141,7 @@ pub fn lose_order(connection: &Connection, id: DeploymentId) -> Result<(), Store
             "UPDATE deployments SET finished = 1, state = 'failed', outcome = ?2
              WHERE id = ?1 AND NOT taken_up AND NOT finished",
         )?
-        .execute((id.0.as_bytes(), outcome(Some(advice))?))?;
+        .execute((id.0.as_bytes(), ended(Some(advice))?))?;
     Ok(())
 }
 
@@ -160,12 +165,13 @@ pub fn cancel(connection: &Connection, id: DeploymentId) -> Result<Option<Standi
 /// A deployment as it stands.
 pub fn standing(connection: &Connection, id: DeploymentId) -> Result<Option<Standing>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT d.host, h.name, d.domain, d.state, d.outcome, d.finished
+        "SELECT d.host, h.name, d.domain, d.state, d.outcome, d.finished, d.work
          FROM deployments d JOIN hosts h ON h.id = d.host WHERE d.id = ?1",
     )?;
     let standing = statement.query_row([id.0.as_bytes()], |row| {
         let Outcome {
             advice,
+            diagnosis,
             values,
             handover,
         } = json(row, 4)?.unwrap_or_default();
@@ -174,8 +180,10 @@ pub fn standing(connection: &Connection, id: DeploymentId) -> Result<Option<Stan
                 deployment: id,
                 host: row.get(1)?,
                 domain: row.get(2)?,
+                work: word::<Work>(row, 6)?,
                 state: word::<DeploymentState>(row, 3)?,
                 advice,
+                diagnosis,
                 values,
                 handover,
             },
@@ -199,7 +207,8 @@ pub fn queued(connection: &Connection) -> Result<Vec<DeploymentId>, StoreError> 
     ids(statement.query_map([], |row| row.get(0))?)
 }
 
-fn outcome(advice: Option<Advice>) -> Result<String, StoreError> {
+/// How a deployment ends that only the controller ends.
+pub(super) fn ended(advice: Option<Advice>) -> Result<String, StoreError> {
     Ok(serde_json::to_string(&Outcome {
         advice,
         ..Outcome::default()

@@ -1,7 +1,8 @@
 //! Events: stored once, in order, in the transaction that also projects what they mean.
 
-use super::StoreError;
 use super::deployments::Outcome;
+use super::{StoreError, alarms};
+use chatalot_console::text::safe;
 use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::names::{DeploymentId, HostId};
 use chatalot_protocol::report::DeploymentState;
@@ -55,7 +56,7 @@ pub fn insert(
         let id = deployment.map(|id| *id.0.as_bytes());
         insert.execute((stream, event.seq.cast_signed(), id, now_ms, body))?;
         stored.last = event.seq;
-        stored.level |= project(connection, host, deployment, event.what)?;
+        stored.level |= project(connection, host, deployment, event.what, now_ms)?;
         if let Some(id) = deployment.filter(|id| !stored.touched.contains(id)) {
             stored.touched.push(id);
         }
@@ -97,13 +98,23 @@ fn own(
     let Some(id) = event.deployment else {
         return Ok(None);
     };
-    if let What::DeploymentStarted { plan, domain, .. } = &event.what {
+    if let What::DeploymentStarted {
+        plan, domain, work, ..
+    } = &event.what
+    {
         connection
             .prepare_cached(
-                "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, state, sent)
-                 VALUES (?1, ?2, ?3, ?4, 'the host itself', ?5, ?5, 'running', 1) ON CONFLICT DO NOTHING",
+                "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, work, state, sent)
+                 VALUES (?1, ?2, ?3, ?4, 'the host itself', ?5, ?5, ?6, 'running', 1) ON CONFLICT DO NOTHING",
             )?
-            .execute((id.0.as_bytes(), host.0.as_bytes(), domain, plan.to_string(), now_ms))?;
+            .execute((
+                id.0.as_bytes(),
+                host.0.as_bytes(),
+                domain,
+                plan.to_string(),
+                now_ms,
+                work.word(),
+            ))?;
     }
     let ours = super::deployments::belongs(connection, id, host)?;
     if !ours {
@@ -118,6 +129,7 @@ fn project(
     host: HostId,
     deployment: Option<DeploymentId>,
     what: What,
+    now_ms: i64,
 ) -> Result<bool, StoreError> {
     if let Some(id) = deployment {
         connection
@@ -132,6 +144,7 @@ fn project(
             What::DeploymentFinished {
                 state,
                 advice,
+                diagnosis,
                 values,
                 handover,
             },
@@ -139,6 +152,7 @@ fn project(
         ) => {
             let outcome = Outcome {
                 advice,
+                diagnosis,
                 values,
                 handover,
             };
@@ -149,6 +163,16 @@ fn project(
             connection
                 .prepare_cached("UPDATE hosts SET level = ?2, cause = ?3 WHERE id = ?1")?
                 .execute((host.0.as_bytes(), word(&to)?, serde_json::to_string(&cause)?))?;
+            Ok(true)
+        }
+        (What::Alarm { advice }, _) => {
+            if alarms::raise(connection, host, true, &advice, now_ms)? {
+                log::error!(host:% = host, code:% = safe(&advice.code); "a host raises an alarm");
+            }
+            Ok(true)
+        }
+        (What::AlarmOver { code }, _) => {
+            alarms::end(connection, host, &code)?;
             Ok(true)
         }
         _ => Ok(false),

@@ -5,14 +5,16 @@ use crate::model::{HostView, Latest, Membership};
 use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::message::Hello;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
-use chatalot_protocol::site::Domain;
+use chatalot_protocol::site::{Domain, GitRemote};
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 const COLUMNS: &str = "h.id, h.name, h.state, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
     h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
-    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id)
+    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id),
+    (SELECT json_group_array(json(advice)) FROM alarms WHERE host = h.id),
+    (SELECT json_group_array(label) FROM labels WHERE host = h.id)
     FROM hosts h LEFT JOIN deployments d ON d.id =
         (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
 
@@ -69,6 +71,15 @@ pub fn invite(
         )
         .map_err(StoreError::Sql)?;
     Ok(Invited { host, again })
+}
+
+/// Notes where a host's source may come from, for when it next joins.
+pub fn grant(connection: &Connection, host: HostId, remotes: &[GitRemote]) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE hosts SET git_remotes = ?2 WHERE id = ?1",
+        (host.0.as_bytes(), serde_json::to_string(remotes)?),
+    )?;
+    Ok(())
 }
 
 /// All hosts, by name. Whether they are connected is not known here.
@@ -216,6 +227,8 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
         system: row.get(11)?,
         architecture: row.get(12)?,
         latest,
+        alarms: json(row, 17)?.unwrap_or_default(),
         certificate_until_ms: row.get(16)?,
+        labels: json(row, 18)?.unwrap_or_default(),
     })
 }

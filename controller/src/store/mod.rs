@@ -3,9 +3,15 @@
 //! One thread writes, another reads. The writer takes everything that is waiting into one transaction, each piece
 //! of work under a savepoint of its own, and answers after the commit: one sync, however many wait for it.
 
+pub mod access;
+pub mod alarms;
+pub mod approvals;
+pub mod audit;
 pub mod deployments;
 pub mod events;
 pub mod hosts;
+pub mod old;
+pub mod restored;
 pub mod tokens;
 
 use crate::hands::{Hands, Pace};
@@ -16,11 +22,19 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 /// Each entry lifts the schema by one version, in a transaction.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("granted.sql"),
+    include_str!("anchors.sql"),
+    include_str!("access.sql"),
+    include_str!("work.sql"),
+];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
 /// How much work shares a transaction at most.
 const TOGETHER: usize = 256;
+/// How long the log beside the database may get before it is worked off.
+const LONGEST_WAL: u64 = 4 << 20;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +51,14 @@ pub enum StoreError {
     /// Its file cannot be made.
     #[error("cannot make the database's file")]
     Create(#[source] std::io::Error),
+    /// Its file was damaged.
+    #[error("the database `{}` is damaged ({found}): restore it with `chatalotctl restore`", path.display())]
+    Corrupt {
+        /// Which.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+    },
     /// A newer build has written it.
     #[error("the database has schema {found}, this build knows up to {known}: install the newer chatalotctl")]
     Newer {
@@ -51,6 +73,9 @@ pub enum StoreError {
     /// A stored value cannot be read back.
     #[error("a stored value cannot be read back")]
     Value(#[from] serde_json::Error),
+    /// A stored value is not what it should be.
+    #[error("a stored {0} is damaged")]
+    Damaged(&'static str),
     /// The transaction could not be committed, or the store has stopped.
     #[error("nothing was stored")]
     NotStored,
@@ -92,6 +117,7 @@ impl Store {
         create(path).map_err(StoreError::Create)?;
         let mut connection = Connection::open(path).map_err(failed)?;
         prepare(&connection).map_err(failed)?;
+        verify(&connection, path)?;
         migrate(&mut connection)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readable = Connection::open_with_flags(path, flags).map_err(failed)?;
@@ -102,7 +128,11 @@ impl Store {
                 reader: seat(readable),
             });
         }
-        let writer = Seat::Thread(thread("store-write", move |work| write_all(&connection, work))?);
+        let mut wal = path.as_os_str().to_owned();
+        wal.push("-wal");
+        let writer = Seat::Thread(thread("store-write", move |work| {
+            write_all(&connection, Path::new(&wal), work);
+        })?);
         let reader = Seat::Thread(thread("store-read", move |work| read_all(&readable, work))?);
         Ok(Self { writer, reader })
     }
@@ -173,11 +203,28 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // Worked off by the writer itself, which looks at how that went.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.busy_timeout(std::time::Duration::from_secs(5))
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+/// Nothing is done on the word of a damaged database.
+fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: rusqlite::Result<String> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    let path = path.to_owned();
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => Err(StoreError::Corrupt { path, found }),
+        Err(error) => Err(StoreError::Corrupt {
+            path,
+            found: error.to_string(),
+        }),
+    }
+}
+
+/// Brings a database up to date.
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let found = usize::try_from(version).unwrap_or(usize::MAX);
     let known = MIGRATIONS.len();
@@ -258,8 +305,15 @@ fn savepoint<T, E: From<StoreError>>(
     result
 }
 
-fn write_all(connection: &Connection, mut waiting: mpsc::Receiver<Work>) {
+fn write_all(connection: &Connection, wal: &Path, mut waiting: mpsc::Receiver<Work>) {
     while let Some(first) = waiting.blocking_recv() {
+        if std::fs::metadata(wal).is_ok_and(|found| found.len() > LONGEST_WAL) {
+            let checkpoint = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            if let Err(error) = checkpoint {
+                beware(&error);
+                log::warn!(error:% = error; "the database's log is not worked off");
+            }
+        }
         together(connection, first, || waiting.try_recv().ok());
     }
 }
@@ -267,6 +321,7 @@ fn write_all(connection: &Connection, mut waiting: mpsc::Receiver<Work>) {
 /// Commits what waits together, and answers after that.
 fn together(connection: &Connection, first: Work, mut more: impl FnMut() -> Option<Work>) {
     if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        beware(&error);
         log::error!(error:% = error; "the database cannot be written");
         return;
     }
@@ -274,15 +329,32 @@ fn together(connection: &Connection, first: Work, mut more: impl FnMut() -> Opti
     let mut next = Some(first);
     while let Some(work) = next {
         answers.push(work(connection));
+        // On a full disk SQLite ends the whole transaction: what follows would not be part of it.
+        if connection.is_autocommit() {
+            break;
+        }
         next = (answers.len() < TOGETHER).then(&mut more).flatten();
     }
     match connection.execute_batch("COMMIT") {
         Ok(()) => answers.into_iter().for_each(|answer| answer()),
         Err(error) => {
+            beware(&error);
             log::error!(error:% = error; "the database cannot be written");
             // Fails only where SQLite has rolled back itself.
             let _ = connection.execute_batch("ROLLBACK");
         }
+    }
+}
+
+/// Whether the disk has lost what was written: then nothing that is in memory may be believed.
+fn beware(error: &rusqlite::Error) {
+    use rusqlite::ffi;
+    let unsynced = [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_DIR_FSYNC];
+    if error
+        .sqlite_error()
+        .is_some_and(|error| unsynced.contains(&error.extended_code))
+    {
+        crate::files::abort_unsynced("the database", error);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Join tokens: made, and used up in the same transaction that records the certificate.
 
-use super::StoreError;
 use super::hosts::{host_id, json};
+use super::{StoreError, alarms};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::{HostId, HostName};
+use chatalot_protocol::site::{Domain, GitRemote};
 use rusqlite::{Connection, OptionalExtension};
 
 /// What is kept of a token: not its secret.
@@ -81,7 +82,9 @@ pub struct Joined {
     /// What the operator calls it.
     pub name: HostName,
     /// The domains that it may serve.
-    pub domains: Vec<String>,
+    pub domains: Vec<Domain>,
+    /// Where its source may come from.
+    pub git_remotes: Vec<GitRemote>,
     /// Its certificate in PEM.
     pub certificate: String,
     /// Whether this is a repeated answer.
@@ -101,17 +104,18 @@ pub fn consume(
     } else {
         recorded(connection, shown)?
     };
-    let (name, domains) = connection
+    let (name, domains, git_remotes) = connection
         .query_row(
-            "SELECT name, domains FROM hosts WHERE id = ?1",
+            "SELECT name, domains, git_remotes FROM hosts WHERE id = ?1",
             [host.0.as_bytes()],
-            |row| Ok((row.get::<_, String>(0)?, json(row, 1)?)),
+            |row| Ok((row.get::<_, String>(0)?, json(row, 1)?, json(row, 2)?)),
         )
         .map_err(StoreError::Sql)?;
     Ok(Joined {
         host,
         name: name.parse().map_err(|_| Refusal::Unknown)?,
         domains: domains.unwrap_or_default(),
+        git_remotes: git_remotes.unwrap_or_default(),
         certificate,
         again: !first,
     })
@@ -189,6 +193,7 @@ fn record(
         (&shown.id, &issued.serial),
     )?;
     void_others(connection, shown, host, &issued)?;
+    alarms::forget(connection, host)?;
     connection.execute(
         "UPDATE hosts SET state = 'active', joined_ms = ?2 WHERE id = ?1",
         (host.0.as_bytes(), now_ms),
@@ -223,6 +228,6 @@ fn recorded(connection: &Connection, shown: &Shown) -> Result<String, StoreError
 }
 
 /// Compares without telling by the time it takes how much was right.
-fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
+pub(super) fn same(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }

@@ -49,6 +49,11 @@ impl Bootstrap {
         }
     }
 
+    /// The address that hosts dial.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// The command that fetches the script.
     pub fn fetch(&self) -> String {
         format!(

@@ -5,8 +5,10 @@ use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::http::{self, Reply};
 use crate::store::StoreError;
+use crate::store::audit;
 use crate::store::tokens::{self, Joined, Refusal, Shown};
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::audit::Entry;
 use chatalot_protocol::enrol::{JoinReply, JoinRequest, unhex};
 use hyper::body::{Body, Bytes};
 use hyper::{Request, StatusCode};
@@ -43,7 +45,7 @@ where
         Ok(request) => request,
         Err(refusal) => return refusal,
     };
-    match admit(centre, &request).await {
+    match admit(centre, &request, from).await {
         Ok(joined) => {
             log::info!(host:% = joined.host, name:% = joined.name, address:% = from, again = joined.again; "a host has joined");
             if !joined.again {
@@ -60,13 +62,30 @@ where
                 .filter(char::is_ascii_hexdigit)
                 .take(16)
                 .collect();
-            log::warn!(token:% = token, address:% = from, error:% = crate::chain(&error); "a host may not join");
+            let why = crate::chain(&error);
+            log::warn!(token:% = token, address:% = from, error:% = why; "a host may not join");
+            centre
+                .remember_stranger(entry(from, token, "JOIN_REFUSED", why))
+                .await;
             refuse(&error)
         }
     }
 }
 
-async fn admit(centre: &Arc<Centre>, request: &JoinRequest) -> Result<Joined, JoinError> {
+/// What the audit says of somebody who wants to join.
+fn entry(from: IpAddr, subject: String, verdict: &str, detail: String) -> Entry {
+    Entry {
+        at_ms: now_ms(),
+        action: "join".to_owned(),
+        via: format!("address {from}"),
+        subject,
+        verdict: verdict.to_owned(),
+        detail,
+        ..Entry::default()
+    }
+}
+
+async fn admit(centre: &Arc<Centre>, request: &JoinRequest, from: IpAddr) -> Result<Joined, JoinError> {
     let secret: Option<[u8; 32]> = request
         .token_secret
         .as_ref()
@@ -79,10 +98,13 @@ async fn admit(centre: &Arc<Centre>, request: &JoinRequest) -> Result<Joined, Jo
     };
     let (signer, now) = (Arc::clone(centre), now_ms());
     let joined = centre.store.write(move |c| {
-        tokens::consume(c, &shown, now, |host| {
+        let joined = tokens::consume(c, &shown, now, |host| {
             let life = signer.config.certificate_life;
             signer.authority.issue(signer.cluster.id, host, &applicant, life)
-        })
+        })?;
+        let again = if joined.again { "the same answer again" } else { "" };
+        audit::append(c, &entry(from, joined.name.to_string(), "done", again.to_owned()))?;
+        Ok::<_, Refusal>(joined)
     });
     Ok(joined.await?)
 }
@@ -95,6 +117,7 @@ fn reply(centre: &Centre, joined: Joined) -> JoinReply {
         certificate: joined.certificate,
         authorities: centre.authority.root_pem().to_owned(),
         domains: joined.domains,
+        git_remotes: joined.git_remotes,
     }
 }
 

@@ -1,18 +1,19 @@
-//! HTTPS on the one port, for those who have no certificate yet: the bootstrap script, the agent's binary, joining.
+//! HTTPS on the one port: the bootstrap script, the agent's binary and joining for those who have no certificate yet,
+//! and the operator's API for those who show a token.
 
 pub mod bootstrap;
 mod join;
-mod limiter;
 
+use crate::api::Api;
 use crate::centre::Centre;
 use crate::http::{self, Reply};
+use crate::limiter::Limiter;
 use bootstrap::Bootstrap;
 use chatalot_protocol::advice::Advice;
 use hyper::body::{Body, Bytes};
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use limiter::Limiter;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,15 +28,17 @@ const VISIT: Duration = Duration::from_mins(15);
 pub struct Web {
     centre: Arc<Centre>,
     bootstrap: Arc<Bootstrap>,
+    api: Arc<Api>,
     limiter: Limiter,
 }
 
 impl Web {
     /// For a controller.
-    pub fn new(centre: Arc<Centre>, bootstrap: Arc<Bootstrap>) -> Arc<Self> {
+    pub fn new(centre: Arc<Centre>, bootstrap: Arc<Bootstrap>, api: Arc<Api>) -> Arc<Self> {
         Arc::new(Self {
             centre,
             bootstrap,
+            api,
             limiter: Limiter::default(),
         })
     }
@@ -84,6 +87,7 @@ impl Web {
                     "wait a minute, then try again",
                 ),
             ),
+            (_, path) if path.starts_with("/v1/") => self.api.visit(request, from).await,
             (&Method::GET, path) => match path.strip_prefix("/agent/") {
                 Some(architecture) => self.bootstrap.binary(architecture).await,
                 None => http::nothing_here(),

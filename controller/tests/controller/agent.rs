@@ -89,6 +89,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         self.raw(&bytes).await;
     }
 
+    /// The same to somebody who may have hung up; whether it was taken.
+    pub(crate) async fn try_say(&mut self, message: &ToController) -> bool {
+        let mut bytes = Vec::new();
+        frame::put_message(message, &mut bytes).unwrap();
+        self.stream.write_all(&bytes).await.is_ok() && self.stream.flush().await.is_ok()
+    }
+
     pub(crate) async fn raw(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.unwrap();
         self.stream.flush().await.unwrap();
@@ -152,6 +159,7 @@ pub(crate) fn event(seq: u64, deployment: DeploymentId, what: What) -> Event {
 
 pub(crate) fn started() -> What {
     What::DeploymentStarted {
+        work: chatalot_protocol::work::Work::Deploy,
         plan: PlanHash::of(&[7; 32]),
         domain: "chat.example.com".into(),
         steps: Vec::new(),

@@ -10,6 +10,7 @@ use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::plan::PlanHash;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::secret::Secret;
+use chatalot_protocol::work::Work;
 use chatalotctl::store::deployments;
 use hyper::StatusCode;
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(crate) fn deploy_request() -> DeployRequest {
     DeployRequest {
         order: Order { site, secrets },
         plan: PlanHash::of(&[7; 32]),
+        work: Work::Deploy,
     }
 }
 
@@ -48,6 +50,7 @@ fn finished(state: DeploymentState) -> What {
     What::DeploymentFinished {
         state,
         advice: None,
+        diagnosis: Vec::new(),
         values: BTreeMap::from([("public_url".into(), "https://chat.example.com".into())]),
         handover: None,
     }

@@ -30,6 +30,26 @@ async fn f05_unknown_used_and_wrong_tokens_are_refused_in_the_same_words() {
     }
     assert_eq!(answers[0].0, StatusCode::FORBIDDEN);
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    // The network is told one thing; the audit knows which it was.
+    let joins: Vec<_> = world
+        .audit()
+        .await
+        .into_iter()
+        .filter(|entry| entry.action == "join")
+        .collect();
+    let said: Vec<_> = joins
+        .iter()
+        .map(|entry| (entry.verdict.as_str(), entry.detail.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("done", ""),
+            ("JOIN_REFUSED", "the token was used by another key"),
+            ("JOIN_REFUSED", "unknown token"),
+            ("JOIN_REFUSED", "wrong secret"),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -7,13 +7,21 @@
     reason = "what a test cannot do is a failed test"
 )]
 
+mod access;
 mod agent;
+mod audits;
+mod commands;
 mod deployments;
 mod doors;
 mod enrolment;
+mod faults;
+mod four_eyes;
+mod lost;
+mod matrix;
 mod measure;
 mod odd_agents;
 mod returning;
 mod sessions;
+mod unit;
 mod watching;
 mod world;

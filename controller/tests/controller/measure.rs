@@ -172,6 +172,7 @@ async fn a_flood_of_output_reaches_a_watcher_whole() {
         let over = What::DeploymentFinished {
             state: DeploymentState::Succeeded,
             advice: None,
+            diagnosis: Vec::new(),
             values: std::collections::BTreeMap::new(),
             handover: None,
         };

@@ -16,8 +16,10 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 const ADDRESS: &str = "127.0.0.1:18997";
-/// All have to be back by then.
-const ALL_BACK: Duration = Duration::from_mins(1);
+/// The target, which a release build on a machine of its own has to meet.
+const TARGET: Duration = Duration::from_mins(1);
+/// All have to be back by then, in a debug build on a busy machine too.
+const ALL_BACK: Duration = Duration::from_mins(5);
 
 type Connected = Agent<tokio_rustls::client::TlsStream<TcpStream>>;
 
@@ -82,9 +84,10 @@ async fn all_come(configs: &[Arc<ClientConfig>]) -> (Vec<Connected>, String) {
     took.sort_unstable();
     let p = |hundredth: usize| took[(took.len() - 1) * hundredth / 100];
     let told = format!(
-        "{} sessions in {:?}; from connect to welcome p50 {:?}, p99 {:?}",
+        "{} sessions in {:?}, target {TARGET:?}: {}; from connect to welcome p50 {:?}, p99 {:?}",
         took.len(),
         began.elapsed(),
+        if began.elapsed() < TARGET { "met" } else { "missed" },
         p(50),
         p(99)
     );

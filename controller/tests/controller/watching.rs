@@ -42,6 +42,7 @@ fn finished() -> What {
     What::DeploymentFinished {
         state: DeploymentState::Succeeded,
         advice: None,
+        diagnosis: Vec::new(),
         values: std::collections::BTreeMap::new(),
         handover: None,
     }

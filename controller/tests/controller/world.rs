@@ -1,6 +1,8 @@
 //! A controller in a folder of its own, and ways to speak to it.
 
+use chatalot_protocol::audit::{Entry, Record};
 use chatalot_protocol::enrol::JoinToken;
+use chatalotctl::access::Role;
 use chatalotctl::centre::Centre;
 use chatalotctl::config::Config;
 use chatalotctl::model::{AddHost, Added};
@@ -10,10 +12,8 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::ClientConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
@@ -41,7 +41,13 @@ impl World {
     }
 
     async fn start_in(folder: TempDir) -> Self {
-        let controller = Controller::start(config(folder.path())).await.unwrap();
+        Self::start_with(folder, |_| ()).await
+    }
+
+    pub(crate) async fn start_with(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config(folder.path());
+        change(&mut config);
+        let controller = Controller::start(config).await.unwrap();
         let (centre, address) = (Arc::clone(controller.centre()), controller.address());
         let stop = CancellationToken::new();
         let running = tokio::spawn(controller.run(stop.clone().cancelled_owned()));
@@ -52,6 +58,11 @@ impl World {
             stop,
             running,
         }
+    }
+
+    /// The same with a changed configuration.
+    pub(crate) async fn restart_with(self, change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_with(self.stop().await, change).await
     }
 
     /// The controller stops, and starts again over the same state.
@@ -73,6 +84,8 @@ impl World {
         let add = AddHost {
             name: name.parse().unwrap(),
             domains: Vec::new(),
+            labels: Vec::new(),
+            git_remotes: Vec::new(),
             ttl_secs: None,
         };
         self.command("POST", "/v1/hosts", &add).await.1.unwrap()
@@ -115,6 +128,44 @@ impl World {
         exchange(stream, method, path, body).await
     }
 
+    /// A command over the one port, with a token.
+    pub(crate) async fn remote<B: Serialize>(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        body: &B,
+    ) -> (StatusCode, serde_json::Value) {
+        let stream = self.dial(&tls(self.pin(), &[b"http/1.1"], None)).await.unwrap();
+        let body = serde_json::to_vec(body).unwrap();
+        let (status, bytes) = exchange_as(stream, token, method, path, body).await;
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// An API token, made by the operator at the socket.
+    pub(crate) async fn token(&self, name: &str, role: Role, of: serde_json::Value) -> String {
+        let mut add = serde_json::json!({"name": name, "role": role, "ttl_secs": 3600});
+        add.as_object_mut()
+            .unwrap()
+            .extend(of.as_object().unwrap().clone());
+        let (status, added) = self
+            .command::<_, serde_json::Value>("POST", "/v1/tokens", &add)
+            .await;
+        assert_eq!(status, StatusCode::CREATED, "{added:?}");
+        added.unwrap()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// What the audit says, in order.
+    pub(crate) async fn audit(&self) -> Vec<Entry> {
+        let (_, records) = self.get::<Vec<Record>>("/v1/audit").await;
+        let records = records.unwrap();
+        chatalot_protocol::audit::verify(&records, None).unwrap();
+        records
+            .iter()
+            .map(|record| serde_json::from_str(&record.body).unwrap())
+            .collect()
+    }
+
     pub(crate) async fn dial(
         &self,
         config: &Arc<ClientConfig>,
@@ -133,10 +184,15 @@ pub(crate) fn config(folder: &Path) -> Config {
         state: folder.join("state"),
         listen: "127.0.0.1:0".parse().unwrap(),
         address: None,
+        standby: Vec::new(),
         binaries: vec![("x86_64", agent), ("aarch64", folder.join("none"))],
         certificate_life: Duration::from_hours(24),
         token_life: Duration::from_mins(15),
         job_life: Duration::from_mins(15),
+        keep: Duration::from_hours(24),
+        approval_by: None,
+        second_approver: None,
+        approval_life: Duration::from_hours(24),
     }
 }
 
@@ -148,12 +204,26 @@ pub(crate) async fn exchange<S>(stream: S, method: &str, path: &str, body: Vec<u
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    exchange_as(stream, "", method, path, body).await
+}
+
+async fn exchange_as<S>(
+    stream: S,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> (StatusCode, Bytes)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header("host", "x")
+        .header("authorization", format!("Bearer {token}"))
         .body(Full::new(Bytes::from(body)))
         .unwrap();
     let reply = sender.send_request(request).await.unwrap();
@@ -165,77 +235,5 @@ pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>
 
 /// A client that knows nothing but the pin of the root's key, as an agent does.
 pub(crate) fn tls(pin: [u8; 32], protocols: &[&[u8]], identity: Option<Identity>) -> Arc<ClientConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned(pin)));
-    let mut config = match identity {
-        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    Arc::new(config)
-}
-
-#[derive(Debug)]
-struct Pinned([u8; 32]);
-
-impl Pinned {
-    fn verifier(&self, sent: &[CertificateDer<'_>]) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
-        let root = sent.iter().find(|certificate| {
-            let (_, certificate) = x509_parser::parse_x509_certificate(certificate).unwrap();
-            chatalotctl::ca::sha256(certificate.public_key().raw) == self.0
-        });
-        let root = root.ok_or_else(|| rustls::Error::General("nobody we know".to_owned()))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(root.clone().into_owned())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        verifier.map_err(|error| rustls::Error::General(error.to_string()))
-    }
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verifier(intermediates)?.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        )
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        unreachable!("TLS 1.3 only")
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signed, &algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
-        algorithms.supported_schemes()
-    }
+    Arc::new(chatalotctl::pin::config(pin, protocols, identity).unwrap())
 }

@@ -34,6 +34,55 @@ fn f61_a_domain_with_anything_else_in_it_is_refused() {
     }
 }
 
+/// A name that looks like another one travels, and is shown, in a form that does not.
+#[test]
+fn f61_a_domain_of_look_alikes_is_another_domain_and_shows_it() {
+    let latin: Domain = "chat.example.com".parse().unwrap();
+    let cyrillic: Domain = "ch\u{430}t.example.com".parse().unwrap();
+    assert_ne!(latin, cyrillic);
+    assert!(cyrillic.as_str().starts_with("xn--") && cyrillic.as_str().is_ascii());
+    for bad in [
+        "chat.\u{202e}moc.elpmaxe",
+        "chat.example.com\u{0}",
+        "chat\u{2024}example\u{2024}com/..",
+        "-chat.example.com",
+        "chat.example.com\n",
+    ] {
+        assert!(bad.parse::<Domain>().is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn f61_no_text_is_taken_that_is_endless_hidden_or_meant_for_a_shell() {
+    let long = "a".repeat(1 << 20);
+    let tricks = [
+        "../../etc/passwd",
+        "a;$(reboot)",
+        "a\0b",
+        "a\u{202e}b",
+        "a\nb",
+        "`id`",
+        "",
+        &long,
+    ];
+    for text in tricks {
+        let path = format!("/srv/{text}");
+        let url = format!("https://example.com/{text}");
+        assert!(text.parse::<LoginName>().is_err(), "{text:.20?}");
+        assert!(
+            path.parse::<Folder>().is_err() && path.parse::<HostFile>().is_err(),
+            "{text:.20?}"
+        );
+        // A path of an address may go up; everything else in it is refused as elsewhere.
+        if !["", "../../etc/passwd"].contains(&text) {
+            assert!(url.parse::<HttpsUrl>().is_err(), "{text:.20?}");
+            assert!(url.parse::<Repository>().is_err() && url.parse::<GitRemote>().is_err());
+            assert!(text.parse::<AdminName>().is_err() && text.parse::<Word>().is_err());
+        }
+        assert!(text.parse::<GitRef>().is_err() && text.parse::<PublicIpv4>().is_err());
+    }
+}
+
 #[test]
 fn a_turn_address_must_be_public() {
     for good in ["203.0.113.42", "8.8.8.8"] {

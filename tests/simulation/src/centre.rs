@@ -58,6 +58,11 @@ impl Seat {
             certificate_life: Duration::from_hours(24),
             token_life: Duration::from_mins(15),
             job_life: Duration::from_mins(15),
+            standby: Vec::new(),
+            keep: Duration::from_hours(24),
+            approval_by: None,
+            second_approver: None,
+            approval_life: Duration::from_hours(1),
         }
     }
 

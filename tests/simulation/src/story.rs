@@ -12,6 +12,7 @@ use chatalot_protocol::inputs::Inputs;
 use chatalot_protocol::message::{Answer, Ask, Job, Order};
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::report::{CheckState, Level};
+use chatalot_protocol::work::Work;
 use chatalotctl::fleet::Command;
 use chatalotctl::store::StoreError;
 use std::path::Path;
@@ -254,6 +255,7 @@ async fn deploy(world: &mut World, host: usize) {
         not_after_ms: now + i64::try_from(among(1_000..900_000)).unwrap_or(0),
         by: "operator".to_owned(),
         plan,
+        work: Work::default(),
         order,
     };
     let id = job.id;

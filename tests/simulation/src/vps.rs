@@ -104,7 +104,7 @@ impl Vps {
                 vps.trace
                     .say(&format!("{}: cannot begin: {}", vps.name, chain(&error)));
             }
-            let dial = || {
+            let dial = |_| {
                 let vps = vps.clone();
                 async move { vps.dial().await }
             };

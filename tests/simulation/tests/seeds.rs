@@ -65,27 +65,27 @@ fn f30_each_event_arrives_once_in_order_and_each_effect_happens_once_whatever_go
 
 #[test]
 fn f22_a_network_that_is_silent_and_does_not_say_so_loses_nothing() {
-    all_well("half-open", 5);
+    all_well("half-open", 8);
 }
 
 #[test]
 fn f23_a_slow_network_that_loses_a_tenth_loses_nothing() {
-    all_well("slow", 5);
+    all_well("slow", 8);
 }
 
 #[test]
 fn f24_a_network_that_is_silent_in_one_direction_loses_nothing() {
-    all_well("one-way", 5);
+    all_well("one-way", 8);
 }
 
 #[test]
 fn f25_connections_that_are_cut_at_any_byte_lose_nothing() {
-    all_well("cuts", 5);
+    all_well("cuts", 8);
 }
 
 #[test]
 fn f32_f33_a_backup_that_is_put_back_on_either_side_is_noticed_and_nothing_is_swallowed() {
-    all_well("backups", 5);
+    all_well("backups", 8);
 }
 
 #[test]

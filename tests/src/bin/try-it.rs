@@ -28,7 +28,10 @@ fn show() -> Result<()> {
     say("controller$ chatalotctl serve");
     let controller = Controller::start("try-it")?;
     say("controller$ chatalotctl host add try-it");
-    let printed = controller.ctl(&["host", "add", "try-it"])?.ok()?.stdout;
+    let printed = controller
+        .ctl(&["host", "add", "try-it", "--git-remote", Sandbox::REPOSITORY])?
+        .ok()?
+        .stdout;
     drop(write!(stdout(), "{printed}"));
     let line = printed
         .lines()

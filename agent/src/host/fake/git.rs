@@ -62,6 +62,10 @@ impl World {
         }
         let checkout = self.checkouts.get(Path::new(&folder?));
         match words.as_slice() {
+            ["config", "--get", "chatalot.made-by"] => {
+                let made = checkout.is_some_and(|one| one.made);
+                Some(output(i32::from(!made), if made { "chatalot-agent" } else { "" }))
+            }
             ["config", "--get", "remote.origin.url"] => {
                 let url = checkout.and_then(|one| one.url.clone());
                 Some(url.map_or_else(|| output(1, ""), |url| output(0, &url)))
@@ -110,7 +114,15 @@ impl World {
                 self.checkouts.get_mut(path)?.url = Some((*url).to_owned());
                 Some(output(0, ""))
             }
-            ["config", "remote.origin.fetch", _] => Some(output(0, "")),
+            ["config", "chatalot.made-by", _] => {
+                self.checkouts.get_mut(path)?.made = true;
+                Some(output(0, ""))
+            }
+            ["rm", "-rfq", "--ignore-unmatch", "--", "."] => {
+                self.remove_tracked(path);
+                Some(output(0, ""))
+            }
+            ["clean", "-ffdXq"] | ["config", "remote.origin.fetch", _] => Some(output(0, "")),
             ["fetch", ..] => Some(self.fetch_into(path)),
             ["checkout", options @ .., commit] => {
                 let force = options.contains(&"--force");
@@ -167,6 +179,7 @@ impl World {
         for (name, text) in tree {
             self.put(folder.join(name), text);
         }
+        self.put(folder.join(".git/index"), "");
         if let Some(checkout) = self.checkouts.get_mut(folder) {
             checkout.head = Some(commit.to_owned());
         }

@@ -155,6 +155,7 @@ impl World {
             let container = container(folder, service);
             self.containers.insert(container.name.clone(), container);
         }
+        self.apply_override(Path::new(folder));
         let project = folder.rsplit('/').next().unwrap_or_default();
         self.volumes.insert(format!("{project}_postgres_data"));
         let bit = |on: bool| if on { "1" } else { "0" };
@@ -205,13 +206,14 @@ fn container(folder: &str, service: &str) -> Container {
     };
     Container {
         name: name.to_owned(),
-        project: "chatalot".to_owned(),
+        project: folder.rsplit('/').next().unwrap_or_default().to_owned(),
         service: service.to_owned(),
         folder: folder.to_owned(),
         state: "running".to_owned(),
         health: matches!(service, "chatalot" | "postgres").then(|| "healthy".to_owned()),
         restart_policy: "unless-stopped".to_owned(),
         image: format!("chatalot/{service}:0.24.1"),
+        image_id: format!("sha256:{}", "0b".repeat(32)),
         ports: if service == "chatalot" {
             vec![8080]
         } else {

@@ -7,14 +7,24 @@
 //! | `packages` | the package manager, by the distribution's own row |
 //! | `git` | repositories and checkouts |
 //! | `installer` | chatalot's installer, as the runbook describes it |
+//! | `removal` | what takes things away again |
+//! | `nginx` | nginx and certbot |
+//! | `firewall` | ufw, firewalld and `SELinux` |
+//! | `ports` | who listens where |
+//! | `traefik` | compose's view of an override, and Traefik, which reads labels |
 //! | `web` | Caddy, chatalot, and what they answer |
 //!
 //! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
 
+mod firewall;
 mod git;
 mod installer;
 mod meter;
+mod nginx;
 mod packages;
+mod ports;
+mod removal;
+mod traefik;
 mod web;
 mod world;
 
@@ -24,7 +34,7 @@ pub use world::{Checkout, EngineState, Remote, World};
 
 use super::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, Unit,
 };
 use crate::runbook::distro::Distro;
 use async_trait::async_trait;
@@ -162,6 +172,13 @@ impl Look for FakeHost {
     async fn read(&self, path: &Path) -> Result<Option<Vec<u8>>, HostError> {
         self.look(format!("read {}", path.display()), |world| {
             world.files.get(path).cloned()
+        })
+        .await
+    }
+
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        self.look(format!("read_strictly {}", path.display()), |world| {
+            world.strictly(path)
         })
         .await
     }

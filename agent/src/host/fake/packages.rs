@@ -6,6 +6,10 @@ use crate::host::{Command, Output, Unit};
 /// What Debian's package brings as /etc/caddy/Caddyfile.
 const CADDYFILE: &str = "# The Caddyfile is an easy way to configure your Caddy web server.\n\n:80 {\n\t# Set this path\n\troot * /usr/share/caddy\n\n\tfile_server\n\n\t# reverse_proxy localhost:8080\n}\n";
 
+/// What Debian's nginx brings, as far as it matters here.
+const NGINX_CONF: &str = "http {\n\tserver_tokens build;\n\tinclude /etc/nginx/conf.d/*.conf;\n\tinclude /etc/nginx/sites-enabled/*;\n}\n";
+const NGINX_DEFAULT: &str = "server {\n\tlisten 80 default_server;\n\tserver_name _;\n}\n";
+
 /// The names behind an argv of the row, if a command begins with it.
 fn names<'a>(command: &'a Command, argv: &[&'a str]) -> Option<Vec<&'a str>> {
     let words = std::iter::once(&command.program).chain(&command.args);
@@ -101,6 +105,17 @@ impl World {
                 self.put("/etc/caddy/Caddyfile", CADDYFILE);
             }
             self.load_caddy();
+        } else if row.nginx.contains(&name) {
+            self.programs.insert("nginx".to_owned());
+            (unit.active, unit.enabled) = (true, true);
+            self.units.entry("nginx.service".to_owned()).or_insert(unit);
+            self.put("/etc/nginx/nginx.conf", NGINX_CONF);
+            self.put("/etc/nginx/sites-enabled/default", NGINX_DEFAULT);
+            self.load_nginx();
+        } else if row.certbot.contains(&name) {
+            self.programs.insert("certbot".to_owned());
+            (unit.active, unit.enabled) = (true, true);
+            self.units.entry(row.certbot_timer.to_owned()).or_insert(unit);
         } else if row.tools.contains(&name) {
             self.programs.insert(name.to_owned());
         }

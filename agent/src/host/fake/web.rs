@@ -93,7 +93,14 @@ impl World {
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let here = fetch.connect_to.is_some_and(|to| to.ip().is_loopback());
         if here || self.leads_here(host) {
-            return self.through_caddy(host, &format!("/{path}"), fetch);
+            let path = format!("/{path}");
+            if self.traefik_listens() {
+                return self.through_traefik(host, &path, fetch);
+            }
+            if self.nginx_listens(443) {
+                return self.through_nginx(host, &path, fetch);
+            }
+            return self.through_caddy(host, &path, fetch);
         }
         if self.network && !self.dns.contains_key(host) {
             return Ok(page(200, "text/html", "somebody else"));
@@ -134,16 +141,61 @@ impl World {
         if asked && loaded.contains("encode ") {
             add("content-encoding", "gzip");
         }
-        answer.tls = Some(TlsFacts {
-            issuer: if staging { "(STAGING) E1" } else { "E1" }.to_owned(),
-            not_after: self.now_ms / 1000 + NINETY_DAYS,
-            distrust: staging.then(|| "unknown issuer".to_owned()),
-        });
+        answer.tls = Some(self.tls(staging));
         Ok(answer)
     }
 
+    fn through_nginx(&self, host: &str, path: &str, fetch: &Fetch) -> Result<Fetched, FetchError> {
+        let Some(block) = self.nginx_block(host, "443") else {
+            return Err(FetchError::Tls("a certificate for another name".to_owned()));
+        };
+        let renewal = self.text(format!("/etc/letsencrypt/renewal/{host}.conf"));
+        let staging = renewal.unwrap_or_default().contains("acme-staging");
+        if staging && fetch.verify {
+            return Err(FetchError::Tls("unknown issuer".to_owned()));
+        }
+        let loaded = self.nginx_loaded.clone().unwrap_or_default();
+        let upgrades =
+            block.contains("proxy_set_header Upgrade $http_upgrade;") && loaded.contains("map $http_upgrade");
+        let mut asked = fetch.clone();
+        asked.headers.retain(|(name, _)| upgrades || name != "upgrade");
+        // SELinux keeps it from connecting to anybody.
+        let shut = self.text("/sys/fs/selinux/enforce").as_deref() == Some("1")
+            && self
+                .text("/sys/fs/selinux/booleans/httpd_can_network_connect")
+                .as_deref()
+                != Some("1 1");
+        let answer = if shut { None } else { self.chatalot(path, &asked) };
+        let mut answer = answer.unwrap_or_else(|| page(502, "text/html", ""));
+        let mut add = |name: &str, value: &str| answer.headers.push((name.to_owned(), value.to_owned()));
+        if block.contains("Strict-Transport-Security") {
+            add("strict-transport-security", "max-age=31536000; includeSubDomains");
+        }
+        add(
+            "server",
+            if block.contains("server_tokens off;") {
+                "nginx"
+            } else {
+                "nginx/1.26.3"
+            },
+        );
+        if block.contains("gzip on;") && fetch.headers.iter().any(|(name, _)| name == "accept-encoding") {
+            add("content-encoding", "gzip");
+        }
+        answer.tls = Some(self.tls(staging));
+        Ok(answer)
+    }
+
+    pub(super) fn tls(&self, staging: bool) -> TlsFacts {
+        TlsFacts {
+            issuer: if staging { "(STAGING) E1" } else { "E1" }.to_owned(),
+            not_after: self.now_ms / 1000 + NINETY_DAYS,
+            distrust: staging.then(|| "unknown issuer".to_owned()),
+        }
+    }
+
     /// chatalot itself, if it runs.
-    fn chatalot(&self, path: &str, fetch: &Fetch) -> Option<Fetched> {
+    pub(super) fn chatalot(&self, path: &str, fetch: &Fetch) -> Option<Fetched> {
         let server = self.containers.get("chatalot-server")?;
         if server.state != "running" {
             return None;

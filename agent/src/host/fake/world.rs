@@ -3,8 +3,9 @@
 use super::installer::Installer;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
-    Resources, System, Transport, Unit,
+    Resources, Strictly, System, Transport, Unit,
 };
+use crate::policy;
 use crate::runbook::distro::Distro;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -40,6 +41,8 @@ pub struct Checkout {
     pub fetched: BTreeMap<String, String>,
     /// Tracked files with local changes.
     pub changed: BTreeSet<String>,
+    /// Whether its configuration says that the agent made it.
+    pub made: bool,
 }
 
 /// How the Docker Engine stands.
@@ -91,6 +94,8 @@ pub struct World {
     pub installer: Installer,
     /// The configuration that Caddy runs with.
     pub caddy_loaded: Option<String>,
+    /// The configuration that nginx runs with.
+    pub nginx_loaded: Option<String>,
     /// Why the authority does not sign, if it does not.
     pub acme_refuses: Option<String>,
     pub logins: BTreeMap<String, BTreeSet<String>>,
@@ -122,8 +127,11 @@ impl World {
             system: system(distro),
             resources: AMPLE,
             now_ms: 1_790_000_000_000,
-            files: BTreeMap::new(),
-            folders: BTreeSet::new(),
+            files: BTreeMap::from([(policy::PATH.into(), policy::written(policy::Origin::Alone).into())]),
+            // The agent's own.
+            folders: ["/", "/var", "/var/lib", "/var/lib/chatalot-agent"]
+                .map(PathBuf::from)
+                .into(),
             owners: BTreeMap::new(),
             programs: programs.map(|name| (*name).to_owned()).collect(),
             lists: false,
@@ -146,6 +154,7 @@ impl World {
             checkouts: BTreeMap::new(),
             installer: Installer::default(),
             caddy_loaded: None,
+            nginx_loaded: None,
             acme_refuses: None,
             logins: BTreeMap::from([("alice".to_owned(), BTreeSet::from(["alice".to_owned()]))]),
             journal: Vec::new(),
@@ -164,6 +173,10 @@ impl World {
         world.journal.clear();
         world.said.clear();
         world.unknown.clear();
+        // Nothing but times.
+        let asked = Path::new("/var/lib/chatalot-agent/acme.asked");
+        world.files.remove(asked);
+        world.owners.remove(asked);
         world
     }
 
@@ -190,6 +203,7 @@ impl World {
             state.clone_into(&mut container.state);
         }
         self.load_caddy();
+        self.load_nginx();
     }
 
     /// Writes a file and makes the folders above it.
@@ -210,6 +224,18 @@ impl World {
         const ROOTS: Owner = Owner { uid: 0, mode: 0o755 };
         let there = self.files.contains_key(path) || self.folders.contains(path);
         there.then(|| self.owners.get(path).copied().unwrap_or(ROOTS))
+    }
+
+    pub(super) fn strictly(&self, path: &Path) -> Strictly {
+        let Some(content) = self.files.get(path) else {
+            return Strictly::Absent;
+        };
+        let places = [path.parent().unwrap_or(path), path];
+        let why = places.into_iter().find_map(|place| {
+            let owner = self.owners.get(place).copied();
+            owner?.distrusted(place, true)
+        });
+        why.map_or_else(|| Strictly::Content(content.clone()), Strictly::Unsafe)
     }
 
     pub(super) fn list(&self, folder: &Path) -> Vec<String> {
@@ -244,33 +270,6 @@ impl World {
         Ok(self.containers.values().filter(wanted).cloned().collect())
     }
 
-    pub(super) fn port_owner(&self, transport: Transport, port: u16) -> Option<PortOwner> {
-        if let Some(foreign) = self.ports.get(&(transport, port)) {
-            return Some(foreign.clone());
-        }
-        if transport == Transport::Tcp && self.caddy_listens(port) {
-            return Some(PortOwner {
-                pid: Some(501),
-                process: "caddy".to_owned(),
-                unit: Some("caddy.service".to_owned()),
-                container: None,
-            });
-        }
-        let running = self.containers.values().filter(|one| one.state == "running");
-        let mut holders = running.filter_map(|one| match one.service.as_str() {
-            // Host networking: only the process shows.
-            "coturn" if port == 3478 => Some(("turnserver", None)),
-            _ if one.ports.contains(&port) => Some(("docker-proxy", Some(one.name.clone()))),
-            _ => None,
-        });
-        holders.next().map(|(process, container)| PortOwner {
-            pid: Some(502),
-            process: process.to_owned(),
-            unit: None,
-            container,
-        })
-    }
-
     pub(super) fn resolve(&self, name: &str) -> Vec<Answers> {
         let nothing = || vec![answer("1.1.1.1", Vec::new())];
         self.dns.get(name).cloned().unwrap_or_else(nothing)
@@ -297,6 +296,8 @@ impl World {
             .package_query(command)
             .or_else(|| self.git_query(command))
             .or_else(|| self.installer_help(command))
+            .or_else(|| self.firewall_query(command))
+            .or_else(|| self.compose_query(command))
             .or_else(|| self.other_query(command));
         if let Some(output) = read {
             return Ok(output);
@@ -305,6 +306,9 @@ impl World {
             self.package_change(command)
                 .or_else(|| self.git_change(command))
                 .or_else(|| self.installer_run(command))
+                .or_else(|| self.nginx_change(command))
+                .or_else(|| self.compose_change(command))
+                .or_else(|| self.firewall_change(command))
                 .or_else(|| self.other_change(command))
         });
         Ok(done.flatten().unwrap_or_else(|| {
@@ -322,6 +326,7 @@ impl World {
             )),
             ("docker", ["compose", "config", "--services"]) => Some(self.compose_services(command)),
             ("journalctl", ["-u", unit, ..]) => Some(self.journal_of(unit)),
+            ("docker", _) => self.docker_query(&args),
             _ => None,
         }
     }
@@ -348,7 +353,11 @@ impl World {
                 groups.insert((*group).to_owned());
                 Some(output(0, ""))
             }
-            _ => None,
+            ("gpasswd", ["-d", login, group]) => {
+                self.logins.get_mut(*login)?.remove(*group);
+                Some(output(0, ""))
+            }
+            _ => self.removal(command.program.as_str(), &args),
         }
     }
 
@@ -363,6 +372,8 @@ impl World {
             self.engine = EngineState::Up;
         } else if name == "caddy.service" && !was_active {
             self.load_caddy();
+        } else if name == "nginx.service" && !was_active {
+            self.load_nginx();
         }
         output(0, "")
     }

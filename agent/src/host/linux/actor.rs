@@ -4,7 +4,7 @@ use super::run::{Patience, run};
 use super::{LinuxHost, files};
 use crate::host::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, Unit,
 };
 use crate::runbook::Limits;
 use crate::runbook::output::Sink;
@@ -89,6 +89,10 @@ impl Look for LinuxActor {
         self.look.read(path).await
     }
 
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        self.look.read_strictly(path).await
+    }
+
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {
         self.look.list(path).await
     }
@@ -102,7 +106,15 @@ impl Look for LinuxActor {
     }
 
     async fn query(&self, command: Command) -> Result<Output, HostError> {
-        self.look.query(command).await
+        let sink = &self.sink;
+        match self.look.query(command).await {
+            Ok(output) => Ok(Output {
+                code: output.code,
+                stdout: sink.mask(&output.stdout),
+                stderr: sink.mask(&output.stderr),
+            }),
+            Err(error) => Err(error.masked(|line| sink.mask(line))),
+        }
     }
 
     async fn unit(&self, name: &str) -> Result<Unit, HostError> {
@@ -143,5 +155,25 @@ impl Look for LinuxActor {
 
     async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
         self.look.fetch(fetch).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::linux::Config;
+    use chatalot_protocol::secret::Secret;
+
+    #[tokio::test]
+    async fn f59_what_an_effect_asks_of_the_host_is_answered_without_secrets() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = Secret::new("s3cret-Token/42");
+        let sink = Sink::open(&folder.path().join("output"), [&secret]).unwrap();
+        let actor = LinuxActor::new(LinuxHost::new(Config::default()), sink, Limits::default());
+        let asked = actor.query(Command::new(
+            "echo",
+            &["it is s3cret-Token/42", "s3cret-Token%2F42"],
+        ));
+        assert_eq!(asked.await.unwrap().stdout, "it is [secret] [secret]\n");
     }
 }

@@ -1,6 +1,6 @@
 //! Files and folders.
 
-use crate::host::{HostError, Owner};
+use crate::host::{HostError, Owner, Strictly};
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -41,6 +41,34 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, HostError> {
         })
         .map_err(failed("read", path))?;
     Ok(Some(content))
+}
+
+/// A file that nobody but root could have written. Its folder is judged first: then the file cannot be exchanged
+/// between being judged and being read.
+pub(super) fn read_strictly(path: &Path) -> Result<Strictly, HostError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    for place in [folder, path] {
+        let facts = match place.symlink_metadata() {
+            Ok(facts) => facts,
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Strictly::Absent);
+            }
+            Err(e) => return Err(failed("look at", place)(e)),
+        };
+        let owner = Owner {
+            uid: facts.uid(),
+            mode: facts.mode() & 0o7777,
+        };
+        let right_kind = if place == folder {
+            facts.is_dir()
+        } else {
+            facts.is_file()
+        };
+        if let Some(why) = owner.distrusted(place, right_kind) {
+            return Ok(Strictly::Unsafe(why));
+        }
+    }
+    Ok(read(path)?.map_or(Strictly::Absent, Strictly::Content))
 }
 
 /// The names in a folder, sorted; empty if there is none.
@@ -232,6 +260,45 @@ mod tests {
         let path = here.path().join("fifo");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(matches!(read(&path), Err(HostError::File { verb: "read", .. })));
+    }
+
+    #[test]
+    fn f60_a_file_counts_strictly_only_if_nobody_but_root_could_have_written_it() {
+        let here = tempfile::tempdir().unwrap();
+        let (folder, path) = (here.path().join("etc"), here.path().join("etc/policy.toml"));
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let content = Strictly::Content(b"x".to_vec());
+        let is_unsafe = || matches!(read_strictly(&path), Ok(Strictly::Unsafe(_)));
+        assert_eq!(read_strictly(&path).unwrap(), Strictly::Absent);
+        write(&path, b"x", 0o644).unwrap();
+        assert!(nix::unistd::geteuid().is_root(), "what counts is root's");
+        assert_eq!(read_strictly(&path).unwrap(), content);
+        for bad in [0o666, 0o664, 0o622] {
+            mode(&path, bad);
+            assert!(is_unsafe(), "{bad:o}");
+        }
+        mode(&path, 0o600);
+        assert_eq!(read_strictly(&path).unwrap(), content);
+        for bad in [0o777, 0o775, 0o1777] {
+            mode(&folder, bad);
+            assert!(is_unsafe(), "{bad:o}");
+        }
+        mode(&folder, 0o755);
+        std::os::unix::fs::chown(&path, Some(1000), None).unwrap();
+        assert!(is_unsafe());
+        remove(&path).unwrap();
+        let elsewhere = here.path().join("elsewhere");
+        write(&elsewhere, b"x", 0o644).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        assert!(is_unsafe());
+        remove(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(is_unsafe());
+        remove(&path).unwrap();
+        std::fs::remove_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(here.path(), &folder).unwrap();
+        std::fs::rename(&elsewhere, here.path().join("policy.toml")).unwrap();
+        assert!(is_unsafe());
     }
 
     #[test]

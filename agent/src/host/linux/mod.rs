@@ -34,7 +34,7 @@ pub use actor::LinuxActor;
 
 use super::{
     Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, Unit,
 };
 use async_trait::async_trait;
 use docker::compose::{Seen, SeenServices};
@@ -44,6 +44,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
+
+/// Lets nobody read this process's memory, in which there may be secrets, nor a core dump of it, however it ends.
+pub fn keep_memory_private() -> std::io::Result<()> {
+    nix::sys::prctl::set_dumpable(false).map_err(Into::into)
+}
 
 /// Where things are on this host.
 #[derive(Debug, Clone)]
@@ -161,6 +166,10 @@ impl Look for LinuxHost {
         files::read(path)
     }
 
+    async fn read_strictly(&self, path: &Path) -> Result<Strictly, HostError> {
+        files::read_strictly(path)
+    }
+
     async fn list(&self, path: &Path) -> Result<Vec<String>, HostError> {
         files::list(path)
     }
@@ -237,4 +246,13 @@ impl Look for LinuxHost {
 /// An error with its causes, in one line that is safe to show: some of them quote what a stranger sent.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     super::plain_line(&chatalot_protocol::chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn f59_the_memory_of_the_process_is_nobody_elses() {
+        super::keep_memory_private().unwrap();
+        assert!(!nix::sys::prctl::get_dumpable().unwrap());
+    }
 }

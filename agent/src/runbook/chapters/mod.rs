@@ -6,7 +6,10 @@ mod install;
 mod packages;
 mod preflight;
 mod proxy;
+pub mod uninstall;
 mod verify;
+
+pub use checkout::stands as checkout_stands;
 
 use super::Step;
 

@@ -2,11 +2,13 @@
 
 use super::super::engine_version::{self, compose_missing, engine_too_old, is_compose_v1};
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging};
+use super::uninstall::group::ADDED;
 use crate::host::{Command, Engine};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The chapter.
@@ -111,6 +113,10 @@ impl Step for Install {
             format!("run `{}`", typed(intent.distro.refresh)),
             format!("install what is missing of {}", names.join(", ")),
         ]
+    }
+
+    fn packages(&self, intent: &Intent<'_>) -> Vec<&'static str> {
+        intent.distro.packages().collect()
     }
 
     fn limits(&self) -> Limits {
@@ -260,7 +266,8 @@ impl Step for DockerGroup {
         let add = Command::new("usermod", &["-aG", "docker", "--", login]);
         let output = cx.host.run(add).await?;
         if output.ok() {
-            return Ok(Applied::default());
+            let remember = BTreeMap::from([(ADDED.to_owned(), login.to_owned())]);
+            return Ok(Applied { remember });
         }
         Err(StepError::last(
             Advice::new(

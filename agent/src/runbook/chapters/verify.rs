@@ -135,9 +135,13 @@ impl Step for WebSocket {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let direct = Fetch::page(format!("{LOCAL}/ws")).websocket();
         let mut proxied = Fetch::page(format!("https://{}/ws", cx.site.domain)).websocket();
-        proxied.connect_to = Some(LOCAL_PROXY);
+        proxied.connect_to = proxies::chosen(cx.site).map(|_| LOCAL_PROXY);
         proxied.verify = cx.site.acme != Acme::Staging;
         if let Err(saw) = upgraded(cx, direct).await {
+            // Where chatalot is not well at all, that is the thing to mend.
+            if let Err(advice) = answer::local(cx.host).await {
+                return Ok((*advice).into());
+            }
             return Ok(Advice::new(
                 "WEBSOCKET_REFUSED",
                 format!("chatalot itself answered an upgrade at /ws with {saw}"),
@@ -196,11 +200,9 @@ impl Step for Boot {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let mut sleepers = Vec::new();
         let mut absent = Vec::new();
-        for name in [
-            cx.distro.engine_unit,
-            proxies::chosen(cx.site).unit(),
-            "chatalot-agent.service",
-        ] {
+        let proxy = proxies::chosen(cx.site).and_then(proxies::Proxy::unit);
+        let units = [Some(cx.distro.engine_unit), proxy, Some("chatalot-agent.service")];
+        for name in units.into_iter().flatten() {
             let unit = cx.host.unit(name).await?;
             if !unit.exists {
                 absent.push(name);

@@ -2,6 +2,7 @@
 
 use super::{Engine, Pace};
 use crate::deployments::Deployments;
+use crate::effect::Runner;
 use crate::effect::fake::FakeRunner;
 use crate::host::fake::{FakeHost, Mode, World};
 use crate::ledger::{Ledger, deployments as records, outbox};
@@ -12,10 +13,16 @@ use chatalot_protocol::message::{Job, Order};
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::secret::Secret;
+use chatalot_protocol::work::Work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+
+mod approval;
+mod audit;
+mod policy;
+mod undoing;
 
 const PACE: Pace = Pace {
     recheck: Duration::from_micros(200),
@@ -45,11 +52,15 @@ impl Machine {
 
     /// A new life of the agent.
     fn agent(&self) -> Agent {
+        self.agent_with(self.runner.clone())
+    }
+
+    fn agent_with(&self, runner: Arc<dyn Runner>) -> Agent {
         let ledger = Ledger::open(&self.state.path().join("ledger.sqlite")).unwrap();
         let engine = Engine {
             ledger: ledger.clone(),
             host: Arc::new(self.host.clone()),
-            runner: self.runner.clone(),
+            runner,
             steps: crate::runbook::steps().collect(),
             pace: PACE,
             pulse: Arc::default(),
@@ -75,7 +86,7 @@ struct Agent {
 
 impl Agent {
     async fn job(&self, order: &Order) -> Job {
-        let plan = self.desk.plan(order).await.unwrap().unwrap();
+        let plan = self.desk.plan(order, Work::Deploy).await.unwrap().unwrap();
         let (id, by) = (DeploymentId::fresh(), "a test".to_owned());
         Job {
             id,
@@ -84,6 +95,7 @@ impl Agent {
             by,
             plan: plan.hash,
             order: order.clone(),
+            work: Work::Deploy,
         }
     }
 

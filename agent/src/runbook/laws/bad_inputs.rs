@@ -90,10 +90,20 @@ const FRESH: &[(&str, Spoil)] = &[
     ("DNS_WRONG", |w| says(w, &["198.51.100.7"], &[])),
     ("DNS_STALE_AAAA", |w| says(w, &["203.0.113.42"], &["2001:db8::1"])),
     ("DNS_CDN", |w| says(w, &["104.16.1.1"], &[])),
-    ("PORT_TAKEN", |w| listens(w, 443, "nginx", None)),
-    ("PORT_TAKEN", |w| {
+    ("PORT_TAKEN", |w| listens(w, 443, "haproxy", None)),
+    ("PROXY_ADOPTABLE", |w| listens(w, 443, "nginx", None)),
+    ("FIREWALL_DENIES", |w| {
+        w.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+        let deny = "### tuple ### deny tcp 443 0.0.0.0/0 any 0.0.0.0/0 in\n";
+        w.put("/etc/ufw/user.rules", deny);
+    }),
+    ("FIREWALL_REFUSED", |w| {
+        w.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+        fails(w, "ufw allow", "ERROR: Could not acquire lock");
+    }),
+    ("PROXY_DOMAIN_TAKEN", |w| {
         listens(w, 80, "caddy", None);
-        w.put("/etc/caddy/Caddyfile", "blog.example.com {\n\tfile_server\n}\n");
+        w.put("/etc/caddy/Caddyfile", "chat.example.com {\n\tfile_server\n}\n");
     }),
     ("PORT_TAKEN", |w| {
         foreign_engine(w);
@@ -345,7 +355,13 @@ fn f58_each_probe_finds_what_is_spoilt_on_a_deployed_host() {
 
 #[test]
 fn f54_nothing_is_written_while_something_is_in_the_way() {
-    let in_the_way = ["PORT_TAKEN", "CONTAINER_NAME_TAKEN", "DATABASE_WITHOUT_ENV"];
+    let in_the_way = [
+        "PORT_TAKEN",
+        "PROXY_ADOPTABLE",
+        "PROXY_DOMAIN_TAKEN",
+        "CONTAINER_NAME_TAKEN",
+        "DATABASE_WITHOUT_ENV",
+    ];
     for (code, spoil) in FRESH.iter().filter(|(code, _)| in_the_way.contains(code)) {
         assert_eq!(ending(*spoil).0.writes(), 0, "{code}");
     }

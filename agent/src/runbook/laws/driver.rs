@@ -1,7 +1,7 @@
 //! The engine's loop in small: check, apply, check again, with simulated patience and no ledger.
 
-use crate::host::HostError;
-use crate::host::fake::FakeHost;
+use crate::host::fake::{FakeHost, World};
+use crate::host::{HostError, Unit};
 use crate::runbook::chapters::handover::handover;
 use crate::runbook::distro::Distro;
 use crate::runbook::{ActCx, Cx, Intent, Step, StepError, step, steps};
@@ -54,6 +54,8 @@ pub(super) struct Run {
     pub(super) secrets: Secrets,
     pub(super) distro: &'static Distro,
     pub(super) memory: BTreeMap<String, String>,
+    /// What is on the host before us.
+    before: fn(&mut World),
 }
 
 fn run(distro: &'static Distro, inputs: Inputs) -> Run {
@@ -63,6 +65,7 @@ fn run(distro: &'static Distro, inputs: Inputs) -> Run {
         secrets,
         distro,
         memory: BTreeMap::new(),
+        before: |_| {},
     }
 }
 
@@ -113,7 +116,53 @@ pub(super) fn with_everything(distro: &'static Distro) -> Run {
     run(distro, inputs)
 }
 
+/// With voice, behind nginx, on a host with ufw at work and `SELinux` enforced.
+pub(super) fn behind_nginx(distro: &'static Distro) -> Run {
+    let inputs = Inputs {
+        proxy: Some("nginx".into()),
+        turn_external_ip: Some("203.0.113.42".into()),
+        ..least_inputs()
+    };
+    Run {
+        before: |world| {
+            world.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+            world.put("/sys/fs/selinux/enforce", "1");
+            world.put("/sys/fs/selinux/booleans/httpd_can_network_connect", "0 0");
+        },
+        ..run(distro, inputs)
+    }
+}
+
+/// Behind a Traefik that runs already, with firewalld at work and an override of the operator's own.
+pub(super) fn behind_traefik(distro: &'static Distro) -> Run {
+    let inputs = Inputs {
+        proxy: Some("traefik".into()),
+        updates: Some(false),
+        ..least_inputs()
+    };
+    Run {
+        before: |world| {
+            super::bad_inputs::foreign_engine(world);
+            world.run_traefik();
+            let unit = Unit {
+                exists: true,
+                active: true,
+                enabled: true,
+            };
+            world.units.insert("firewalld.service".into(), unit);
+        },
+        ..run(distro, inputs)
+    }
+}
+
 impl Run {
+    /// The host that it begins on.
+    pub(super) fn host(&self) -> FakeHost {
+        let host = FakeHost::fresh(self.distro);
+        host.world(self.before);
+        host
+    }
+
     fn tags(&self) -> BTreeMap<String, String> {
         let tag = |secret: &Secret| format!("tag-{}", secret.expose().len());
         self.secrets
@@ -135,6 +184,22 @@ impl Run {
     /// Runs every step in order. The fake answers at once, so what has to be waited for never comes.
     pub(super) fn deploy(&mut self, host: &FakeHost) -> Result<(), Stop> {
         self.all(host).now_or_never().unwrap_or(Err(Stop::Killed))
+    }
+
+    /// The same with other steps.
+    pub(super) fn walk(&mut self, host: &FakeHost, steps: &[&'static dyn Step]) -> Result<(), Stop> {
+        let all = async {
+            for step in steps
+                .iter()
+                .copied()
+                .filter(|step| step.applies(&self.site))
+                .collect::<Vec<_>>()
+            {
+                self.one(host, step).await?;
+            }
+            Ok(())
+        };
+        all.now_or_never().unwrap_or(Err(Stop::Killed))
     }
 
     async fn all(&mut self, host: &FakeHost) -> Result<(), Stop> {

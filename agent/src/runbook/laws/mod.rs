@@ -2,20 +2,64 @@
 
 mod bad_inputs;
 mod driver;
+mod fronts;
 mod stories;
+mod undoing;
 
 use super::distro::DISTROS;
 use super::{Intent, Step, steps};
 use crate::host::fake::{FakeHost, Mode, World};
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
-use driver::{Run, Stop, full, least, with_everything};
-use std::collections::BTreeSet;
+use chatalot_protocol::site::Site;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A deployed host, and what is remembered of its site, which has every feature of the runbook.
+pub(super) fn deployed() -> (FakeHost, Site, BTreeMap<String, String>) {
+    let (host, run) = bad_inputs::deployed();
+    (host, run.site, run.memory)
+}
+
+/// What the checks of a chapter tell a person to do.
+pub(super) async fn findings(
+    host: &FakeHost,
+    site: &Site,
+    memory: &BTreeMap<String, String>,
+    chapter: &str,
+) -> Vec<Advice> {
+    let (all, tags) = (steps().collect::<Vec<_>>(), BTreeMap::new());
+    let cx = super::Cx {
+        site,
+        distro: &DISTROS[0],
+        host,
+        memory,
+        secret_tags: &tags,
+    };
+    let findings = super::plan::report(&all, cx, chapter).await;
+    let blocked = findings.into_iter().filter_map(|finding| match finding.verdict {
+        Verdict::Blocked { advice } => Some(advice),
+        _ => None,
+    });
+    blocked.collect()
+}
+
+/// Every finding that a deployment may stop with.
+pub(super) fn every_finding() -> Vec<Advice> {
+    bad_inputs::every_finding()
+}
+use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, with_everything};
 
 /// Every supported distribution with every kind of site.
 fn every_case() -> Vec<(&'static str, Run)> {
     let rows = DISTROS.iter().filter(|row| row.refused.is_none());
-    rows.flat_map(|row| [least(row), full(row), with_everything(row)].map(|run| (row.name, run)))
-        .collect()
+    let everywhere =
+        rows.flat_map(|row| [least(row), full(row), with_everything(row)].map(|run| (row.name, run)));
+    // The others differ in their proxy alone, which no row changes.
+    let proxies = [
+        ("nginx", behind_nginx(&DISTROS[0])),
+        ("Traefik", behind_traefik(&DISTROS[0])),
+    ];
+    everywhere.chain(proxies).collect()
 }
 
 #[test]
@@ -54,7 +98,7 @@ fn every_effect_is_announced_and_a_probe_announces_none() {
             distro: run.distro,
         };
         for step in steps().filter(|step| step.applies(&run.site)) {
-            let host = FakeHost::fresh(run.distro);
+            let host = run.host();
             let probe = matches!(run.apply_alone(&host, step), Err(Stop::Probe));
             assert_eq!(step.effects(&intent).is_empty(), probe, "{} on {name}", step.id());
             assert!(
@@ -84,7 +128,7 @@ fn effects_never_show_a_secret() {
 #[test]
 fn a_fresh_host_ends_deployed_and_a_second_run_writes_nothing() {
     for (name, mut run) in every_case() {
-        let host = FakeHost::fresh(run.distro);
+        let host = run.host();
         run.deploy(&host)
             .unwrap_or_else(|stop| panic!("{name}: {stop:?}"));
         let (writes, end) = (host.writes(), host.snapshot());
@@ -117,14 +161,14 @@ fn break_every_call(modes: &[Mode], spoil: fn(&FakeHost, usize, Mode), between: 
         .into_iter()
         .filter(|(_, run)| run.site != full(run.distro).site);
     for (name, mut run) in kinds {
-        let calm = FakeHost::fresh(run.distro);
+        let calm = run.host();
         run.deploy(&calm).unwrap();
         calm.world(between);
         let (calls, end) = (calm.calls(), calm.snapshot());
         for n in 1..=calls {
             for mode in modes {
                 run.memory.clear();
-                let host = FakeHost::fresh(run.distro);
+                let host = run.host();
                 spoil(&host, n, *mode);
                 let _ = run.deploy(&host);
                 host.heal();
@@ -184,7 +228,7 @@ fn every_finding_has_something_in_each_field() {
 #[test]
 fn the_handover_is_whole() {
     let mut run = with_everything(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
+    let host = run.host();
     run.deploy(&host).unwrap();
     let handover = run.handover(&host);
     assert_eq!((handover.version.as_str(), handover.commit.len()), ("0.24.1", 40));
@@ -196,7 +240,7 @@ fn the_handover_is_whole() {
 #[test]
 fn a_changed_input_runs_the_installer_again_and_says_why() {
     let mut run = least(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
+    let host = run.host();
     run.deploy(&host).unwrap();
     run.site.registration = "open".parse().unwrap();
     let verdict = run.check(&host, "install.run").unwrap();
@@ -214,7 +258,7 @@ fn a_changed_input_runs_the_installer_again_and_says_why() {
 #[test]
 fn a_branch_that_moves_is_followed() {
     let mut run = least(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
+    let host = run.host();
     run.deploy(&host).unwrap();
     let newer = "2e".repeat(20);
     host.world(|world| {

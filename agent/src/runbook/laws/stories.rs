@@ -2,11 +2,11 @@
 
 use super::bad_inputs::{block, container, deployed, fails, foreign_engine, said};
 use super::driver::{Stop, full, with_everything};
-use crate::host::Owner;
-use crate::host::fake::{Checkout, FakeHost, Outcome};
+use crate::host::fake::{Checkout, FakeHost, Outcome, World};
+use crate::host::{Fetched, Owner, TlsFacts};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::site::Acme;
+use chatalot_protocol::site::{Acme, ProxyChoice};
 
 #[test]
 fn f55_a_caddy_that_we_set_up_is_ours_on_a_second_run() {
@@ -174,5 +174,103 @@ fn f55_the_operators_caddyfile_keeps_its_mode_and_is_not_written_without_need() 
         !host.log()[before..]
             .iter()
             .any(|call| call.contains("write /etc/caddy/Caddyfile"))
+    );
+}
+
+#[test]
+fn f55_a_caddy_with_other_sites_gets_ours_beside_them() {
+    const MAIN: &str = "/etc/caddy/Caddyfile";
+    const BLOG: &str = "blog.example.com {\n\tfile_server\n}\n";
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.put(MAIN, BLOG);
+        world.install("caddy");
+    });
+    run.deploy(&host).unwrap();
+    let main = host.world(|world| world.text(MAIN)).unwrap();
+    assert_eq!(
+        main.strip_prefix(BLOG),
+        Some("import /etc/caddy/conf.d/*.caddy\n")
+    );
+    let loaded = host.world(|world| world.caddy_loaded.clone()).unwrap();
+    assert!(
+        loaded.contains("blog.example.com {") && loaded.contains("chat.example.com {"),
+        "{loaded}"
+    );
+}
+
+#[test]
+fn a_changed_domain_takes_the_old_site_away_and_a_refused_one_puts_it_back() {
+    const OTHER: &str = "/etc/caddy/conf.d/talk.example.com.caddy";
+    let (host, mut run) = deployed();
+    let old = host.world(|world| world.text(SITE));
+    run.site.domain = "talk.example.com".parse().unwrap();
+    run.memory.clear();
+    host.world(|world| {
+        let answers = world.dns["chat.example.com"].clone();
+        world.dns.insert("talk.example.com".into(), answers);
+        fails(world, "caddy validate", "Error: adapting config");
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "CADDY_INVALID");
+    assert_eq!(host.world(|world| world.text(SITE)), old);
+    host.world(|world| world.outputs.clear());
+    run.deploy(&host).unwrap();
+    host.world(|world| assert!(world.text(SITE).is_none() && world.text(OTHER).is_some()));
+}
+
+#[test]
+fn f56_the_fifth_attempt_within_an_hour_is_not_made_though_the_host_has_booted() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| world.acme_refuses = Some("HTTP 400 connection".into()));
+    for attempt in 1..=4 {
+        assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_FAILED", "{attempt}");
+        host.world(World::reboot);
+        host.world(|world| world.journal.clear());
+        run.memory.retain(|key, _| !key.starts_with("proxy."));
+    }
+    let before = host.log().len();
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_RATE_LIMITED");
+    assert!(
+        !host.log()[before..]
+            .iter()
+            .any(|call| call.contains("reload caddy"))
+    );
+    host.world(|world| world.acme_refuses = None);
+    host.advance(3600);
+    run.deploy(&host).unwrap();
+}
+
+#[test]
+fn a_site_behind_the_operators_own_proxy_has_no_step_of_ours_in_front() {
+    let mut run = full(&DISTROS[0]);
+    run.site.proxy = ProxyChoice::None;
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        let health = "{\"status\":\"ok\",\"version\":\"0.24.1\",\"uptime_secs\":1,\"db_healthy\":true}";
+        let page = |status, body: &str| Fetched {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: body.into(),
+            tls: Some(TlsFacts {
+                issuer: "E1".into(),
+                not_after: i64::MAX,
+                distrust: None,
+            }),
+        };
+        world.pages.insert(
+            "https://chat.example.com/api/health".into(),
+            Ok(page(200, health)),
+        );
+        world
+            .pages
+            .insert("https://chat.example.com/ws".into(), Ok(page(101, "")));
+    });
+    run.deploy(&host).unwrap();
+    assert!(
+        !host.log().iter().any(|call| call.contains("caddy")),
+        "{:?}",
+        host.log()
     );
 }

@@ -15,6 +15,7 @@ mod tail;
 pub use tail::Tail;
 
 use capped::{Capped, Caps};
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::secret::Secret;
 use scrub::Scrubber;
 use std::fs::{File, OpenOptions};
@@ -88,6 +89,12 @@ impl Sink {
         self.end(&mut tail);
     }
 
+    /// A text that is none of this output, such as what a question was answered with, without the same secrets.
+    pub fn mask(&self, text: &str) -> String {
+        let scrubber = self.inner().scrubber.fresh();
+        scrubber.whole(text)
+    }
+
     /// When the file wants to be flushed, if something waits.
     pub fn due(&self) -> Option<Instant> {
         self.inner().file.due()
@@ -139,13 +146,18 @@ impl Inner {
 
 /// A whole text with a mark in place of each secret, in whatever form.
 pub fn mask<'a>(secrets: impl IntoIterator<Item = &'a str>, text: &str) -> String {
-    let Ok(mut scrubber) = Scrubber::new(secrets) else {
-        return "[secret]".to_owned();
-    };
-    let mut clean = Vec::new();
-    scrubber.push(text.as_bytes(), &mut clean);
-    scrubber.finish(&mut clean);
-    String::from_utf8_lossy(&clean).into_owned()
+    Scrubber::new(secrets).map_or_else(|_| "[secret]".to_owned(), |scrubber| scrubber.whole(text))
+}
+
+/// The same for everything that a person is told.
+pub fn mask_advice<'a>(secrets: impl IntoIterator<Item = &'a str>, advice: &mut Advice) {
+    let scrubber = Scrubber::new(secrets).ok();
+    let texts = [&mut advice.saw, &mut advice.wanted, &mut advice.fix];
+    for text in texts.into_iter().chain(&mut advice.evidence) {
+        *text = scrubber
+            .as_ref()
+            .map_or_else(|| "[secret]".to_owned(), |scrubber| scrubber.fresh().whole(text));
+    }
 }
 
 #[cfg(test)]

@@ -81,6 +81,27 @@ impl Scrubber {
         })
     }
 
+    /// The same for another stream.
+    pub(super) fn fresh(&self) -> Self {
+        Self {
+            automaton: self.automaton.clone(),
+            patterns: self.patterns.clone(),
+            firsts: self.firsts,
+            longest: self.longest,
+            held: Vec::new(),
+            covered: None,
+            mode: Mode::Text,
+        }
+    }
+
+    /// A whole text without secrets.
+    pub(super) fn whole(mut self, text: &str) -> String {
+        let mut clean = Vec::new();
+        self.push(text.as_bytes(), &mut clean);
+        self.finish(&mut clean);
+        String::from_utf8_lossy(&clean).into_owned()
+    }
+
     /// Takes a chunk; appends to `out` what is safe by now.
     pub(super) fn push(&mut self, chunk: &[u8], out: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);

@@ -38,3 +38,18 @@ fn f59_a_secret_in_a_line_of_our_own_is_replaced() {
     assert_eq!(std::fs::read(&path).unwrap(), b"the password is [secret]\n");
     assert_eq!(format!("{sink:?}"), "Sink(…)");
 }
+
+#[test]
+fn f59_what_a_person_is_told_and_what_a_question_is_answered_with_hold_no_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = Secret::new("correct/horse");
+    let sink = Sink::open(&folder.path().join("output"), [&secret]).unwrap();
+    assert_eq!(sink.mask("login correct/horse"), "login [secret]");
+    assert!(sink.mask("Y29ycmVjdC9ob3JzZQ==").starts_with("[secret]"));
+    let mut advice = Advice::new("X", "correct/horse", "not correct%2Fhorse", "correct/horse again")
+        .with_evidence(["line correct/horse"]);
+    mask_advice([secret.expose()], &mut advice);
+    let shown = format!("{advice} {:?}", advice.evidence);
+    assert!(!shown.contains("horse"), "{shown}");
+    assert_eq!(shown.matches("[secret]").count(), 4, "{shown}");
+}

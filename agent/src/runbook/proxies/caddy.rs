@@ -1,21 +1,25 @@
 //! Caddy: a file of ours in `/etc/caddy/conf.d`, and one `import` line in an otherwise untouched Caddyfile.
 
-use super::{Proxy, Refusal, Standing, TAKEN_UP, Written, digest};
-use crate::host::{Command, HostError, PortOwner, plain_line};
+use super::life::{take_up, told, unfit_domain};
+use super::site_file::{Folder, MARK};
+use super::{Part, Proxy, Refusal, Standing, Written};
+use crate::host::{Command, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
 use crate::runbook::{ActCx, Cx, StepError};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
-use chatalot_protocol::site::{Acme, Site};
+use chatalot_protocol::site::{Acme, Domain, ProxyChoice, Site};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const CADDYFILE: &str = "/etc/caddy/Caddyfile";
-const SITES: &str = "/etc/caddy/conf.d";
+const SITES: Folder = Folder {
+    path: "/etc/caddy/conf.d",
+    begins: "",
+    ends: ".caddy",
+};
 const IMPORT: &str = "import /etc/caddy/conf.d/*.caddy";
 const UNIT: &str = "caddy.service";
-/// The first line of a file of ours.
-const MARK: &str = "# Written by chatalot-agent, which writes it anew when it deploys.";
 const STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
 
 /// What the package's own Caddyfile says, without comments: nobody's site.
@@ -30,45 +34,69 @@ impl Proxy for Caddy {
         "Caddy"
     }
 
-    fn program(&self) -> &'static str {
-        "caddy"
+    fn choice(&self) -> ProxyChoice {
+        ProxyChoice::Caddy
     }
 
-    fn packages(&self, distro: &Distro) -> &'static [&'static str] {
-        distro.caddy
+    fn parts(&self, distro: &Distro) -> Vec<Part> {
+        vec![Part {
+            program: "caddy",
+            unit: UNIT,
+            packages: distro.caddy,
+        }]
     }
 
-    fn unit(&self) -> &'static str {
-        UNIT
+    fn unit(&self) -> Option<&'static str> {
+        Some(UNIT)
     }
 
-    fn owns(&self, owner: &PortOwner) -> bool {
-        owner.container.is_none() && (owner.unit.as_deref() == Some(UNIT) || owner.process == "caddy")
+    fn journal(&self) -> &'static str {
+        "`journalctl -u caddy.service -n 50`"
+    }
+
+    fn asks_itself(&self) -> bool {
+        true
+    }
+
+    async fn owns(&self, _cx: &Cx<'_>, owner: &PortOwner) -> Result<bool, StepError> {
+        let unit = owner.unit.as_deref() == Some(UNIT);
+        Ok(owner.container.is_none() && (unit || owner.process == "caddy"))
+    }
+
+    fn files(&self, site: &Site) -> Vec<PathBuf> {
+        vec![SITES.file(&site.domain), PathBuf::from(CADDYFILE)]
     }
 
     async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
-        if cx.host.read(&site_file(cx.site)).await?.is_some() {
-            return Ok(Standing::Ours);
-        }
         let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
-        let others = foreign_sites(cx).await?;
         let lines = settings(&String::from_utf8_lossy(&main));
-        let pristine = lines.is_empty() || lines == PRISTINE;
-        Ok(match (pristine, others.first()) {
-            (true, None) => Standing::Untouched,
-            (true, Some(other)) => Standing::Foreign {
-                serves: plain_line(other.trim_end_matches(".caddy")),
-            },
-            (false, _) => Standing::Foreign {
-                serves: addresses(&lines),
+        let content = SITES.content(cx.host, &cx.site.domain).await?;
+        let mut foreign = Vec::new();
+        if !lines.is_empty() && lines != PRISTINE {
+            foreign.push((CADDYFILE.to_owned(), addresses(&lines)));
+        }
+        for (name, text) in &content.foreign {
+            foreign.push((
+                format!("{}/{}", SITES.path, plain_line(name)),
+                addresses(&settings(text)),
+            ));
+        }
+        if let Some((file, _)) = foreign.iter().find(|(_, sites)| serve(sites, &cx.site.domain)) {
+            return Ok(Standing::Unfit(Box::new(unfit_domain(cx.site, file))));
+        }
+        Ok(match (content.ours, foreign.is_empty()) {
+            (Some(_), _) => Standing::Ours,
+            (None, true) => Standing::Untouched,
+            (None, false) => Standing::Beside {
+                serves: in_words(foreign.into_iter().flat_map(|(_, sites)| sites)),
             },
         })
     }
 
     fn plan(&self, site: &Site) -> Vec<String> {
         vec![
-            format!("write {}", site_file(site).display()),
-            format!("add `{IMPORT}` to {CADDYFILE}, unless it is there"),
+            format!("write {}", SITES.file(&site.domain).display()),
+            format!("add `{IMPORT}` to {CADDYFILE}, unless it is there; other sites stay as they are"),
             format!("have Caddy validate it, then enable, start and reload {UNIT}"),
             format!(
                 "Caddy asks {} for a certificate for {}",
@@ -79,26 +107,16 @@ impl Proxy for Caddy {
     }
 
     async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
-        let site = cx.look.site;
-        let ours = site_file(site);
+        let content = render(cx.look.site).map_err(StepError::Final)?;
+        let mut written = SITES.place(cx, &content).await?;
         let main = PathBuf::from(CADDYFILE);
-        let content = render(site).map_err(StepError::Final)?;
-        // A run that was cut off leaves a file that Caddy never judged: nothing to go back to.
-        let known = cx.look.memory.get(TAKEN_UP);
-        let there = cx.host.read(&ours).await?;
-        let there = there.filter(|text| known == Some(&digest(text)));
-        let mut before = vec![(ours.clone(), there)];
         let present = cx.host.read(&main).await?;
-        cx.host.write(&ours, content.as_bytes(), 0o644).await?;
         let text = present.clone().unwrap_or_default();
         if let Some(with_ours) = with_import(&String::from_utf8_lossy(&text)) {
             cx.host.rewrite(&main, with_ours.as_bytes()).await?;
-            before.push((main, present));
+            written.before.push((main, present));
         }
-        Ok(Written {
-            before,
-            digest: digest(content.as_bytes()),
-        })
+        Ok(written)
     }
 
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -123,34 +141,43 @@ impl Proxy for Caddy {
     }
 
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
-        for verb in [&["enable", "--now", UNIT][..], &["reload", UNIT]] {
-            let failed = match cx.host.run(Command::new("systemctl", verb)).await {
-                Ok(output) if output.ok() => continue,
-                Ok(output) => output.last_lines(8),
-                // A reload that hangs is a finding like one that fails.
-                Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
-                Err(other) => return Err(other.into()),
-            };
-            return Err(StepError::last(
-                Advice::new(
-                    "CADDY_RELOAD_FAILED",
-                    format!("`systemctl {}` failed", verb.join(" ")),
-                    "a Caddy that takes up its configuration",
-                    format!("our part was taken out again; look at `journalctl -u {UNIT} -n 50`, mend what it names, then deploy again"),
-                )
-                .with_evidence(failed),
-            ));
-        }
-        Ok(())
+        take_up(cx, UNIT, "CADDY_RELOAD_FAILED").await
     }
 
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
         let unit = cx.host.unit(UNIT).await?;
-        let ours = cx.host.read(&site_file(cx.site)).await?;
         let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
         let wanted = render(cx.site).map_err(StepError::Final)?;
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
-        Ok(unit.enabled && imported && ours.is_some_and(|text| text == wanted.as_bytes()))
+        let ours = SITES.holds(cx.host, &cx.site.domain, &wanted).await?;
+        Ok(unit.enabled && imported && ours)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", SITES.file(&site.domain).display()),
+            format!("remove `{IMPORT}` from {CADDYFILE}, unless it has other files to import"),
+            format!("reload {UNIT}"),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        out::left(cx).await
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        out::take_out(cx).await?;
+        if cx.host.unit(UNIT).await?.active {
+            told(
+                cx,
+                UNIT,
+                &["reload", UNIT],
+                "CADDY_RELOAD_FAILED",
+                "run `uninstall` again",
+            )
+            .await?;
+        }
+        Ok(())
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -174,23 +201,6 @@ impl Proxy for Caddy {
             .filter_map(|line| refusal(line, about))
             .collect())
     }
-}
-
-/// The files beside ours that somebody else has written.
-async fn foreign_sites(cx: &Cx<'_>) -> Result<Vec<String>, StepError> {
-    let mut foreign = Vec::new();
-    for name in cx.host.list(Path::new(SITES)).await? {
-        let text = cx.host.read(&Path::new(SITES).join(&name)).await?;
-        if !text.is_some_and(|text| text.starts_with(MARK.as_bytes())) {
-            foreign.push(name);
-        }
-    }
-    Ok(foreign)
-}
-
-/// Our own file for a site.
-fn site_file(site: &Site) -> PathBuf {
-    Path::new(SITES).join(format!("{}.caddy", site.domain))
 }
 
 fn authority(acme: &Acme) -> &str {
@@ -274,21 +284,37 @@ fn settings(caddyfile: &str) -> Vec<String> {
 }
 
 /// The addresses of the sites in a Caddyfile, as far as they can be told without Caddy.
-fn addresses(lines: &[String]) -> String {
+fn addresses(lines: &[String]) -> Vec<String> {
     let mut depth = 0_usize;
     let mut found = Vec::new();
     for line in lines {
-        if depth == 0 && line.ends_with('{') && line.len() > 1 {
-            found.push(plain_line(line.trim_end_matches(['{', ' '])));
+        if depth == 0 && line.ends_with('{') && !line.starts_with('(') {
+            let words = line.trim_end_matches('{').split([',', ' ', '\t']);
+            found.extend(words.filter(|word| !word.is_empty()).map(plain_line));
         }
         depth += usize::from(line.ends_with('{'));
         depth = depth.saturating_sub(usize::from(line.starts_with('}')));
     }
-    if found.is_empty() {
-        return "other sites".to_owned();
+    found
+}
+
+/// Whether one of these addresses is the domain, on the usual port.
+fn serve(addresses: &[String], domain: &Domain) -> bool {
+    addresses.iter().any(|address| {
+        let name = address.strip_prefix("https://").unwrap_or(address);
+        name.strip_suffix(":443")
+            .unwrap_or(name)
+            .eq_ignore_ascii_case(domain.as_str())
+    })
+}
+
+fn in_words(addresses: impl Iterator<Item = String>) -> String {
+    let some: Vec<String> = addresses.take(3).collect();
+    if some.is_empty() {
+        "other sites".to_owned()
+    } else {
+        some.join(", ")
     }
-    found.truncate(3);
-    found.join(", ")
 }
 
 /// A line of Caddy's journal in which the authority did not sign for the domain.
@@ -308,5 +334,6 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     })
 }
 
+mod out;
 #[cfg(test)]
 mod tests;

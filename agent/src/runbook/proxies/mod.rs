@@ -1,8 +1,26 @@
-//! Every reverse proxy, one file each.
+//! Every reverse proxy, one file each, and the life that they share: detect → plan → write ours only → validate →
+//! reload → look at what is served → put back on failure.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`caddy`], [`nginx`], [`traefik`] | one row a proxy |
+//! | [`certbot`] | certificates for a proxy that does not ask for them by itself |
+//! | `site_file` | a file of ours in a folder of sites: placed, recognised, an older domain's taken away |
+//! | `life` | the life itself, written against the trait |
+//! | `asked` | how often an authority was asked, kept across restarts |
+//! | `served` | what a browser would see |
 
+mod asked;
 pub mod caddy;
+pub mod certbot;
+mod life;
+pub mod nginx;
 mod served;
+mod site_file;
+pub mod traefik;
 
+pub use asked::{asked_within_an_hour, note_asking};
+pub use life::put;
 pub use served::served;
 
 use super::distro::Distro;
@@ -11,7 +29,8 @@ use crate::host::PortOwner;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chatalot_protocol::site::Site;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::site::{ProxyChoice, Site};
 use std::path::PathBuf;
 
 /// Whose the proxy on the host is.
@@ -21,17 +40,19 @@ pub enum Standing {
     Untouched,
     /// It has our file.
     Ours,
-    /// It serves somebody else and not us.
-    Foreign {
+    /// It serves somebody else and not us yet; ours goes beside.
+    Beside {
         /// Whom.
         serves: String,
     },
+    /// Our site cannot be put into it as it is.
+    Unfit(Box<Advice>),
 }
 
 /// Where it is remembered which file of ours the proxy has taken up last, by its digest.
 pub const TAKEN_UP: &str = "proxy.file";
 
-/// Files that we wrote, as they were before; `None` for one that was not there or that the proxy never took up.
+/// Files as they were before; `None` for one that was not there, or that is ours and that the proxy never took up.
 pub type Before = Vec<(PathBuf, Option<Vec<u8>>)>;
 
 /// What was written.
@@ -56,19 +77,46 @@ pub struct Refusal {
     pub words: String,
 }
 
+/// A program that a proxy consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Its program; where that and the unit are there already, wherever from, nothing is installed.
+    pub program: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
+    /// Its packages.
+    pub packages: &'static [&'static str],
+}
+
 /// A reverse proxy: how it is recognised, and how our site is put into it and taken out again.
 #[async_trait]
 pub trait Proxy: Sync {
     /// What people call it.
     fn name(&self) -> &'static str;
-    /// Its program.
-    fn program(&self) -> &'static str;
-    /// Its packages.
-    fn packages(&self, distro: &Distro) -> &'static [&'static str];
-    /// Its unit.
-    fn unit(&self) -> &'static str;
+    /// The input that chooses it.
+    fn choice(&self) -> ProxyChoice;
+    /// What has to be installed for it; nothing where it must be there already.
+    fn parts(&self, distro: &Distro) -> Vec<Part>;
+    /// Its unit, for one that systemd runs.
+    fn unit(&self) -> Option<&'static str>;
+    /// Where it says what is wrong, as something to type.
+    fn journal(&self) -> &'static str;
+    /// Whether it asks for certificates by itself, as soon as it has our site.
+    fn asks_itself(&self) -> bool {
+        false
+    }
+    /// Whether certbot gets its certificate.
+    fn by_certbot(&self) -> bool {
+        false
+    }
+    /// What it cannot help saying in the `Server` header.
+    fn server_header(&self) -> Option<&'static str> {
+        None
+    }
     /// Whether a port belongs to it.
-    fn owns(&self, owner: &PortOwner) -> bool;
+    async fn owns(&self, cx: &Cx<'_>, owner: &PortOwner) -> Result<bool, StepError>;
+    /// The files that are ours, or that we add something to: what is put back or taken away again.
+    fn files(&self, site: &Site) -> Vec<PathBuf>;
     /// Whose it is.
     async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError>;
     /// What will be done, one line each.
@@ -79,29 +127,31 @@ pub trait Proxy: Sync {
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
     /// Has the proxy use its configuration, now and after a boot.
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
-    /// Whether what it serves now it will serve after a restart too.
+    /// Whether what it serves now it will serve after a restart too, and nothing of ours that is out of date.
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError>;
-    /// Why there is no certificate, within the last hour, oldest first.
-    async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError>;
+    /// What taking ours out again does, one line each.
+    fn plan_out(&self, site: &Site) -> Vec<String>;
+    /// What is left of ours in its configuration.
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError>;
+    /// Takes ours out of its configuration and has it used; the rest of it stays as it is.
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError>;
+    /// Why there is no certificate, within the last hour, oldest first; none where somebody else asks for it.
+    async fn refusals(&self, _cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
+        Ok(Vec::new())
+    }
 }
 
 /// The rows.
-pub const PROXIES: &[&dyn Proxy] = &[&caddy::Caddy];
+pub const PROXIES: &[&dyn Proxy] = &[&caddy::Caddy, &nginx::Nginx, &traefik::Traefik];
 
-/// The proxy that goes in front of a site. There is one kind so far; where there are more, the site says which.
-pub fn chosen(_site: &Site) -> &'static dyn Proxy {
-    &caddy::Caddy
+/// The proxy that we put in front of a site; none where the operator sets up one, or where there is no need of one.
+pub fn chosen(site: &Site) -> Option<&'static dyn Proxy> {
+    PROXIES.iter().copied().find(|row| row.choice() == site.proxy)
 }
 
-/// Puts files back as they were.
-pub async fn revert(cx: &ActCx<'_>, before: Before) -> Result<(), StepError> {
-    for (path, content) in before {
-        match content {
-            Some(content) => cx.host.rewrite(&path, &content).await?,
-            None => cx.host.remove(&path).await?,
-        }
-    }
-    Ok(())
+/// Where the proxy in front says what is wrong, whoever set it up.
+pub fn journal(site: &Site) -> &'static str {
+    chosen(site).map_or("the journal of your own reverse proxy", Proxy::journal)
 }
 
 /// A file's content in a few characters, to be remembered.

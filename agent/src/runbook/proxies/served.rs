@@ -1,5 +1,6 @@
 //! What a proxy serves, as a browser would see it: the only proof that it is set up.
 
+use super::{Proxy, chosen};
 use crate::host::{Fetch, FetchError, Fetched};
 use crate::runbook::Cx;
 use crate::runbook::answer::{self, LOCAL_PROXY};
@@ -10,7 +11,8 @@ pub async fn served(cx: &Cx<'_>) -> Result<String, Lacking> {
     let health = fetch(cx, "/api/health").await?;
     answer::health(&health, "the proxy").map_err(|advice| Lacking(advice.saw))?;
     let front = fetch(cx, "/").await?;
-    lacking(&front).map_or_else(
+    let server = chosen(cx.site).and_then(Proxy::server_header);
+    lacking(&front, server).map_or_else(
         || {
             Ok(format!(
                 "https://{} answers with chatalot's health",
@@ -19,6 +21,13 @@ pub async fn served(cx: &Cx<'_>) -> Result<String, Lacking> {
         },
         |why| Err(Lacking(why)),
     )
+}
+
+/// Whether a certificate that this host trusts is served for the domain.
+pub(super) async fn is_trusted(cx: &Cx<'_>) -> bool {
+    let mut page = Fetch::page(format!("https://{}/", cx.site.domain));
+    page.connect_to = Some(LOCAL_PROXY);
+    cx.host.fetch(page).await.is_ok()
 }
 
 /// What is not served as it should be, in a few words.
@@ -43,11 +52,11 @@ async fn fetch(cx: &Cx<'_>, path: &str) -> Result<Fetched, Lacking> {
 /// Bodies below this are not worth compressing, and the proxies do not.
 const WORTH_COMPRESSING: usize = 512;
 
-fn lacking(front: &Fetched) -> Option<String> {
+fn lacking(front: &Fetched, may_say: Option<&str>) -> Option<String> {
     if front.header("strict-transport-security").is_none() {
         return Some("it answers without Strict-Transport-Security".to_owned());
     }
-    if let Some(server) = front.header("server") {
+    if let Some(server) = front.header("server").filter(|server| may_say != Some(server)) {
         return Some(format!("it still tells that it is `{server}`"));
     }
     let html = front
@@ -77,21 +86,29 @@ mod tests {
     fn headers_and_compression_are_asked_for() {
         let hsts = ("strict-transport-security", "max-age=31536000");
         let html = ("content-type", "text/html");
-        assert!(lacking(&page(&[html], 0)).unwrap().contains("Strict-Transport"));
         assert!(
-            lacking(&page(&[hsts, ("server", "Caddy")], 0))
+            lacking(&page(&[html], 0), None)
+                .unwrap()
+                .contains("Strict-Transport")
+        );
+        assert!(
+            lacking(&page(&[hsts, ("server", "Caddy")], 0), None)
                 .unwrap()
                 .contains("Caddy")
         );
         assert!(
-            lacking(&page(&[hsts, html], 600))
+            lacking(&page(&[hsts, html], 600), None)
                 .unwrap()
                 .contains("uncompressed")
         );
         assert_eq!(
-            lacking(&page(&[hsts, html, ("content-encoding", "gzip")], 600)),
+            lacking(&page(&[hsts, html, ("content-encoding", "gzip")], 600), None),
             None
         );
-        assert_eq!(lacking(&page(&[hsts, html], 100)), None);
+        assert_eq!(lacking(&page(&[hsts, html], 100), None), None);
+        let bare = page(&[hsts, ("server", "nginx")], 0);
+        assert_eq!(lacking(&bare, Some("nginx")), None);
+        let told = page(&[hsts, ("server", "nginx/1.26.3")], 0);
+        assert!(lacking(&told, Some("nginx")).unwrap().contains("1.26.3"));
     }
 }

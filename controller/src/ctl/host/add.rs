@@ -7,7 +7,7 @@ use chatalot_console::client::Client;
 use chatalot_console::exit::{Exit, Failure};
 use chatalot_console::output::{Format, Output};
 use chatalot_protocol::names::HostName;
-use chatalot_protocol::site::Domain;
+use chatalot_protocol::site::{Domain, GitRemote};
 use clap::Args;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,12 @@ pub(in crate::ctl) struct AddArgs {
     /// A domain that the host may serve; any, where none is named
     #[arg(long = "domain", value_name = "DOMAIN")]
     domains: Vec<Domain>,
+    /// A label that API tokens may reach the host by
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<HostName>,
+    /// A repository that the host may clone, or `*` for any; chatalot's own only, where none is named
+    #[arg(long = "git-remote", value_name = "URL")]
+    git_remotes: Vec<GitRemote>,
     /// How long the join token is valid: 90s, 15m, 2h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = seconds)]
     ttl: u64,
@@ -50,6 +56,8 @@ pub(super) async fn add(client: &Client, args: &AddArgs, out: &mut Output) -> Re
         let add = AddHost {
             name,
             domains,
+            labels: args.labels.clone(),
+            git_remotes: args.git_remotes.clone(),
             ttl_secs: Some(args.ttl),
         };
         let added: Added = client.post("/v1/hosts", &add).await?;
@@ -141,14 +149,15 @@ fn listed(path: &Path) -> Result<Vec<(HostName, Vec<Domain>)>, Failure> {
     Ok(hosts)
 }
 
-fn seconds(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no time such as 90s, 15m or 2h");
-    let digits = text.trim_end_matches(['s', 'm', 'h']);
+pub(in crate::ctl) fn seconds(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no time such as 90s, 15m, 2h or 30d");
+    let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
     let number: u64 = digits.parse().map_err(|_| wrong())?;
     let unit = match text.get(digits.len()..) {
         Some("s" | "") => 1,
         Some("m") => 60,
         Some("h") => 3600,
+        Some("d") => 86_400,
         _ => return Err(wrong()),
     };
     number.checked_mul(unit).ok_or_else(wrong)
@@ -171,8 +180,9 @@ mod tests {
         assert_eq!(seconds("90"), Ok(90));
         assert_eq!(seconds("15m"), Ok(900));
         assert_eq!(seconds("2h"), Ok(7200));
+        assert_eq!(seconds("30d"), Ok(2_592_000));
         assert!(
-            ["", "m", "1d", "-1m", "1ms"]
+            ["", "m", "1w", "-1m", "1ms"]
                 .iter()
                 .all(|text| seconds(text).is_err())
         );

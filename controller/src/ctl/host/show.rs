@@ -1,6 +1,7 @@
 //! `chatalotctl host list` and `chatalotctl host show`
 
 use crate::clock::{ago, day, now_ms};
+use crate::ctl::table::{Cell, plain, table};
 use crate::model::{HostView, Membership};
 use chatalot_console::client::Client;
 use chatalot_console::exit::{Exit, Failure};
@@ -28,7 +29,7 @@ pub(in crate::ctl) async fn list(client: &Client, out: &mut Output) -> Result<Ex
     } else if hosts.is_empty() {
         out.note("There is no host yet: `chatalotctl host add NAME`")?;
     } else {
-        let text = table(&hosts, now_ms(), out.page());
+        let text = lines(&hosts, now_ms(), out.page());
         out.text(&text)?;
     }
     Ok(Exit::Done)
@@ -46,44 +47,30 @@ pub(super) async fn show(client: &Client, args: &ShowArgs, out: &mut Output) -> 
     Ok(Exit::Done)
 }
 
-fn table(hosts: &[HostView], now_ms: i64, page: Page) -> String {
-    let head = ["HOST", "LINK", "LEVEL", "DOMAIN", "DEPLOYMENT", "ADDRESS"].map(str::to_owned);
-    let mut rows = vec![head];
-    rows.extend(hosts.iter().map(|host| {
-        let (domain, deployment) = match &host.latest {
-            Some(latest) => (safe(&latest.domain).into_owned(), state(latest.state)),
-            None => ("-".to_owned(), "-".to_owned()),
-        };
-        let address = host.address.as_deref().unwrap_or("-");
-        [
-            host.name.to_string(),
-            link(host, now_ms),
-            level(host),
-            domain,
-            deployment,
-            safe(address).into_owned(),
-        ]
-    }));
-    let mut widths = [0; 6];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    let mut text = String::new();
-    for (number, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
-            let padded = format!("{cell:width$}");
-            match (number, column) {
-                (0, _) => page.paint(Style::Quiet, &padded),
-                (_, 2) => page.paint(style(hosts[number - 1].level), &padded),
-                _ => padded,
-            }
-        });
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+fn lines(hosts: &[HostView], now_ms: i64, page: Page) -> String {
+    let rows: Vec<[Cell; 6]> = hosts
+        .iter()
+        .map(|host| {
+            let (domain, deployment) = match &host.latest {
+                Some(latest) => (safe(&latest.domain).into_owned(), state(latest.state)),
+                None => ("-".to_owned(), "-".to_owned()),
+            };
+            let address = host.address.as_deref().unwrap_or("-");
+            [
+                plain(host.name.as_str()),
+                plain(link(host, now_ms)),
+                (level(host), Some(style(host.level))),
+                plain(domain),
+                plain(deployment),
+                plain(safe(address)),
+            ]
+        })
+        .collect();
+    table(
+        ["HOST", "LINK", "LEVEL", "DOMAIN", "DEPLOYMENT", "ADDRESS"],
+        &rows,
+        page,
+    )
 }
 
 fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
@@ -119,10 +106,18 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
         let domains: Vec<&str> = host.domains.iter().map(Domain::as_str).collect();
         lines.push(("may serve", domains.join(" ")));
     }
+    if !host.labels.is_empty() {
+        let labels: Vec<&str> = host.labels.iter().map(HostName::as_str).collect();
+        lines.push(("labels", labels.join(" ")));
+    }
     if let Some(latest) = &host.latest {
         let domain = safe(&latest.domain);
         let text = format!("{} {domain} ({})", state(latest.state), latest.deployment);
         lines.push(("deployment", text));
+    }
+    for alarm in &host.alarms {
+        let told = format!("{}: {}; {}", alarm.code, alarm.saw, alarm.fix);
+        lines.push(("ALARM", page.paint(Style::Bad, &safe(&told))));
     }
     let mut text = format!("{}\n", page.paint(Style::Strong, host.name.as_str()));
     for (name, value) in lines {
@@ -186,6 +181,7 @@ mod tests {
             level: Level::Ok,
             cause: None,
             domains: Vec::new(),
+            labels: Vec::new(),
             joined_ms: Some(0),
             certificate_until_ms: Some(31_536_000_000),
             seen_ms: Some(0),
@@ -199,12 +195,13 @@ mod tests {
                 state: DeploymentState::Succeeded,
                 domain: "chat.example.com".into(),
             }),
+            alarms: Vec::new(),
         }
     }
 
     #[test]
     fn a_list_has_a_line_a_host_and_says_what_is_only_remembered() {
-        let text = table(&[host()], 60_000, Page::PLAIN);
+        let text = lines(&[host()], 60_000, Page::PLAIN);
         let line = text.lines().nth(1).unwrap();
         let wanted = "chat-1  away, seen 60 s ago  ok?    chat.example.com  succeeded   203.0.113.42";
         assert_eq!(line, wanted);

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 /// The labels that compose puts on what it makes.
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
+/// The one that images carry by convention.
+const VERSION: &str = "org.opencontainers.image.version";
 const FOLDER: &str = "com.docker.compose.project.working_dir";
 
 /// The most that is kept of a log.
@@ -125,6 +127,12 @@ fn name(summary: &ContainerSummary) -> String {
 
 fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> Container {
     let state = details.state.unwrap_or_default();
+    let config = details.config.unwrap_or_default();
+    let networks = details.network_settings.and_then(|settings| settings.networks);
+    let command = [config.entrypoint, config.cmd];
+    let mut networks: Vec<String> = networks.unwrap_or_default().into_keys().collect();
+    networks.sort_unstable();
+    let mounts = details.mounts.unwrap_or_default().into_iter();
     let label = |key: &str| {
         let value = summary.labels.as_ref().and_then(|labels| labels.get(key));
         plain_line(value.map_or("", String::as_str))
@@ -156,6 +164,25 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
             .map(|name| name.to_string())
             .unwrap_or_default(),
         image: plain_line(summary.image.as_deref().unwrap_or_default()),
+        image_id: plain_line(details.image.as_deref().unwrap_or_default()),
         ports,
+        version: label(VERSION),
+        command: command.into_iter().flatten().flatten().collect(),
+        environment: config
+            .env
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|entry| entry.starts_with("TRAEFIK_"))
+            .collect(),
+        networks,
+        mounts: mounts
+            .filter_map(|mount| Some((mount.source?, mount.destination?)))
+            .collect(),
+        labels: config
+            .labels
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(key, _)| key.starts_with("traefik."))
+            .collect(),
     }
 }

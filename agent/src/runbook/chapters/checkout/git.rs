@@ -47,7 +47,7 @@ impl<'a> Git<'a> {
     }
 
     /// The same, in the folder.
-    fn inside(&self, args: &[&str]) -> Command {
+    pub(super) fn inside(&self, args: &[&str]) -> Command {
         let mut all = vec!["-C", self.site.folder.as_str()];
         all.extend(args);
         self.command(&all)
@@ -129,9 +129,11 @@ impl<'a> Git<'a> {
     pub(super) async fn prepare(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         let folder = self.site.folder.as_str();
         let url = self.site.source.repository.as_str();
+        let names = cx.host.list(Path::new(folder)).await?;
+        let others = names.iter().any(|name| name == ".git") && self.head(cx.host).await?.is_some();
         cx.host.make_folder(Path::new(folder), 0o755).await?;
         // The check has refused a foreign checkout: a remote that is set again here never gave a commit.
-        for command in [
+        let mut commands = vec![
             self.command(&["init", "--quiet", "--", folder]),
             self.inside(&["config", "remote.origin.url", url]),
             self.inside(&[
@@ -139,7 +141,12 @@ impl<'a> Git<'a> {
                 "remote.origin.fetch",
                 "+refs/heads/*:refs/remotes/origin/*",
             ]),
-        ] {
+        ];
+        // One that had a commit before us is not ours, and `uninstall` leaves it alone.
+        if !others {
+            commands.push(self.inside(&["config", super::undo::MADE.0, super::undo::MADE.1]));
+        }
+        for command in commands {
             let output = cx.host.run(command).await?;
             if !output.ok() {
                 return Err(StepError::last(failed(self.site, &output)));
@@ -186,7 +193,7 @@ impl<'a> Git<'a> {
     }
 
     /// A git that was killed leaves its lock behind; it is stale if no git runs at all.
-    async fn remove_stale_lock(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+    pub(super) async fn remove_stale_lock(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         let lock = Path::new(self.site.folder.as_str()).join(".git/index.lock");
         let there = cx.host.read(&lock).await?.is_some();
         if there && !git_runs(cx.host).await? {

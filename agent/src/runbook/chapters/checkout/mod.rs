@@ -2,6 +2,7 @@
 
 pub(super) mod git;
 mod owners;
+pub(super) mod undo;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use crate::host::Look;
@@ -57,21 +58,22 @@ impl Step for Checkout {
             return Ok(advice.into());
         }
         let names = cx.host.list(Path::new(cx.site.folder.as_str())).await?;
-        if names.is_empty() {
-            return Ok(Verdict::needed(format!("nothing in {} yet", cx.site.folder)));
+        let taken: Vec<String> = names.iter().filter(|name| !is_kept(name)).cloned().collect();
+        if taken.is_empty() {
+            return Ok(Verdict::needed(format!("no source in {} yet", cx.site.folder)));
         }
         if !names.iter().any(|name| name == ".git") {
-            return Ok(folder_taken(cx.site, &names).into());
+            return Ok(folder_taken(cx.site, &taken).into());
         }
         let git = Git::of(cx.site);
         let remote = git.remote(cx.host).await?;
         let head = git.head(cx.host).await?;
         // Without files beside it, a repository that never got a commit is what an earlier attempt of ours left.
-        if head.is_none() && names.len() == 1 {
+        if head.is_none() && taken.len() == 1 {
             return Ok(Verdict::needed("nothing has been checked out yet"));
         }
         match remote {
-            None => return Ok(folder_taken(cx.site, &names).into()),
+            None => return Ok(folder_taken(cx.site, &taken).into()),
             Some(url) if url != cx.site.source.repository.as_str() => {
                 return Ok(other_remote(cx.site, &url).into());
             }
@@ -101,9 +103,25 @@ impl Step for Checkout {
     }
 }
 
+/// What stays in the folder when chatalot is taken away, and what a restored backup begins with.
+const KEPT: &[&str] = &[".env", "secrets", "docker-compose.override.yml"];
+
+fn is_kept(name: &str) -> bool {
+    KEPT.contains(&name)
+}
+
 /// The commit that is checked out, which a check may ask for.
 pub(super) async fn head(host: &dyn Look, site: &Site) -> Result<Option<String>, StepError> {
     Git::of(site).head(host).await
+}
+
+/// The commit that is checked out, and how many tracked files differ from it.
+pub async fn stands(host: &dyn Look, site: &Site) -> Result<(Option<String>, usize), StepError> {
+    let git = Git::of(site);
+    Ok(match git.head(host).await? {
+        Some(head) => (Some(head), git.changed(host).await?),
+        None => (None, 0),
+    })
 }
 
 async fn compare(cx: &Cx<'_>, git: &Git<'_>, head: &str) -> Result<Verdict, StepError> {

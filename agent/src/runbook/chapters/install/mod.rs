@@ -223,6 +223,10 @@ impl Step for Run {
             .collect();
         remember.insert(INPUTS.to_owned(), wanted.text());
         remember.insert(APPLIED.to_owned(), recent::stamp(cx.host).await?);
+        let there = cx.host.containers(Some(site.folder.as_str())).await?;
+        if let Some(one) = there.into_iter().find(|one| !one.project.is_empty()) {
+            remember.insert(containers::PROJECT.to_owned(), one.project);
+        }
         Ok(Applied { remember })
     }
 }

@@ -53,6 +53,13 @@ const FAILURES: &[Failure] = &[
         ..ANY
     },
     Failure {
+        signs: &["manifest unknown", "manifest for "],
+        code: "IMAGE_UNKNOWN",
+        wanted: "a registry that has the images of this version",
+        fix: "deploy with a reference whose images were published, or wait until they are",
+        ..ANY
+    },
+    Failure {
         signs: &[
             "401 Unauthorized",
             "unauthorized:",
@@ -220,6 +227,13 @@ mod tests {
                 "Error response from daemon: unauthorized: authentication required"
             ),
             "REGISTRY_DENIED"
+        );
+        assert_eq!(
+            failed(
+                1,
+                "manifest for x/chatalot:9 not found: manifest unknown: manifest unknown"
+            ),
+            "IMAGE_UNKNOWN"
         );
         assert_eq!(
             failed(1, "toomanyrequests: You have reached your pull rate limit"),

@@ -1,10 +1,10 @@
 //! Who listens where we want to.
 
 use crate::host::{Container, PortOwner, Transport};
-use crate::runbook::proxies::{self, Standing};
+use crate::runbook::proxies::{self, PROXIES, Proxy, Standing};
 use crate::runbook::{Cx, Step, StepError};
 use async_trait::async_trait;
-use chatalot_protocol::advice::Advice;
+use chatalot_protocol::advice::{ADOPTABLE, Advice};
 use chatalot_protocol::report::Verdict;
 
 /// 80 and 443 are free or our proxy's, 8080 is free or chatalot's, and so on.
@@ -22,13 +22,23 @@ impl Step for Ports {
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let mut ours = Vec::new();
-        for port in [80, 443] {
+        let proxy = proxies::chosen(cx.site);
+        for (port, proxy) in [80, 443]
+            .into_iter()
+            .zip([proxy; 2])
+            .filter_map(|(port, proxy)| Some((port, proxy?)))
+        {
             if let Some(owner) = cx.host.port_owner(Transport::Tcp, port).await? {
-                if let Some(advice) = front_door(cx, port, &owner).await? {
+                if let Some(advice) = front_door(cx, proxy, port, &owner).await? {
                     return Ok(advice.into());
                 }
                 ours.push(port);
             }
+        }
+        if let Some(proxy) = proxy
+            && let Standing::Unfit(advice) = proxy.detect(cx).await?
+        {
+            return Ok((*advice).into());
         }
         for (transport, port, service) in behind(cx) {
             if let Some(owner) = cx.host.port_owner(transport, port).await? {
@@ -58,23 +68,46 @@ fn behind(cx: &Cx<'_>) -> Vec<(Transport, u16, &'static str)> {
     ports
 }
 
-async fn front_door(cx: &Cx<'_>, port: u16, owner: &PortOwner) -> Result<Option<Advice>, StepError> {
-    let proxy = proxies::chosen(cx.site);
-    if !proxy.owns(owner) {
-        return Ok(Some(taken(port, owner)));
+/// What is wrong with the owner of 80 or 443, if anything is.
+async fn front_door(
+    cx: &Cx<'_>,
+    proxy: &dyn Proxy,
+    port: u16,
+    owner: &PortOwner,
+) -> Result<Option<Advice>, StepError> {
+    if proxy.owns(cx, owner).await? {
+        return Ok(None);
     }
-    Ok(match proxy.detect(cx).await? {
-        Standing::Ours | Standing::Untouched => None,
-        Standing::Foreign { serves } => Some(Advice::new(
-            "PORT_TAKEN",
-            format!("port {port} belongs to a {} that serves {serves}", proxy.name()),
-            format!("port {port} free, or a {} with nothing else on it", proxy.name()),
-            format!(
-                "this recipe does not change a proxy that it did not set up: deploy on another host, or move those sites away and run `systemctl disable --now {}`; then deploy again",
-                proxy.unit()
-            ),
-        )),
-    })
+    for other in PROXIES {
+        if other.owns(cx, owner).await? {
+            return Ok(Some(adoptable(port, *other, proxy, owner)));
+        }
+    }
+    Ok(Some(taken(port, owner)))
+}
+
+/// Another proxy of ours is there already: it can serve the site too.
+fn adoptable(port: u16, there: &dyn Proxy, chosen: &dyn Proxy, owner: &PortOwner) -> Advice {
+    let flag = there.choice().as_str();
+    let stop = match (&owner.container, there.unit()) {
+        (Some(container), _) => format!("docker stop {container}"),
+        (None, unit) => format!("systemctl disable --now {}", unit.unwrap_or_default()),
+    };
+    Advice::new(
+        ADOPTABLE,
+        format!(
+            "port {port} belongs to {}, which can serve the site too",
+            there.name()
+        ),
+        format!(
+            "{} as the proxy, or port {port} free for {}",
+            there.name(),
+            chosen.name()
+        ),
+        format!(
+            "deploy with `--proxy {flag}`: what it serves already stays as it is; or stop it (`{stop}`) if it is not needed, then deploy again"
+        ),
+    )
 }
 
 /// Whether a port is held by a container of this very site; host networking shows only the process.

@@ -45,7 +45,7 @@ impl Step for Public {
         {
             return Ok(advice.into());
         }
-        Ok(match judge(&url, fetched) {
+        Ok(match judge(&url, proxies::journal(cx.site), fetched) {
             Ok(public) if public == local => {
                 Verdict::satisfied(format!("{url} answers, version {}", public.version))
             }
@@ -73,21 +73,29 @@ async fn proxy_down(cx: &Cx<'_>, url: &str) -> Option<Advice> {
         Err(FetchError::Connect(_)) => {}
         _ => return None,
     }
-    let proxy = proxies::chosen(cx.site);
-    let unit = proxy.unit();
+    // One that the operator set up may be on another host.
+    let proxy = proxies::chosen(cx.site)?;
+    let again = proxy.unit().map_or_else(
+        || "start its container again".to_owned(),
+        |unit| format!("`systemctl restart {unit}`"),
+    );
     Some(Advice::new(
         "PROXY_DOWN",
         format!(
             "nobody listens on port 443 of this host; chatalot itself is well, so it is the proxy ({})",
             proxy.name()
         ),
-        format!("{unit} running and serving the site"),
-        format!("look at `journalctl -u {unit} -n 50`, mend what it names, then `systemctl restart {unit}`"),
+        format!("{} running and serving the site", proxy.name()),
+        format!("look at {}, mend what it names, then {again}", proxy.journal()),
     ))
 }
 
-fn judge(url: &str, fetched: Result<Fetched, FetchError>) -> Result<answer::Health, Box<Advice>> {
-    let advice = |code, saw: String, fix: &str| {
+fn judge(
+    url: &str,
+    journal: &str,
+    fetched: Result<Fetched, FetchError>,
+) -> Result<answer::Health, Box<Advice>> {
+    let advice = |code, saw: String, fix: String| {
         let wanted = "the health that chatalot gives on the host itself, where all is well";
         Box::new(Advice::new(code, saw, wanted, fix))
     };
@@ -95,13 +103,13 @@ fn judge(url: &str, fetched: Result<Fetched, FetchError>) -> Result<answer::Heal
         Ok(page) if matches!(page.status, 502..=504) => Err(advice(
             "PROXY_BAD_GATEWAY",
             format!("{url} answers with status {}, so the proxy does not reach chatalot", page.status),
-            "see that the proxy forwards to 127.0.0.1:8080: `journalctl -u caddy -n 50`",
+            format!("see that the proxy forwards to 127.0.0.1:8080: {journal}"),
         )),
         Ok(page) => answer::health(&page, url).map_err(|found| {
             advice(
                 "PROXY_WRONG_ANSWER",
                 found.saw,
-                "see which site answers for the domain in the proxy's configuration: `journalctl -u caddy -n 50`",
+                format!("see which site answers for the domain in the proxy's configuration: {journal}"),
             )
             .with_evidence(found.evidence)
             .into()
@@ -109,22 +117,22 @@ fn judge(url: &str, fetched: Result<Fetched, FetchError>) -> Result<answer::Heal
         Err(FetchError::Name(name)) => Err(advice(
             "PUBLIC_NAME_UNKNOWN",
             format!("{name} does not resolve on this host"),
-            "see that the host's own resolver knows the domain: `getent hosts` with it",
+            "see that the host's own resolver knows the domain: `getent hosts` with it".to_owned(),
         )),
         Err(FetchError::Tls(why)) => Err(advice(
             "CERTIFICATE_UNTRUSTED",
             format!("{url}: {why}"),
-            "see `journalctl -u caddy -n 50` for why there is no certificate; for an authority of one's own, add its root to the host's trust store (/usr/local/share/ca-certificates, `update-ca-certificates`)",
+            format!("see {journal} for why there is no certificate; {TRUST}"),
         )),
         Err(FetchError::Connect(whom)) => Err(advice(
             "PUBLIC_UNREACHABLE",
             format!("{whom} does not take connections on port 443 at the public address"),
-            "open TCP 80 and 443 in the provider's firewall (and in ufw or firewalld, where one runs); where the network does not lead a host back to its own public address, check from outside",
+            "open TCP 80 and 443 in the provider's firewall; where the network does not lead a host back to its own public address, check from outside".to_owned(),
         )),
         Err(other) => Err(advice(
             "PROXY_NO_ANSWER",
             format!("{url}: {other}"),
-            "look at `journalctl -u caddy -n 50`",
+            format!("look at {journal}"),
         )),
     }
 }
@@ -158,22 +166,23 @@ impl Step for Certificate {
         let mut page = Fetch::page(format!("https://{}/api/health", cx.site.domain));
         // It is read even where it is not trusted, to say why it is not.
         page.verify = false;
-        page.connect_to = Some(answer::LOCAL_PROXY);
+        page.connect_to = proxies::chosen(cx.site).map(|_| answer::LOCAL_PROXY);
+        let journal = proxies::journal(cx.site);
         let facts = match cx.host.fetch(page).await {
             Ok(page) => page.tls.unwrap_or_default(),
             Err(error) => {
-                return Ok(untrusted(error.to_string()).into());
+                return Ok(untrusted(error.to_string(), journal).into());
             }
         };
-        Ok(certificate(&cx.site.acme, &facts, cx.host.now_ms()))
+        Ok(certificate(&cx.site.acme, &facts, journal, cx.host.now_ms()))
     }
 }
 
-fn certificate(acme: &Acme, facts: &TlsFacts, now_ms: i64) -> Verdict {
+fn certificate(acme: &Acme, facts: &TlsFacts, journal: &str, now_ms: i64) -> Verdict {
     let hours = (facts.not_after - now_ms / 1000) / 3600;
     let issuer = crate::host::plain_line(&facts.issuer);
     if let Some(why) = facts.distrust.as_ref().filter(|_| *acme != Acme::Staging) {
-        return untrusted(format!("a certificate by {issuer}: {why}")).into();
+        return untrusted(format!("a certificate by {issuer}: {why}"), journal).into();
     }
     let least = match acme {
         Acme::Private { .. } => HOURS_LEAST_PRIVATE,
@@ -184,7 +193,7 @@ fn certificate(acme: &Acme, facts: &TlsFacts, now_ms: i64) -> Verdict {
             "CERTIFICATE_ENDING",
             format!("a certificate that ends in {} days ({hours} hours)", hours / 24),
             format!("one that is valid for at least {least} hours more"),
-            "see why the proxy does not renew it: `journalctl -u caddy | grep -i certificate`",
+            format!("see why it is not renewed: {journal}"),
         )
         .into();
     }
@@ -196,12 +205,15 @@ fn certificate(acme: &Acme, facts: &TlsFacts, now_ms: i64) -> Verdict {
     Verdict::satisfied(format!("by {issuer}, {} days left{doubt}", hours / 24))
 }
 
-fn untrusted(saw: String) -> Advice {
+/// How an authority of one's own becomes trusted.
+const TRUST: &str = "for an authority of one's own, add its root to the host's trust store (/usr/local/share/ca-certificates, `update-ca-certificates`)";
+
+fn untrusted(saw: String, journal: &str) -> Advice {
     Advice::new(
         "CERTIFICATE_UNTRUSTED",
         saw,
         "a certificate that this host's trust store accepts",
-        "see `journalctl -u caddy -n 50` for why there is none; for an authority of one's own, add its root to the trust store (/usr/local/share/ca-certificates, `update-ca-certificates`)",
+        format!("see {journal} for why there is none; {TRUST}"),
     )
 }
 
@@ -210,7 +222,7 @@ mod tests {
     use super::*;
 
     fn code(fetched: Result<Fetched, FetchError>) -> String {
-        judge("https://x/api/health", fetched)
+        judge("https://x/api/health", "the log", fetched)
             .map_or_else(|advice| advice.code.to_string(), |health| health.version)
     }
 
@@ -238,10 +250,18 @@ mod tests {
             not_after: days * 86_400 + 60,
             distrust: distrust.map(str::to_owned),
         };
-        assert!(certificate(&Acme::Production, &facts(60, None), 0).is_satisfied());
-        assert!(!certificate(&Acme::Production, &facts(13, None), 0).is_satisfied());
-        assert!(!certificate(&Acme::Production, &facts(60, Some("unknown issuer")), 0).is_satisfied());
-        assert!(certificate(&Acme::Staging, &facts(60, Some("unknown issuer")), 0).is_satisfied());
-        assert!(!certificate(&Acme::Staging, &facts(-1, None), 0).is_satisfied());
+        assert!(certificate(&Acme::Production, &facts(60, None), "the log", 0).is_satisfied());
+        assert!(!certificate(&Acme::Production, &facts(13, None), "the log", 0).is_satisfied());
+        assert!(
+            !certificate(
+                &Acme::Production,
+                &facts(60, Some("unknown issuer")),
+                "the log",
+                0
+            )
+            .is_satisfied()
+        );
+        assert!(certificate(&Acme::Staging, &facts(60, Some("unknown issuer")), "the log", 0).is_satisfied());
+        assert!(!certificate(&Acme::Staging, &facts(-1, None), "the log", 0).is_satisfied());
     }
 }

@@ -62,7 +62,11 @@ fn f55_the_packages_own_caddyfile_is_nobodys() {
     assert_eq!(settings(own), PRISTINE);
     let foreign =
         settings("{\n\temail a@b.c\n}\nblog.example.com {\n\theader {\n\t}\n}\nshop.example.com {\n}\n");
-    assert_eq!(addresses(&foreign), "blog.example.com, shop.example.com");
+    assert_eq!(addresses(&foreign), ["blog.example.com", "shop.example.com"]);
+    assert_eq!(
+        in_words(addresses(&foreign).into_iter()),
+        "blog.example.com, shop.example.com"
+    );
 }
 
 #[test]
@@ -86,4 +90,16 @@ fn f56_a_refusal_is_read_from_the_journal() {
         "HTTP 429 urn:ietf:params:acme:error:rateLimited",
     );
     assert!(refusal(&many, "chat.example.com").unwrap().rate_limited);
+}
+
+#[test]
+fn f55_a_site_of_the_same_domain_is_recognised_however_it_is_written() {
+    let domain = "chat.example.com".parse().unwrap();
+    let serves = |text: &str| serve(&addresses(&settings(text)), &domain);
+    assert!(serves("blog.example.com, https://chat.example.com:443 {\n}\n"));
+    assert!(serves("Chat.example.com {\n}\n"));
+    assert!(!serves("(chat.example.com) {\n}\nchat.example.com.evil {\n}\n"));
+    assert!(!serves(
+        "blog.example.com {\n\thandle chat.example.com {\n\t}\n}\n"
+    ));
 }

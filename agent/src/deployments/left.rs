@@ -1,0 +1,70 @@
+//! What deployments leave in files: their secrets while they run, and their output for a while.
+
+use super::{Deployments, KEPT};
+use crate::effect::folder::{JobFolder, put};
+use crate::ledger::LedgerError;
+use chatalot_protocol::names::DeploymentId;
+use chatalot_protocol::site::Secrets;
+use std::path::PathBuf;
+
+impl Deployments {
+    fn secrets_path(&self, id: DeploymentId) -> PathBuf {
+        self.state.join(format!("secrets-{id}.json"))
+    }
+
+    pub(super) fn keep_secrets(&self, id: DeploymentId, secrets: &Secrets) -> Result<(), LedgerError> {
+        let text = serde_json::to_vec(secrets)?;
+        put(&self.secrets_path(id), &text).map_err(|error| LedgerError::Unreadable(error.to_string()))
+    }
+
+    pub(super) fn kept_secrets(&self, id: DeploymentId) -> std::io::Result<Secrets> {
+        Ok(serde_json::from_slice(&std::fs::read(self.secrets_path(id))?)?)
+    }
+
+    /// Removes the secrets that a life which was cut off between two files has left behind.
+    pub(super) fn forget_orphans(&self, running: Option<DeploymentId>) {
+        let files = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
+        let ids = files.filter_map(|file| {
+            let name = file.file_name();
+            name.to_str()?
+                .strip_prefix("secrets-")?
+                .strip_suffix(".json")?
+                .parse()
+                .ok()
+        });
+        for id in ids.filter(|id| Some(*id) != running) {
+            self.forget_secrets(id);
+        }
+    }
+
+    /// Removes the output of all but the latest deployments; what the controller lacks of it, it is told as a gap.
+    pub(super) fn forget_old_output(&self) {
+        let jobs = self.state.join("jobs");
+        let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
+        let mut ids: Vec<DeploymentId> = folders
+            .filter_map(|folder| folder.file_name().to_str()?.parse().ok())
+            .collect();
+        // An id begins with its time.
+        ids.sort_unstable();
+        ids.truncate(ids.len().saturating_sub(KEPT));
+        for id in ids {
+            if let Err(error) = std::fs::remove_dir_all(jobs.join(id.to_string())) {
+                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
+            }
+        }
+    }
+
+    /// Removes what a finished deployment no longer needs: its secrets, and job files that were never begun.
+    pub(super) fn forget_secrets(&self, id: DeploymentId) {
+        let mut gone = vec![std::fs::remove_file(self.secrets_path(id))];
+        let jobs = self.state.join("jobs").join(id.to_string());
+        let streams = std::fs::read_dir(jobs).into_iter().flatten().flatten();
+        let streams = streams.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        gone.extend(streams.map(|stream| JobFolder::of(&self.state, id, stream).forget_job()));
+        for error in gone.into_iter().filter_map(Result::err) {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                log::warn!(deployment:% = id, error = crate::chain(&error); "a secret's file cannot be removed");
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Taking things away on a fake host: containers, volumes, folders, and what git tracks.
+
+use super::world::{EngineState, World, output};
+use crate::host::Output;
+use std::path::Path;
+
+impl World {
+    pub(super) fn docker_query(&self, args: &[&str]) -> Option<Output> {
+        let ["volume", "ls", "--quiet", "--filter", label] = args else {
+            return None;
+        };
+        if self.engine != EngineState::Up {
+            return Some(output(1, "Cannot connect to the Docker daemon"));
+        }
+        let project = label.rsplit('=').next().unwrap_or_default();
+        let names = self
+            .volumes
+            .iter()
+            .filter(|name| name.starts_with(&format!("{project}_")));
+        Some(output(0, &names.cloned().collect::<Vec<_>>().join("\n")))
+    }
+
+    pub(super) fn removal(&mut self, program: &str, args: &[&str]) -> Option<Output> {
+        match (program, args) {
+            ("docker", ["compose", "--project-name", project, "down", "--remove-orphans"]) => {
+                self.containers.retain(|_, one| one.project != *project);
+                Some(output(0, ""))
+            }
+            ("docker", ["volume", "rm", "--force", "--", names @ ..]) => {
+                self.volumes.retain(|name| !names.contains(&name.as_str()));
+                Some(output(0, ""))
+            }
+            ("find", [folder, "-mindepth", "1", "-depth", "!", "-path", kept, "-delete"]) => {
+                let (folder, kept) = (Path::new(folder), Path::new(kept));
+                let goes = |path: &Path| path.starts_with(folder) && path != folder && path != kept;
+                self.files.retain(|path, _| !goes(path));
+                self.folders.retain(|path| !goes(path));
+                Some(output(0, ""))
+            }
+            ("rm", ["-rf", "--one-file-system", "--", path]) => {
+                self.files.retain(|one, _| !one.starts_with(path));
+                self.folders.retain(|one| !one.starts_with(path));
+                Some(output(0, ""))
+            }
+            ("rmdir", ["--ignore-fail-on-non-empty", "--", path]) => {
+                self.remove_empty(Path::new(path));
+                Some(output(0, ""))
+            }
+            _ => None,
+        }
+    }
+
+    fn remove_empty(&mut self, folder: &Path) {
+        if self.list(folder).is_empty() {
+            self.folders.remove(folder);
+            if let Some(checkout) = folder.parent().filter(|_| folder.ends_with(".git")) {
+                self.checkouts.remove(checkout);
+            }
+        }
+    }
+
+    /// What git tracks, and the folders that nothing is left in.
+    pub(super) fn remove_tracked(&mut self, folder: &Path) {
+        let tracked = self.checkouts.get(folder).and_then(|one| {
+            let remote = self.remotes.get(one.url.as_deref()?)?;
+            remote.trees.get(one.head.as_deref()?).cloned()
+        });
+        for name in tracked.unwrap_or_default().keys() {
+            self.files.remove(&folder.join(name));
+        }
+        let inside: Vec<_> = self
+            .folders
+            .iter()
+            .filter(|one| one.starts_with(folder))
+            .cloned()
+            .collect();
+        for one in inside
+            .iter()
+            .rev()
+            .filter(|one| *one != folder && !one.ends_with(".git"))
+        {
+            if self.list(one).is_empty() {
+                self.folders.remove(one);
+            }
+        }
+    }
+}

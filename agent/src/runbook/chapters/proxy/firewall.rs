@@ -1,0 +1,127 @@
+//! The host's own firewall lets the site's ports through, and `SELinux` lets nginx through to chatalot.
+
+use crate::host::Command;
+use crate::runbook::firewalls::{self, listed, openings};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, proxies};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::{ProxyChoice, Site};
+use std::path::Path;
+use std::time::Duration;
+
+/// ufw and firewalld are open where they are at work.
+pub(super) struct Firewall;
+
+#[async_trait]
+impl Step for Firewall {
+    fn id(&self) -> &'static str {
+        "proxy.firewall"
+    }
+
+    fn title(&self) -> &'static str {
+        "The host's firewall lets the site through"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        !openings(site).is_empty()
+    }
+
+    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        vec![format!(
+            "open {} in ufw or firewalld, where one of them is at work",
+            listed(&openings(intent.site))
+        )]
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let needed = openings(cx.site);
+        let found = firewalls::look(cx.host, &needed).await?;
+        if let Some((firewall, opening)) = found.denied.first() {
+            return Ok(Advice::new(
+                "FIREWALL_DENIES",
+                format!("a rule of {} that shuts {opening}", firewall.name()),
+                format!("{} open", listed(&needed)),
+                format!(
+                    "take the rule away: `{}`; then deploy again",
+                    firewall.undeny(*opening)
+                ),
+            )
+            .into());
+        }
+        let shut: Vec<_> = found.shut.iter().map(|(_, opening)| *opening).collect();
+        Ok(match (found.at_work.is_empty(), shut.is_empty()) {
+            (true, _) => Verdict::satisfied("no ufw and no firewalld at work"),
+            (false, true) => Verdict::satisfied(format!(
+                "{} lets {} through",
+                found.at_work.join(", "),
+                listed(&needed)
+            )),
+            (false, false) => {
+                Verdict::needed(format!("{} shuts {}", found.at_work.join(", "), listed(&shut)))
+            }
+        })
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        let found = firewalls::look(cx.host, &openings(cx.look.site)).await?;
+        firewalls::open(cx, &found.shut).await?;
+        Ok(Applied::default())
+    }
+}
+
+/// nginx may connect to chatalot where `SELinux` is enforced.
+pub(super) struct Selinux;
+
+const ENFORCED: &str = "/sys/fs/selinux/enforce";
+const ALLOWED: &str = "/sys/fs/selinux/booleans/httpd_can_network_connect";
+
+#[async_trait]
+impl Step for Selinux {
+    fn id(&self) -> &'static str {
+        "proxy.selinux"
+    }
+
+    fn title(&self) -> &'static str {
+        "SELinux lets nginx through to chatalot"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        proxies::chosen(site).is_some_and(|proxy| proxy.choice() == ProxyChoice::Nginx)
+    }
+
+    fn effects(&self, _intent: &Intent<'_>) -> Vec<String> {
+        vec!["run `setsebool -P httpd_can_network_connect on`, where SELinux is enforced".to_owned()]
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let enforced = cx.host.read(Path::new(ENFORCED)).await?;
+        if enforced.is_none_or(|text| !text.starts_with(b"1")) {
+            return Ok(Verdict::satisfied("SELinux is not enforced"));
+        }
+        // What holds now, and what was asked for.
+        let allowed = cx.host.read(Path::new(ALLOWED)).await?;
+        Ok(if allowed.is_none_or(|text| text.starts_with(b"1")) {
+            Verdict::satisfied("httpd_can_network_connect is on")
+        } else {
+            Verdict::needed("httpd_can_network_connect is off: nginx could only answer 502")
+        })
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        let set = Command::new("setsebool", &["-P", "httpd_can_network_connect", "on"]);
+        let output = cx.host.run(set.deadline(Duration::from_mins(3))).await?;
+        if output.ok() {
+            return Ok(Applied::default());
+        }
+        Err(StepError::last(
+            Advice::new(
+                "SELINUX_REFUSED",
+                format!("`setsebool` ended with exit code {}", output.code),
+                "httpd_can_network_connect on",
+                "run `setsebool -P httpd_can_network_connect on` by hand and mend what it names, then deploy again",
+            )
+            .with_evidence(output.last_lines(4)),
+        ))
+    }
+}

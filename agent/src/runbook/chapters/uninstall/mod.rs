@@ -1,0 +1,132 @@
+//! The way back: what deployments have made is taken away again, in the order in which nobody sees it half gone.
+//!
+//! These are steps like all others: a desired state, looked at by its effect, brought about in a unit of its own,
+//! safe to be cut off anywhere. Packages stay, and so does what was there before; data goes only with its own table,
+//! for which a person has to type the site's name.
+
+mod containers;
+mod data;
+pub(super) mod group;
+
+use super::super::proxies;
+use super::super::{ActCx, Applied, Cx, Intent, Step, StepError};
+use super::checkout::undo::{self, Left};
+use async_trait::async_trait;
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Site;
+
+/// Taking chatalot away, its data left.
+pub const STEPS: &[&dyn Step] = &[
+    &NotInFront,
+    &containers::Containers,
+    &group::NotInGroup,
+    &Folder { data: false },
+];
+
+/// The same with its data.
+pub const WITH_DATA: &[&dyn Step] = &[
+    &NotInFront,
+    &containers::Containers,
+    &data::Volumes,
+    &group::NotInGroup,
+    &Folder { data: true },
+];
+
+/// The proxy does not serve the site any more, and has nothing of ours.
+struct NotInFront;
+
+#[async_trait]
+impl Step for NotInFront {
+    fn id(&self) -> &'static str {
+        "uninstall.proxy"
+    }
+
+    fn title(&self) -> &'static str {
+        "The reverse proxy serves it no more"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        proxies::chosen(site).is_some()
+    }
+
+    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        proxies::chosen(intent.site).map_or_else(Vec::new, |proxy| proxy.plan_out(intent.site))
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let Some(proxy) = proxies::chosen(cx.site) else {
+            return Ok(Verdict::satisfied("no proxy was asked for".to_owned()));
+        };
+        if let Some(left) = proxy.left(cx).await? {
+            return Ok(Verdict::needed(left));
+        }
+        if proxies::served(cx).await.is_ok() {
+            return Ok(Verdict::needed(format!(
+                "{} still serves {}",
+                proxy.name(),
+                cx.site.domain
+            )));
+        }
+        Ok(Verdict::satisfied(format!("nothing of ours in {}", proxy.name())))
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        if let Some(proxy) = proxies::chosen(cx.look.site) {
+            proxy.take_out(cx).await?;
+        }
+        Ok(Applied::default())
+    }
+}
+
+/// The source is gone, with or without the data beside it.
+struct Folder {
+    data: bool,
+}
+
+impl Folder {
+    fn effect(&self, site: &Site) -> String {
+        let folder = &site.folder;
+        if self.data {
+            format!(
+                "delete chatalot's source, {folder}/.env and {folder}/secrets; what else is in {folder} stays"
+            )
+        } else {
+            format!("delete chatalot's source in {folder}; .env, secrets and what else is in {folder} stay")
+        }
+    }
+}
+
+#[async_trait]
+impl Step for Folder {
+    fn id(&self) -> &'static str {
+        if self.data {
+            "uninstall.folder_with_secrets"
+        } else {
+            "uninstall.folder"
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        if self.data {
+            "chatalot's source and secrets are gone"
+        } else {
+            "chatalot's source is gone"
+        }
+    }
+
+    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        vec![self.effect(intent.site)]
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        Ok(match undo::left(cx, self.data).await? {
+            Left::Ours(what) => Verdict::needed(what),
+            Left::Nothing(saw) => Verdict::satisfied(saw),
+        })
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        undo::take_away(cx, self.data).await?;
+        Ok(Applied::default())
+    }
+}

@@ -1,0 +1,128 @@
+//! What is wrong, and why: facts gathered once, then a table of rows, each a pure function of the facts.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`facts`] | what is gathered, by looking and nothing else |
+//! | [`rows`] | the table: evidence → cause → fix → may we fix it |
+//! | [`bundle`] | all of it in one text to hand on, without secrets |
+//!
+//! The rows stand in the order in which a host is built: what is below is the cause of what is above. A row that only
+//! tells a symptom is silent once a cause has been found. `docs/diagnosis.md` is made from the table.
+
+pub mod bundle;
+pub mod facts;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub use facts::Facts;
+pub use rows::ROWS;
+
+use chatalot_protocol::advice::Advice;
+use std::fmt::Write as _;
+
+/// How many findings a person is shown at once.
+const MOST: usize = 8;
+
+/// One cause, and how it is recognised.
+pub struct Row {
+    /// Stable, upper case.
+    pub code: &'static str,
+    /// What is wrong.
+    pub cause: &'static str,
+    /// What shows it.
+    pub shown_by: &'static str,
+    /// What to do, in general; a finding may know more.
+    pub fix: &'static str,
+    /// Whether deploying again mends it.
+    pub ours: bool,
+    /// Whether it tells how something shows rather than why.
+    pub symptom: bool,
+    /// How it is found.
+    pub find: Find,
+}
+
+/// How a row is found.
+pub enum Find {
+    /// A check says so now, or the deployment that ended last said so.
+    Told,
+    /// The deployment that ended last said so.
+    Ended,
+    /// The facts show it.
+    Seen(fn(&Facts) -> Option<Seen>),
+}
+
+/// What a row has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// What was seen.
+    pub saw: String,
+    /// The exact thing to do, where it is more than the row's own words.
+    pub fix: Option<String>,
+    /// What it rests on.
+    pub lines: Vec<String>,
+}
+
+impl Seen {
+    fn of(saw: impl Into<String>) -> Self {
+        Self {
+            saw: saw.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Row {
+    fn finding(&self, facts: &Facts) -> Option<Advice> {
+        let found = match self.find {
+            Find::Told => facts.told(self.code).cloned(),
+            Find::Ended => facts.ended(self.code).cloned(),
+            Find::Seen(find) => find(facts).map(|seen| {
+                let fix = seen.fix.unwrap_or_else(|| self.fix.to_owned());
+                Advice::new(self.code, seen.saw, format!("not: {}", self.cause), fix)
+                    .with_evidence(seen.lines)
+            }),
+        };
+        found.map(|advice| Advice {
+            fixable: self.ours,
+            ..advice
+        })
+    }
+}
+
+/// What the facts mean: causes from the ground up; symptoms only where no cause explains them.
+pub fn diagnose(facts: &Facts) -> Vec<Advice> {
+    let mut found: Vec<Advice> = Vec::new();
+    for row in ROWS.iter().flat_map(|layer| layer.rows) {
+        if found.len() < MOST && (found.is_empty() || !row.symptom) {
+            found.extend(row.finding(facts));
+        }
+    }
+    found
+}
+
+/// The table as a page for people.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# What `diagnose` knows\n\nMade from the agent's table; a test fails when this page is stale. Rows stand from the \
+         ground up: what is below causes what is above. A *symptom* is told only where no cause was found. *Deploy* \
+         means that deploying again mends it.\n",
+    );
+    for layer in ROWS {
+        let _ = write!(
+            page,
+            "\n## {}\n\n| code | cause | shown by | fix | deploy |\n|---|---|---|---|---|\n",
+            layer.name
+        );
+        for row in layer.rows {
+            let symptom = if row.symptom { " *(symptom)*" } else { "" };
+            let ours = if row.ours { "yes" } else { "no" };
+            let _ = writeln!(
+                page,
+                "| `{}` | {}{symptom} | {} | {} | {ours} |",
+                row.code, row.cause, row.shown_by, row.fix
+            );
+        }
+    }
+    page
+}

@@ -1,0 +1,123 @@
+//! The containers, where neither Engine nor files explain them.
+
+use super::super::facts::not_running;
+use super::{Facts, Find, Row, Seen, TOLD};
+use crate::host::Engine;
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        code: "CONTAINER_OUT_OF_MEMORY",
+        cause: "a container that the kernel ended for its memory",
+        shown_by: "the Engine's own word for how it ended",
+        fix: "give the host more memory, or the container a higher limit",
+        find: Find::Seen(out_of_memory),
+        ..TOLD
+    },
+    Row {
+        code: "DATABASE_DOWN",
+        cause: "a database that is stopped, paused or ill",
+        shown_by: "the state and the health of chatalot-db; chatalot says `db_healthy` false",
+        fix: "run `docker start chatalot-db`, and look at `docker logs --tail 50 chatalot-db`",
+        ours: true,
+        find: Find::Seen(database),
+        ..TOLD
+    },
+    Row {
+        code: "CONTAINER_CRASHING",
+        cause: "a container that is started again and again",
+        shown_by: "its state; the cause is in the last line of its log",
+        symptom: true,
+        find: Find::Seen(crashing),
+        ..TOLD
+    },
+    Row {
+        code: "CONTAINERS_DOWN",
+        cause: "a container that is not up",
+        shown_by: "no running container of a service; nobody answers on 127.0.0.1:8080",
+        fix: "deploy again, which starts it, or read `docker compose logs --tail 50` in chatalot's folder",
+        ours: true,
+        symptom: true,
+        find: Find::Seen(down),
+    },
+    Row {
+        code: "RESTART_POLICY",
+        cause: "a container that a boot does not start again",
+        ..TOLD
+    },
+    Row {
+        code: "BOOT_NOT_ENABLED",
+        cause: "a unit that a boot does not start",
+        ..TOLD
+    },
+];
+
+fn out_of_memory(facts: &Facts) -> Option<Seen> {
+    let one = facts.containers.iter().find(|one| one.oom_killed)?;
+    Some(Seen::of(format!(
+        "{} was ended for its memory ({} restarts)",
+        one.name, one.restarts
+    )))
+}
+
+fn database(facts: &Facts) -> Option<Seen> {
+    let one = facts.container("postgres")?;
+    let ill = one.health.as_deref() == Some("unhealthy");
+    if one.state == "running" && !ill {
+        return None;
+    }
+    let (how, fix) = match one.state.as_str() {
+        "paused" => ("paused", format!("run `docker unpause {}`", one.name)),
+        "running" => (
+            "unhealthy",
+            format!("look at `docker logs --tail 50 {}`", one.name),
+        ),
+        state => (
+            state,
+            format!(
+                "run `docker start {}`; if it does not stay up, look at `docker logs --tail 50 {0}`",
+                one.name
+            ),
+        ),
+    };
+    Some(Seen {
+        saw: format!("{} is {how}", one.name),
+        fix: Some(fix),
+        lines: facts
+            .logs
+            .get("postgres")
+            .and_then(|log| log.last())
+            .cloned()
+            .into_iter()
+            .collect(),
+    })
+}
+
+fn crashing(facts: &Facts) -> Option<Seen> {
+    let one = facts.containers.iter().find(|one| one.state == "restarting")?;
+    let log = facts.logs.get(&one.service).cloned().unwrap_or_default();
+    Some(Seen {
+        saw: format!(
+            "{} is started again and again ({} times, exit code {})",
+            one.name, one.restarts, one.exit_code
+        ),
+        fix: Some(format!(
+            "read `docker logs --tail 50 {}`: the cause is in its last line",
+            one.name
+        )),
+        lines: log[log.len().saturating_sub(6)..].to_vec(),
+    })
+}
+
+fn down(facts: &Facts) -> Option<Seen> {
+    if !facts.installed || !matches!(facts.engine, Engine::Up { .. }) {
+        return None;
+    }
+    let seen = not_running(facts);
+    let first = seen.first().and_then(|first| first.split(' ').next())?;
+    let log = facts.logs.get(first).cloned().unwrap_or_default();
+    Some(Seen {
+        saw: format!("not up: {}", seen.join(", ")),
+        fix: None,
+        lines: log[log.len().saturating_sub(6)..].to_vec(),
+    })
+}

@@ -1,0 +1,62 @@
+//! The Docker Engine and compose.
+
+use super::{ENDED, Facts, Find, Row, Seen, TOLD};
+use crate::host::Engine;
+use crate::runbook::engine_version::is_compose_v1;
+
+pub(super) const ROWS: &[Row] = &[
+    Row {
+        code: "ENGINE_ABSENT",
+        cause: "no Docker Engine where chatalot was installed",
+        shown_by: "neither its program nor its socket",
+        fix: "deploy again, which installs it; volumes below /var/lib/docker are found again",
+        ours: true,
+        find: Find::Seen(absent),
+        ..TOLD
+    },
+    Row {
+        code: "ENGINE_DOWN",
+        cause: "a Docker Engine that does not run",
+        shown_by: "nobody answers on its socket; the installer says `Docker daemon is not running`",
+        fix: "run `systemctl enable --now docker`, and look at `journalctl -u docker -n 50` if it does not stay up; a new deployment starts it too",
+        ours: true,
+        find: Find::Seen(down),
+        ..TOLD
+    },
+    Row {
+        code: "ENGINE_TOO_OLD",
+        cause: "a Docker Engine older than 24",
+        ..ENDED
+    },
+    Row {
+        code: "COMPOSE_MISSING",
+        cause: "no compose, or compose 1, beside the Engine",
+        shown_by: "`docker compose version`",
+        fix: "install compose 2 from where the Engine came from (`apt-get install docker-compose`, or `docker-compose-plugin` from Docker's own repository)",
+        ours: true,
+        find: Find::Seen(compose),
+        ..TOLD
+    },
+];
+
+fn absent(facts: &Facts) -> Option<Seen> {
+    (facts.installed && facts.engine == Engine::Absent).then(|| Seen::of("no Docker Engine"))
+}
+
+fn down(facts: &Facts) -> Option<Seen> {
+    match &facts.engine {
+        Engine::Down { why } => Some(Seen::of(format!("the Docker Engine does not answer: {why}"))),
+        Engine::Absent | Engine::Up { .. } => None,
+    }
+}
+
+fn compose(facts: &Facts) -> Option<Seen> {
+    if !facts.installed || !matches!(facts.engine, Engine::Up { .. }) {
+        return None;
+    }
+    match &facts.compose {
+        None => Some(Seen::of("no compose v2")),
+        Some(version) if is_compose_v1(version) => Some(Seen::of(format!("compose {version}"))),
+        Some(_) => None,
+    }
+}

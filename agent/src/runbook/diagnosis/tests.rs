@@ -1,0 +1,292 @@
+//! Every row that looks is provoked on a host made of maps; the page is the table.
+
+use super::*;
+use crate::host::fake::{EngineState, FakeHost, World};
+use crate::host::{Answers, Container, Fetched, Owner, Records};
+use crate::runbook::distro::DISTROS;
+use crate::runbook::drift::{BASELINE, Baseline};
+use crate::runbook::{Cx, laws};
+use chatalot_protocol::site::Site;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Spoil = fn(&mut World);
+
+struct Case {
+    host: FakeHost,
+    site: Site,
+    memory: BTreeMap<String, String>,
+}
+
+impl Case {
+    async fn deployed() -> Self {
+        let (host, site, memory) = laws::deployed();
+        let mut case = Self { host, site, memory };
+        let baseline = Baseline::now(&case.cx(&BTreeMap::new()), "salt").await.unwrap();
+        case.memory.insert(BASELINE.to_owned(), baseline.text());
+        case
+    }
+
+    fn cx<'a>(&'a self, secret_tags: &'a BTreeMap<String, String>) -> Cx<'a> {
+        Cx {
+            site: &self.site,
+            distro: &DISTROS[0],
+            host: &self.host,
+            memory: &self.memory,
+            secret_tags,
+        }
+    }
+
+    async fn found(&self, last: Option<Advice>) -> Vec<Advice> {
+        let tags = BTreeMap::new();
+        diagnose(&facts::gather(&self.cx(&tags), last).await)
+    }
+}
+
+fn container<'a>(world: &'a mut World, name: &str) -> &'a mut Container {
+    world.containers.get_mut(name).unwrap()
+}
+
+fn crashes(world: &mut World, line: &str) {
+    container(world, "chatalot-server").state = "restarting".into();
+    world.logs.insert("chatalot-server".into(), vec![line.to_owned()]);
+}
+
+fn answers(world: &mut World, url: &str, status: u16) {
+    let page = Fetched {
+        status,
+        ..Fetched::default()
+    };
+    world.pages.insert(url.into(), Ok(page));
+}
+
+fn leads_to(world: &mut World, a: &str, aaaa: &[&str]) {
+    let answers = Answers {
+        resolver: "1.1.1.1".into(),
+        a: Records::Found(vec![a.parse().unwrap()]),
+        aaaa: Records::Found(aaaa.iter().map(|ip| ip.parse().unwrap()).collect()),
+    };
+    world.dns.insert("chat.example.com".into(), vec![answers]);
+}
+
+fn at_work(world: &mut World, program: &str, says: &str) {
+    world.programs.insert(program.into());
+    let said = crate::host::Output {
+        stdout: says.into(),
+        ..crate::host::Output::default()
+    };
+    world.outputs.insert(program.into(), said);
+}
+
+const PUBLIC: &str = "https://chat.example.com/api/health";
+
+/// What is spoilt, and the cause that must stand first.
+const SPOILT: &[(&str, Spoil)] = &[
+    ("DISK_FULL", |w| w.resources.disk_free = 10 << 20),
+    ("DISK_FULL", |w| {
+        crashes(w, "Error: No space left on device (os error 28)");
+    }),
+    ("INODES_SHORT", |w| w.resources.inodes_free = 3),
+    ("DISK_READ_ONLY", |w| w.resources.writable = false),
+    ("MEMORY_SHORT", |w| w.resources.memory = 400_000_000),
+    ("CLOCK_WRONG", |w| w.now_ms = 1_600_000_000_000),
+    ("PACKAGES_BROKEN", |w| {
+        w.half_installed.insert("git".into());
+    }),
+    ("ENGINE_ABSENT", |w| w.engine = EngineState::Absent),
+    ("ENGINE_DOWN", |w| w.engine = EngineState::Down),
+    ("COMPOSE_MISSING", |w| w.compose = Some("1.29.2".into())),
+    ("CONTAINER_NAME_TAKEN", |w| {
+        container(w, "chatalot-db").folder = "/srv/theirs".into();
+    }),
+    ("ENV_MISSING", |w| {
+        w.files.remove("/srv/chatalot/.env".as_ref() as &std::path::Path);
+    }),
+    ("SECRET_FILE_MISSING", |w| {
+        w.files
+            .remove("/srv/chatalot/secrets/totp_key".as_ref() as &std::path::Path);
+        crashes(w, "Error: No such file or directory (os error 2)");
+    }),
+    ("SECRET_UNREADABLE", |w| {
+        let shut = Owner { uid: 0, mode: 0o600 };
+        w.owners
+            .insert("/srv/chatalot/secrets/jwt_private.pem".into(), shut);
+        crashes(w, "Error: Permission denied (os error 13)");
+    }),
+    ("SECRET_DAMAGED", |w| {
+        w.put("/srv/chatalot/secrets/jwt_private.pem", "");
+        crashes(w, "Error: InvalidKeyFormat");
+    }),
+    ("DATABASE_PASSWORD", |w| {
+        crashes(w, "Error: password authentication failed for user \"chatalot\"");
+    }),
+    ("CONTAINER_OUT_OF_MEMORY", |w| {
+        let one = container(w, "chatalot-server");
+        (one.state, one.oom_killed) = ("restarting".into(), true);
+    }),
+    ("DATABASE_DOWN", |w| {
+        container(w, "chatalot-db").state = "paused".into();
+    }),
+    ("DATABASE_DOWN", |w| {
+        container(w, "chatalot-db").health = Some("unhealthy".into());
+    }),
+    ("CONTAINERS_DOWN", |w| {
+        container(w, "chatalot-server").state = "exited".into();
+    }),
+    ("CONTAINER_CRASHING", |w| crashes(w, "Error: something new")),
+    ("DNS_WRONG", |w| leads_to(w, "198.51.100.7", &[])),
+    ("DNS_STALE_AAAA", |w| {
+        leads_to(w, "203.0.113.42", &["2001:db8::1"]);
+    }),
+    ("PROXY_BAD_GATEWAY", |w| answers(w, PUBLIC, 502)),
+    ("SELINUX_DENIES", |w| {
+        answers(w, PUBLIC, 502);
+        at_work(w, "getenforce", "Enforcing");
+    }),
+    ("FIREWALL_CLOSED", |w| {
+        // Behind NAT: the public address is none of the host's own, and does not lead back to it.
+        w.addresses.retain(|ip| ip.to_string().starts_with("10."));
+        at_work(w, "ufw", "Status: active");
+    }),
+    ("WEBSOCKET_NOT_FORWARDED", |w| {
+        answers(w, "https://chat.example.com/ws", 400);
+    }),
+    ("TURN_ADDRESS_PRIVATE", |w| {
+        let env = w.text("/srv/chatalot/.env").unwrap();
+        w.put("/srv/chatalot/.env", format!("{env}TURN_EXTERNAL_IP=10.0.0.5\n"));
+    }),
+    ("TURN_BEHIND_NAT", |w| {
+        let env = w.text("/srv/chatalot/.env").unwrap();
+        w.put(
+            "/srv/chatalot/.env",
+            format!("{env}TURN_EXTERNAL_IP=198.51.100.9\n"),
+        );
+        let line = "bind: Cannot bind local socket to addr: errno=99".to_owned();
+        w.logs.insert("chatalot-turn".into(), vec![line]);
+    }),
+    ("UPDATER_REGISTRY_DENIED", |w| {
+        let line = "pull phase: 401 Unauthorized".to_owned();
+        w.logs.insert("chatalot-updater".into(), vec![line]);
+    }),
+];
+
+#[tokio::test]
+async fn each_cause_stands_before_what_it_causes() {
+    for (code, spoil) in SPOILT {
+        let case = Case::deployed().await;
+        case.host.world(spoil);
+        let found = case.found(None).await;
+        let codes: Vec<&str> = found.iter().map(|advice| &*advice.code).collect();
+        assert_eq!(codes.first(), Some(code), "{found:#?}");
+        for advice in found {
+            let texts = [&advice.saw, &advice.wanted, &advice.fix];
+            assert!(texts.iter().all(|text| !text.trim().is_empty()), "{advice}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_found_where_all_is_well() {
+    let case = Case::deployed().await;
+    assert_eq!(case.found(None).await, []);
+}
+
+#[tokio::test]
+async fn f52_an_engine_that_is_down_is_not_told_as_a_chatalot_that_does_not_answer() {
+    let case = Case::deployed().await;
+    case.host.world(|world| world.engine = EngineState::Down);
+    let found = case.found(None).await;
+    let codes: Vec<&str> = found.iter().map(|advice| &*advice.code).collect();
+    assert_eq!(codes, ["ENGINE_DOWN"]);
+    let verify = laws::findings(&case.host, &case.site, &case.memory, "verify").await;
+    for advice in verify {
+        assert_ne!(advice.code, "HEALTH_NO_ANSWER", "{advice}");
+        assert!(!advice.fix.contains("docker logs"), "{advice}");
+    }
+}
+
+#[tokio::test]
+async fn how_the_last_deployment_ended_is_a_cause_until_the_next() {
+    for code in [
+        "INSTALLER_MISSING_FLAGS",
+        "INSTALLER_TOO_OLD",
+        "REGISTRY_DENIED",
+        "REGISTRY_RATE_LIMITED",
+        "IMAGE_UNKNOWN",
+        "PACKAGES_BROKEN",
+        "ACME_RATE_LIMITED",
+        "ACME_FAILED",
+        "SECRET_FILE_MISSING",
+    ] {
+        let case = Case::deployed().await;
+        let last = Advice::new(code, "saw", "wanted", "fix");
+        let found = case.found(Some(last)).await;
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].code, code);
+    }
+}
+
+#[tokio::test]
+async fn f59_neither_facts_nor_findings_nor_the_bundle_show_a_secret() {
+    let case = Case::deployed().await;
+    case.host.world(|world| {
+        world.put(
+            "/srv/chatalot/.env",
+            "DB_PASSWORD=correct-horse\nDOMAIN=chat.example.com\n",
+        );
+        world.put("/srv/chatalot/secrets/totp_key", "battery-staple");
+        crashes(
+            world,
+            "Error: postgres://chatalot:correct-horse@db battery-staple",
+        );
+        world
+            .journal
+            .push((world.now_ms, "caddy.service".into(), "said battery-staple".into()));
+    });
+    let tags = BTreeMap::new();
+    let cx = case.cx(&tags);
+    let facts = facts::gather(&cx, None).await;
+    let past = bundle::Past {
+        events: &[],
+        folder: "/nowhere".as_ref(),
+        streams: &[],
+    };
+    let bundle = bundle::text(&cx, &facts, &past).await.unwrap();
+    assert!(
+        bundle.contains("CONTAINER_CRASHING") && bundle.contains("Debian 13"),
+        "{bundle}"
+    );
+    for text in [format!("{facts:?}"), format!("{:?}", diagnose(&facts)), bundle] {
+        assert!(
+            !text.contains("correct-horse") && !text.contains("battery-staple"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn every_finding_of_the_runbook_has_its_row() {
+    let known: BTreeSet<&str> = ROWS
+        .iter()
+        .flat_map(|layer| layer.rows)
+        .map(|row| row.code)
+        .collect();
+    let missing: BTreeSet<String> = laws::every_finding()
+        .into_iter()
+        .map(|advice| advice.code.to_string())
+        .filter(|code| !known.contains(code.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_page_is_made_from_the_table() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/diagnosis.md");
+    if std::env::var_os("CHATALOT_WRITE_DOCS").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == page(),
+        "stale: run this test with CHATALOT_WRITE_DOCS=1"
+    );
+}

@@ -1,0 +1,179 @@
+//! The host's own firewall, where one is at work: what of the site's ports it keeps shut, and how they are opened.
+//! The provider's firewall is out of reach from here.
+
+mod firewalld;
+mod ufw;
+
+use super::{ActCx, StepError, proxies};
+use crate::host::{Command, HostError, Look, Transport};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::site::Site;
+use std::fmt;
+
+/// Ports that the world must reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opening {
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// The first port.
+    pub first: u16,
+    /// The last one; the same for a single port.
+    pub last: u16,
+}
+
+impl Opening {
+    const fn one(transport: Transport, port: u16) -> Self {
+        Self {
+            transport,
+            first: port,
+            last: port,
+        }
+    }
+
+    const fn protocol(self) -> &'static str {
+        match self.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        }
+    }
+
+    /// `80/tcp`, or a range with this sign between.
+    fn written(self, between: char) -> String {
+        if self.first == self.last {
+            format!("{}/{}", self.first, self.protocol())
+        } else {
+            format!("{}{between}{}/{}", self.first, self.last, self.protocol())
+        }
+    }
+
+    /// Whether ports such as `80`, `80:90` or `80-90` contain all of it.
+    fn is_within(self, ports: &str) -> bool {
+        let (first, last) = ports.split_once([':', '-']).unwrap_or((ports, ports));
+        let number = |text: &str| text.parse::<u16>().ok();
+        number(first).is_some_and(|first| first <= self.first)
+            && number(last).is_some_and(|last| last >= self.last)
+    }
+}
+
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written('-'))
+    }
+}
+
+/// The relay's range is what chatalot's TURN server hands out.
+const TURN: [Opening; 5] = [
+    Opening::one(Transport::Udp, 3478),
+    Opening::one(Transport::Tcp, 3478),
+    Opening::one(Transport::Udp, 5349),
+    Opening::one(Transport::Tcp, 5349),
+    Opening {
+        transport: Transport::Udp,
+        first: 49152,
+        last: 49200,
+    },
+];
+
+/// What a site needs open.
+pub fn openings(site: &Site) -> Vec<Opening> {
+    let mut needed = Vec::new();
+    if proxies::chosen(site).is_some() {
+        needed.extend([80, 443].map(|port| Opening::one(Transport::Tcp, port)));
+    }
+    if site.turn.is_some() {
+        needed.extend(TURN);
+    }
+    needed
+}
+
+/// A list of openings for people.
+pub fn listed(openings: &[Opening]) -> String {
+    openings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// How a firewall stands to an opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// It lets it through.
+    Open,
+    /// Nothing lets it through.
+    Shut,
+    /// A rule of the operator's shuts it, which an opening behind that rule would not change.
+    Denied,
+}
+
+/// A firewall of the host.
+#[async_trait]
+pub trait Firewall: Sync {
+    /// What people call it.
+    fn name(&self) -> &'static str;
+    /// Whether it is at work.
+    async fn is_active(&self, host: &dyn Look) -> Result<bool, HostError>;
+    /// How it stands to each of these.
+    async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError>;
+    /// The commands that open it, now and after a boot.
+    fn commands(&self, opening: Opening) -> Vec<Command>;
+    /// What to type to take away a rule that shuts it.
+    fn undeny(&self, opening: Opening) -> String;
+}
+
+/// The rows.
+pub const FIREWALLS: &[&dyn Firewall] = &[&ufw::Ufw, &firewalld::Firewalld];
+
+/// What is to be done about the firewalls of a host.
+#[derive(Default)]
+pub struct Shut {
+    /// What is to be opened, and in which one.
+    pub shut: Vec<(&'static dyn Firewall, Opening)>,
+    /// What the operator has shut.
+    pub denied: Vec<(&'static dyn Firewall, Opening)>,
+    /// Those that are at work.
+    pub at_work: Vec<&'static str>,
+}
+
+/// Looks at every firewall that is at work.
+pub async fn look(host: &dyn Look, openings: &[Opening]) -> Result<Shut, HostError> {
+    let mut found = Shut::default();
+    for firewall in FIREWALLS.iter().copied() {
+        if !firewall.is_active(host).await? {
+            continue;
+        }
+        found.at_work.push(firewall.name());
+        let gates = firewall.gates(host, openings).await?;
+        for (opening, gate) in openings.iter().zip(gates) {
+            match gate {
+                Gate::Open => {}
+                Gate::Shut => found.shut.push((firewall, *opening)),
+                Gate::Denied => found.denied.push((firewall, *opening)),
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Opens what is shut.
+pub async fn open(cx: &ActCx<'_>, shut: &[(&'static dyn Firewall, Opening)]) -> Result<(), StepError> {
+    for (firewall, opening) in shut {
+        for command in firewall.commands(*opening) {
+            let typed = format!("{} {}", command.program, command.args.join(" "));
+            let output = cx.host.run(command).await?;
+            if !output.ok() {
+                return Err(StepError::last(
+                    Advice::new(
+                        "FIREWALL_REFUSED",
+                        format!("`{typed}` ended with exit code {}", output.code),
+                        format!("{opening} open in {}", firewall.name()),
+                        format!("run `{typed}` by hand and mend what it names, then deploy again"),
+                    )
+                    .with_evidence(output.last_lines(6)),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

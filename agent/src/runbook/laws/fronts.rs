@@ -1,0 +1,223 @@
+//! What stands in front of a site: nginx with certbot, firewalls, what was there before us.
+
+use super::bad_inputs::fails;
+use super::driver::{behind_nginx, behind_traefik};
+use crate::host::Unit;
+use crate::host::fake::World;
+use crate::runbook::distro::DISTROS;
+use chatalot_protocol::report::Verdict;
+
+const SITE: &str = "/etc/nginx/conf.d/chatalot-chat.example.com.conf";
+const SHOP: &str = "server {\n\tlisten 80;\n\tserver_name shop.example.com;\n}\n";
+
+/// How a deployment behind nginx ends on a host that is spoilt, and our file on it afterwards.
+fn nginx_ends(spoil: fn(&mut World)) -> (String, Option<String>) {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    host.world(spoil);
+    let stop = run.deploy(&host).unwrap_err();
+    (stop.code(), host.world(|world| world.text(SITE)))
+}
+
+#[test]
+fn f56_what_nginx_refuses_is_taken_out_again() {
+    let invalid = nginx_ends(|world| fails(world, "nginx -t", "nginx: [emerg] unknown directive"));
+    assert_eq!(invalid, ("NGINX_INVALID".into(), None));
+    let hangs = nginx_ends(|world| {
+        world.hangs.insert("systemctl reload nginx".into());
+    });
+    assert_eq!(hangs, ("NGINX_RELOAD_FAILED".into(), None));
+}
+
+#[test]
+fn f56_what_certbot_could_not_get_is_explained() {
+    let code = |spoil| nginx_ends(spoil).0;
+    assert_eq!(
+        code(|world| world.acme_refuses = Some("connection refused".into())),
+        "ACME_FAILED"
+    );
+    assert_eq!(
+        code(|world| fails(world, "certbot certonly", "too many certificates already issued")),
+        "ACME_RATE_LIMITED"
+    );
+    assert_eq!(
+        code(|world| fails(world, "certbot certonly", "boom")),
+        "CERTBOT_FAILED"
+    );
+    let hangs = code(|world| {
+        world.hangs.insert("certbot".into());
+    });
+    assert_eq!(hangs, "CERTBOT_FAILED");
+}
+
+#[test]
+fn f56_the_staging_directory_is_tried_before_the_first_certificate_and_a_refusal_there_counts_nothing() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| world.acme_refuses = Some("connection refused".into()));
+    for _ in 0..6 {
+        assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_FAILED");
+    }
+    let asked = |wanted: bool| {
+        let calls = host.log();
+        let mut calls = calls.iter().filter(|call| call.contains("certonly"));
+        calls.any(|call| call.contains("--dry-run") == wanted)
+    };
+    assert!(
+        asked(true) && !asked(false),
+        "production was asked though staging refused"
+    );
+    host.world(|world| world.acme_refuses = None);
+    run.deploy(&host).unwrap();
+    assert!(asked(false));
+}
+
+#[test]
+fn f55_an_nginx_with_other_sites_gets_ours_beside_them() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| {
+        world.install("nginx");
+        world.put("/etc/nginx/sites-enabled/shop", SHOP);
+    });
+    run.deploy(&host).unwrap();
+    host.world(|world| {
+        assert_eq!(world.text("/etc/nginx/sites-enabled/shop").as_deref(), Some(SHOP));
+        assert!(
+            world
+                .nginx_loaded
+                .as_deref()
+                .unwrap()
+                .contains("shop.example.com")
+        );
+    });
+}
+
+#[test]
+fn f55_a_domain_that_nginx_serves_from_elsewhere_is_named() {
+    let (code, ours) = nginx_ends(|world| {
+        world.install("nginx");
+        world.put("/etc/nginx/sites-enabled/chat", SHOP.replace("shop", "chat"));
+    });
+    assert_eq!((code.as_str(), ours), ("PROXY_DOMAIN_TAKEN", None));
+}
+
+#[test]
+fn a_timer_that_was_stopped_is_started_again() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    host.world(|world| {
+        let timer = Unit {
+            exists: true,
+            ..Unit::default()
+        };
+        world.units.insert("certbot.timer".into(), timer);
+    });
+    let verdict = run.check(&host, "proxy.certificate").unwrap();
+    assert!(matches!(verdict, Verdict::Needed { .. }), "{verdict:?}");
+    let before = host.log().len();
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.units["certbot.timer"].active));
+    assert!(
+        !host.log()[before..].iter().any(|call| call.contains("certonly")),
+        "no new certificate for that"
+    );
+}
+
+#[test]
+fn the_ports_are_opened_in_firewalld_now_and_for_good() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| {
+        world.files.remove(std::path::Path::new("/etc/ufw/ufw.conf"));
+        let unit = Unit {
+            exists: true,
+            active: true,
+            enabled: true,
+        };
+        world.units.insert("firewalld.service".into(), unit);
+    });
+    run.deploy(&host).unwrap();
+    for path in ["/run/firewalld.ports", "/etc/firewalld/zones/public.ports"] {
+        let open = host.world(|world| world.text(path)).unwrap();
+        assert_eq!(
+            open,
+            "80/tcp 443/tcp 3478/udp 3478/tcp 5349/udp 5349/tcp 49152-49200/udp "
+        );
+    }
+}
+
+const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
+
+fn traefik_ends(spoil: fn(&mut World)) -> String {
+    let mut run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    host.world(spoil);
+    run.deploy(&host).unwrap_err().code()
+}
+
+#[test]
+fn a_traefik_that_cannot_serve_the_site_is_told_before_anything_is_done() {
+    assert_eq!(
+        traefik_ends(|world| world.containers.clear()),
+        "TRAEFIK_NOT_RUNNING"
+    );
+    let old = traefik_ends(|world| {
+        world.engine_version = "29.0.1".into();
+        world.containers.get_mut("traefik").unwrap().image = "traefik:v3.6.0".into();
+    });
+    assert_eq!(old, "TRAEFIK_ENGINE_MISMATCH");
+}
+
+#[test]
+fn f55_a_traefik_on_the_ports_is_offered_instead_of_an_error() {
+    let run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    let caddy = crate::runbook::laws::driver::least(&DISTROS[0]);
+    let Verdict::Blocked { advice } = caddy.check(&host, "preflight.ports").unwrap() else {
+        panic!("not blocked");
+    };
+    assert!(
+        advice.code == "PROXY_ADOPTABLE" && advice.fix.contains("--proxy traefik"),
+        "{advice}"
+    );
+}
+
+#[test]
+fn f56_an_override_that_compose_refuses_is_as_it_was() {
+    let mut run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    let mine = "services:\n  postgres:\n    shm_size: 1g\n";
+    host.world(|world| {
+        fails(
+            world,
+            "docker compose up -d",
+            "network edge declared as external, but could not be found",
+        )
+    });
+    let stop = run.deploy(&host).unwrap_err();
+    assert_eq!(stop.code(), "COMPOSE_UP_FAILED");
+    assert_eq!(host.world(|world| world.text(OVERRIDE)), None);
+    host.world(|world| world.put(OVERRIDE, mine));
+    run.deploy(&host).unwrap_err();
+    assert_eq!(host.world(|world| world.text(OVERRIDE)).as_deref(), Some(mine));
+    host.world(|world| world.outputs.clear());
+    run.deploy(&host).unwrap();
+    assert!(
+        host.world(|world| world.text(OVERRIDE))
+            .unwrap()
+            .contains("shm_size: 1g")
+    );
+    host.world(|world| world.put(OVERRIDE, "services: {chatalot: {}}\n"));
+    host.world(|world| {
+        world
+            .containers
+            .get_mut("chatalot-server")
+            .unwrap()
+            .labels
+            .clear()
+    });
+    host.advance(600);
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "OVERRIDE_UNREADABLE");
+}

@@ -1,0 +1,224 @@
+//! The laws of taking away: it ends with nothing of ours, wherever it is cut off, and never with less than what was
+//! there before.
+
+use super::driver::{Run, least, with_everything};
+use super::{differ, every_case};
+use crate::host::Container;
+use crate::host::fake::{FakeHost, Mode, World};
+use crate::runbook::chapters::uninstall::{STEPS, WITH_DATA};
+use crate::runbook::distro::DISTROS;
+use crate::runbook::{Intent, Step};
+use std::collections::BTreeSet;
+
+fn deployed(run: &mut Run) -> FakeHost {
+    let host = FakeHost::fresh(run.distro);
+    run.memory.clear();
+    run.deploy(&host).unwrap();
+    host
+}
+
+fn ours(world: &World, folder: &str) -> Vec<String> {
+    let mut left: Vec<String> = world
+        .files
+        .keys()
+        .map(|path| path.display().to_string())
+        .collect();
+    left.retain(|path| path.starts_with(folder) || path.contains("conf.d"));
+    left.extend(world.containers.keys().cloned());
+    left.extend(
+        world
+            .text("/etc/caddy/Caddyfile")
+            .filter(|text| text.contains("conf.d")),
+    );
+    left
+}
+
+#[test]
+fn what_deployments_have_made_is_gone_and_data_stays() {
+    for (name, mut run) in every_case() {
+        let host = deployed(&mut run);
+        let folder = run.site.folder.to_string();
+        run.walk(&host, STEPS).unwrap();
+        let left = host.world(|world| ours(world, &folder));
+        let kept =
+            [".env", "secrets/jwt_private.pem", "secrets/totp_key"].map(|name| format!("{folder}/{name}"));
+        assert_eq!(left, kept, "{name}");
+        assert_eq!(host.world(|world| world.volumes.len()), 1, "{name}");
+        assert!(
+            !host.world(|world| world.logins["alice"].contains("docker")),
+            "{name}"
+        );
+        let writes = host.writes();
+        run.walk(&host, STEPS).unwrap();
+        assert_eq!(host.writes(), writes, "{name}: {:?}", host.log());
+        assert!(
+            host.world(|world| world.unknown.is_empty()),
+            "{:?}",
+            host.world(|world| world.unknown.clone())
+        );
+    }
+}
+
+#[test]
+fn data_goes_with_its_own_steps_only() {
+    for (name, mut run) in every_case() {
+        let host = deployed(&mut run);
+        let folder = run.site.folder.to_string();
+        run.walk(&host, WITH_DATA).unwrap();
+        assert_eq!(
+            host.world(|world| ours(world, &folder)),
+            Vec::<String>::new(),
+            "{name}"
+        );
+        assert!(
+            host.world(|world| world.volumes.is_empty() && world.owner(folder.as_ref()).is_none()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_site_that_was_taken_away_can_be_deployed_again_with_its_data() {
+    for (name, mut run) in every_case() {
+        let host = deployed(&mut run);
+        let secrets = host.world(|world| world.text(format!("{}/.env", run.site.folder)));
+        run.walk(&host, STEPS).unwrap();
+        run.memory.clear();
+        run.deploy(&host)
+            .unwrap_or_else(|stop| panic!("{name}: {stop:?}"));
+        assert_eq!(
+            host.world(|world| world.text(format!("{}/.env", run.site.folder))),
+            secrets,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn f41_taking_away_may_fail_or_be_killed_in_any_call_and_running_again_finishes() {
+    let mut broken = 0;
+    let spoils: [fn(&FakeHost, usize, Mode); 2] = [FakeHost::fail_nth, FakeHost::kill_nth];
+    for steps in [STEPS, WITH_DATA] {
+        let mut run = with_everything(&DISTROS[0]);
+        let calm = deployed(&mut run);
+        let before = calm.calls();
+        run.walk(&calm, steps).unwrap();
+        let (calls, end) = (calm.calls() - before, calm.snapshot());
+        for n in 1..=calls {
+            for mode in [Mode::NoEffect, Mode::EffectButAnswerLost] {
+                for spoil in spoils {
+                    let host = deployed(&mut run);
+                    spoil(&host, n, mode);
+                    let _ = run.walk(&host, steps);
+                    host.heal();
+                    let what = || format!("call {n}, {mode:?}: {}", host.log()[before + n - 1]);
+                    run.walk(&host, steps)
+                        .unwrap_or_else(|stop| panic!("{}: {stop:?}", what()));
+                    assert!(
+                        host.snapshot() == end,
+                        "{}: {}",
+                        what(),
+                        differ(&host.snapshot(), &end)
+                    );
+                    broken += 1;
+                }
+            }
+        }
+    }
+    assert!(broken > 200, "only {broken} faults");
+}
+
+#[test]
+fn f54_what_is_not_ours_is_left_alone() {
+    let mut run = least(&DISTROS[0]);
+    let host = deployed(&mut run);
+    host.world(|world| {
+        world.put("/etc/caddy/conf.d/theirs.caddy", "blog.example.com {\n}\n");
+        world.put("/srv/chatalot/notes.txt", "mine");
+        let theirs = Container {
+            name: "theirs".into(),
+            project: "theirs".into(),
+            folder: "/srv/theirs".into(),
+            state: "running".into(),
+            ..Container::default()
+        };
+        world.containers.insert("theirs".into(), theirs);
+        world.volumes.insert("theirs_data".into());
+    });
+    run.walk(&host, WITH_DATA).unwrap();
+    host.world(|world| {
+        assert!(
+            world
+                .text("/etc/caddy/Caddyfile")
+                .unwrap()
+                .contains("import /etc/caddy/conf.d")
+        );
+        assert_eq!(
+            world.text("/etc/caddy/conf.d/theirs.caddy").unwrap(),
+            "blog.example.com {\n}\n"
+        );
+        assert_eq!(world.text("/srv/chatalot/notes.txt").unwrap(), "mine");
+        assert_eq!(world.containers.keys().collect::<Vec<_>>(), ["theirs"]);
+        assert_eq!(world.volumes.iter().collect::<Vec<_>>(), ["theirs_data"]);
+    });
+}
+
+#[test]
+fn a_checkout_and_a_group_member_from_before_are_left_alone() {
+    let mut run = with_everything(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    let folder = run.site.folder.to_string();
+    // Somebody has cloned it by hand, and is in the group already.
+    run.deploy(&host).unwrap();
+    host.world(|world| {
+        for one in world.checkouts.values_mut() {
+            one.made = false;
+        }
+    });
+    run.memory.remove("docker_group.added");
+    run.walk(&host, WITH_DATA).unwrap();
+    host.world(|world| {
+        assert!(world.text(format!("{folder}/docker-compose.yml")).is_some());
+        assert!(
+            world.text(format!("{folder}/.env")).is_some(),
+            "a checkout of theirs stays whole"
+        );
+        assert!(world.logins["alice"].contains("docker"));
+    });
+}
+
+#[test]
+fn a_checkout_with_a_commit_from_before_is_not_marked_as_ours() {
+    let mut run = least(&DISTROS[0]);
+    let host = deployed(&mut run);
+    host.world(|world| {
+        let one = world.checkouts.values_mut().next().unwrap();
+        (one.made, one.head) = (false, Some("00".repeat(20)));
+    });
+    run.deploy(&host).unwrap();
+    assert!(!host.world(|world| world.checkouts.values().next().unwrap().made));
+}
+
+#[test]
+fn steps_of_taking_away_are_named_after_it_announce_what_they_do_and_are_found() {
+    let run = with_everything(&DISTROS[0]);
+    let intent = Intent {
+        site: &run.site,
+        distro: run.distro,
+    };
+    let mut seen = BTreeSet::new();
+    for steps in [STEPS, WITH_DATA] {
+        for step in steps {
+            assert_eq!(step.step_id().chapter(), "uninstall");
+            assert!(
+                !step.effects(&intent).is_empty() && !step.title().is_empty(),
+                "{}",
+                step.id()
+            );
+            assert!(crate::runbook::step(step.id()).is_some_and(|found: &dyn Step| found.id() == step.id()));
+            seen.insert((step.id(), step.effects(&intent)));
+        }
+    }
+    let ids: BTreeSet<_> = seen.iter().map(|(id, _)| id).collect();
+    assert_eq!(ids.len(), seen.len(), "one id with two meanings");
+}

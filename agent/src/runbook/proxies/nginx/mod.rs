@@ -1,0 +1,266 @@
+//! nginx: a file of ours in `/etc/nginx/conf.d`, other sites as they are. Its certificate comes by certbot, so the
+//! file first answers the authority only, and has the site once there is a certificate.
+
+mod render;
+
+use super::life::{take_up, told, unfit_domain};
+use super::site_file::Folder;
+use super::{Part, Proxy, Standing, Written, certbot};
+use crate::host::{Command, HostError, Look, PortOwner, plain_line};
+use crate::runbook::distro::Distro;
+use crate::runbook::{ActCx, Cx, StepError};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::site::{ProxyChoice, Site};
+use render::{Shape, render};
+use std::path::{Path, PathBuf};
+
+const MAIN: &str = "/etc/nginx/nginx.conf";
+const ENABLED: &str = "/etc/nginx/sites-enabled";
+const SITES: Folder = Folder {
+    path: "/etc/nginx/conf.d",
+    begins: "chatalot-",
+    ends: ".conf",
+};
+const UNIT: &str = "nginx.service";
+/// There wherever the kernel has IPv6; listening on it elsewhere would keep nginx from starting.
+const HAS_IPV6: &str = "/proc/net/if_inet6";
+
+/// The row.
+pub struct Nginx;
+
+#[async_trait]
+impl Proxy for Nginx {
+    fn name(&self) -> &'static str {
+        "nginx"
+    }
+
+    fn choice(&self) -> ProxyChoice {
+        ProxyChoice::Nginx
+    }
+
+    fn parts(&self, distro: &Distro) -> Vec<Part> {
+        vec![
+            Part {
+                program: "nginx",
+                unit: UNIT,
+                packages: distro.nginx,
+            },
+            Part {
+                program: "certbot",
+                unit: distro.certbot_timer,
+                packages: distro.certbot,
+            },
+        ]
+    }
+
+    fn unit(&self) -> Option<&'static str> {
+        Some(UNIT)
+    }
+
+    fn journal(&self) -> &'static str {
+        "`tail -n 50 /var/log/nginx/error.log` and `journalctl -u nginx.service -n 50`"
+    }
+
+    fn server_header(&self) -> Option<&'static str> {
+        // Only a module of its own could take the bare name away.
+        Some("nginx")
+    }
+
+    fn by_certbot(&self) -> bool {
+        true
+    }
+
+    async fn owns(&self, _cx: &Cx<'_>, owner: &PortOwner) -> Result<bool, StepError> {
+        let unit = owner.unit.as_deref() == Some(UNIT);
+        Ok(owner.container.is_none() && (unit || owner.process == "nginx"))
+    }
+
+    fn files(&self, site: &Site) -> Vec<PathBuf> {
+        vec![SITES.file(&site.domain), PathBuf::from(certbot::HOOK)]
+    }
+
+    async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
+        let main = cx.host.read(Path::new(MAIN)).await?;
+        let main = main.map(|text| String::from_utf8_lossy(&text).into_owned());
+        if let Some(text) = main.as_deref().filter(|text| !includes_sites(text)) {
+            return Ok(Standing::Unfit(Box::new(without_folder(text))));
+        }
+        let content = SITES.content(cx.host, &cx.site.domain).await?;
+        let mut texts = content.foreign;
+        texts.extend(main.map(|text| (MAIN.to_owned(), text)));
+        for name in cx.host.list(Path::new(ENABLED)).await? {
+            let path = Path::new(ENABLED).join(&name);
+            // A link that leads nowhere is nginx's to complain about.
+            if let Ok(Some(text)) = cx.host.read(&path).await {
+                texts.push((
+                    path.display().to_string(),
+                    String::from_utf8_lossy(&text).into_owned(),
+                ));
+            }
+        }
+        let named =
+            |text: &str| server_names(text).any(|name| name.eq_ignore_ascii_case(cx.site.domain.as_str()));
+        if let Some((file, _)) = texts.iter().find(|(_, text)| named(text)) {
+            return Ok(Standing::Unfit(Box::new(unfit_domain(
+                cx.site,
+                &plain_line(file),
+            ))));
+        }
+        let others: Vec<String> = texts
+            .iter()
+            .flat_map(|(_, text)| server_names(text))
+            .map(plain_line)
+            .collect();
+        Ok(match (content.ours, others.is_empty()) {
+            (Some(_), _) => Standing::Ours,
+            (None, true) => Standing::Untouched,
+            (None, false) => Standing::Beside {
+                serves: others.join(", "),
+            },
+        })
+    }
+
+    fn plan(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!(
+                "write {}; other sites stay as they are",
+                SITES.file(&site.domain).display()
+            ),
+            format!("have `nginx -t` judge it, then enable, start and reload {UNIT}"),
+        ]
+    }
+
+    async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
+        let shape = shape(cx.host, cx.look.site).await?;
+        Ok(SITES.place(cx, &render(cx.look.site, shape)).await?)
+    }
+
+    async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let output = cx.host.run(Command::new("nginx", &["-t"])).await?;
+        let said = [output.stdout.as_str(), &output.stderr].concat();
+        let twice = said.contains(&format!("conflicting server name \"{}\"", cx.look.site.domain));
+        if output.ok() && !twice {
+            return Ok(());
+        }
+        let saw = if twice {
+            "nginx serves the domain from another file already, and would ignore ours".to_owned()
+        } else {
+            format!("`nginx -t` ended with exit code {}", output.code)
+        };
+        Err(StepError::last(
+            Advice::new(
+                "NGINX_INVALID",
+                saw,
+                "a configuration that nginx accepts with our site in it",
+                "our part was taken out again; run `nginx -t`, mend what it names (the rest of the configuration is not ours), then deploy again",
+            )
+            .with_evidence(output.last_lines(8)),
+        ))
+    }
+
+    async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        take_up(cx, UNIT, "NGINX_RELOAD_FAILED").await
+    }
+
+    async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let unit = cx.host.unit(UNIT).await?;
+        let wanted = render(cx.site, shape(cx.host, cx.site).await?);
+        Ok(unit.enabled && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!("remove {}", SITES.file(&site.domain).display()),
+            format!("remove {}, if it is ours", certbot::HOOK),
+            format!("reload {UNIT}"),
+            format!(
+                "the certificate stays with certbot: `certbot delete --cert-name {}` takes it away",
+                site.domain
+            ),
+        ]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        let content = SITES.content(cx.host, &cx.site.domain).await?;
+        let mut ours = SITES.ours(&content, &cx.site.domain);
+        ours.extend(certbot::our_hook(cx.host).await?);
+        Ok(ours.first().map(|file| format!("{} is there", file.display())))
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let domain = &cx.look.site.domain;
+        let content = SITES.content(cx.host, domain).await?;
+        for file in SITES.ours(&content, domain) {
+            cx.host.remove(&file).await?;
+        }
+        if cx.host.unit(UNIT).await?.active {
+            let then = "run `uninstall` again";
+            told(cx, UNIT, &["reload", UNIT], "NGINX_RELOAD_FAILED", then).await?;
+        }
+        if let Some(hook) = certbot::our_hook(cx.host).await? {
+            cx.host.remove(&hook).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn shape(host: &dyn Look, site: &Site) -> Result<Shape, HostError> {
+    Ok(Shape {
+        ipv6: host.read(Path::new(HAS_IPV6)).await?.is_some(),
+        certificate: host.read(&certbot::chain(site)).await?.is_some(),
+    })
+}
+
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split('#').next().unwrap_or_default().trim())
+}
+
+/// Whether the main file reads the folder that ours goes into.
+fn includes_sites(main: &str) -> bool {
+    lines(main).any(|line| line.starts_with("include") && line.contains("conf.d/*.conf"))
+}
+
+/// The names of the sites in a file; one that stands for any name is nobody's.
+fn server_names(text: &str) -> impl Iterator<Item = &str> {
+    lines(text)
+        .filter_map(|line| line.strip_prefix("server_name"))
+        .flat_map(|names| names.split([' ', '\t', ';', '}']))
+        .filter(|name| !matches!(*name, "" | "_" | "localhost" | "\"\""))
+}
+
+fn without_folder(main: &str) -> Advice {
+    Advice::new(
+        "NGINX_WITHOUT_CONF_D",
+        format!(
+            "a {MAIN} ({} lines) that does not include {}/*.conf",
+            main.lines().count(),
+            SITES.path
+        ),
+        format!("`include {}/*.conf;` in its http block", SITES.path),
+        format!("add that line to the http block of {MAIN}, then deploy again"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f55_the_sites_of_a_file_are_told_by_their_names() {
+        let text = "server {\n  # server_name old.example.com;\n  server_name a.example.com  b.example.com;\n}\nserver { \n server_name _;\n}\n";
+        assert_eq!(
+            server_names(text).collect::<Vec<_>>(),
+            ["a.example.com", "b.example.com"]
+        );
+    }
+
+    #[test]
+    fn a_main_file_is_asked_whether_it_reads_our_folder() {
+        assert!(includes_sites("http {\n\tinclude /etc/nginx/conf.d/*.conf;\n}"));
+        assert!(!includes_sites(
+            "http {\n\t# include /etc/nginx/conf.d/*.conf;\n}"
+        ));
+    }
+}

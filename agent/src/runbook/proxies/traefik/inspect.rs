@@ -1,0 +1,335 @@
+//! What a running Traefik says of itself: its network, entrypoint and resolver, from its arguments, its environment
+//! and its file.
+
+use super::yaml::Lines;
+use crate::host::{Container, plain_line};
+use crate::runbook::engine_version;
+use chatalot_protocol::advice::Advice;
+use std::path::Path;
+
+/// What is to be known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// The network that it finds containers in; none where it is on the host's own.
+    pub(super) network: Option<String>,
+    /// The entrypoint for HTTPS.
+    pub(super) entrypoint: String,
+    /// The resolver that gets certificates.
+    pub(super) resolver: String,
+}
+
+/// Whether a container is a Traefik, by its image.
+pub(super) fn is_traefik(container: &Container) -> bool {
+    let last = container.image.rsplit('/').next().unwrap_or_default();
+    last.split([':', '@']).next() == Some("traefik")
+}
+
+/// Where its file may be, inside.
+pub(super) fn config_files(container: &Container) -> Vec<String> {
+    let named = settings_of(container, None)
+        .into_iter()
+        .find(|(key, _)| key == "configfile")
+        .map(|(_, value)| value);
+    let usual = ["yml", "yaml", "toml"].map(|end| format!("/etc/traefik/traefik.{end}"));
+    named.into_iter().chain(usual).collect()
+}
+
+/// Where a file inside is on the host, if it is mounted.
+pub(super) fn on_the_host(container: &Container, inside: &str) -> Option<String> {
+    let below = |(source, target): &(String, String)| {
+        let rest = inside.strip_prefix(target.as_str())?;
+        (rest.is_empty() || rest.starts_with('/')).then(|| format!("{source}{rest}"))
+    };
+    container.mounts.iter().filter_map(below).min_by_key(String::len)
+}
+
+/// Reads them, or says what is missing.
+pub(super) fn settings(
+    container: &Container,
+    file: Option<(&str, &str)>,
+    engine: Option<&str>,
+) -> Result<Settings, Box<Advice>> {
+    if let Some(advice) = bad_pair(container, engine) {
+        return Err(advice.into());
+    }
+    let known = settings_of(container, file);
+    if !known.iter().any(|(key, _)| key.starts_with("providers.docker")) {
+        return Err(lacks(
+            container,
+            "TRAEFIK_WITHOUT_DOCKER",
+            "the docker provider",
+            "`--providers.docker=true`",
+        )
+        .into());
+    }
+    let entrypoint = entrypoint(&known).ok_or_else(|| {
+        Box::new(lacks(
+            container,
+            "TRAEFIK_WITHOUT_HTTPS",
+            "an entrypoint on port 443",
+            "`--entrypoints.websecure.address=:443`",
+        ))
+    })?;
+    let resolver = resolver(&known).ok_or_else(|| {
+        let example = "`--certificatesresolvers.letsencrypt.acme.tlschallenge=true` with an e-mail address and a storage file";
+        Box::new(lacks(container, "TRAEFIK_WITHOUT_RESOLVER", "a certificate resolver", example))
+    })?;
+    let network = network(container, &known)?;
+    Ok(Settings {
+        network,
+        entrypoint,
+        resolver,
+    })
+}
+
+/// Keys in lower case with dots, and their values, whichever way they were given.
+fn settings_of(container: &Container, file: Option<(&str, &str)>) -> Vec<(String, String)> {
+    let flag = |arg: &String| {
+        let text = arg.strip_prefix("--")?;
+        let (key, value) = text.split_once('=').unwrap_or((text, "true"));
+        Some((key.to_ascii_lowercase(), value.to_owned()))
+    };
+    let variable = |entry: &String| {
+        let (key, value) = entry.strip_prefix("TRAEFIK_")?.split_once('=')?;
+        Some((key.to_ascii_lowercase().replace('_', "."), value.to_owned()))
+    };
+    let mut known: Vec<(String, String)> = container.command.iter().filter_map(flag).collect();
+    known.extend(container.environment.iter().filter_map(variable));
+    match file {
+        Some((name, text)) if Path::new(name).extension().is_some_and(|end| end == "toml") => {
+            if let Ok(table) = text.parse::<toml::Table>() {
+                flatten(&table, "", &mut known);
+            }
+        }
+        Some((_, text)) => known.extend(Lines::of(text).flat()),
+        None => {}
+    }
+    known
+}
+
+fn flatten(table: &toml::Table, path: &str, known: &mut Vec<(String, String)>) {
+    for (key, value) in table {
+        let path = format!("{path}{}", key.to_ascii_lowercase());
+        match value {
+            toml::Value::Table(below) => {
+                known.push((path.clone(), String::new()));
+                flatten(below, &format!("{path}."), known);
+            }
+            toml::Value::String(text) => known.push((path, text.clone())),
+            other => known.push((path, other.to_string())),
+        }
+    }
+}
+
+/// The names below a group of settings, with the rest of each key and its value.
+fn below<'a>(
+    known: &'a [(String, String)],
+    group: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
+    known.iter().filter_map(move |(key, value)| {
+        let rest = key.strip_prefix(group)?.strip_prefix('.')?;
+        let (name, rest) = rest.split_once('.').unwrap_or((rest, ""));
+        Some((name, rest, value.as_str()))
+    })
+}
+
+fn entrypoint(known: &[(String, String)]) -> Option<String> {
+    let on_443 = |value: &str| {
+        value
+            .split('/')
+            .next()
+            .is_some_and(|address| address.ends_with(":443"))
+    };
+    let mut points = below(known, "entrypoints");
+    points
+        .find(|(_, rest, value)| *rest == "address" && on_443(value))
+        .map(|(name, ..)| plain_line(name))
+}
+
+fn resolver(known: &[(String, String)]) -> Option<String> {
+    let names: Vec<&str> = below(known, "certificatesresolvers")
+        .map(|(name, ..)| name)
+        .collect();
+    let usual = names.iter().find(|name| **name == "letsencrypt");
+    usual.or_else(|| names.first()).map(|name| plain_line(name))
+}
+
+fn network(container: &Container, known: &[(String, String)]) -> Result<Option<String>, Box<Advice>> {
+    let on = &container.networks;
+    if on.iter().any(|name| name == "host") {
+        return Ok(None);
+    }
+    let told = known
+        .iter()
+        .find(|(key, _)| key == "providers.docker.network")
+        .map(|(_, name)| name);
+    let own = on.iter().find(|name| Some(*name) == told);
+    let own = own.or_else(|| on.iter().find(|name| !matches!(name.as_str(), "bridge" | "none")));
+    own.map(|name| Some(plain_line(name))).ok_or_else(|| {
+        Box::new(Advice::new(
+            "TRAEFIK_ON_BRIDGE",
+            format!(
+                "the container `{}` on Docker's default network only, which compose cannot join",
+                container.name
+            ),
+            "a network of its own, which chatalot can join",
+            format!(
+                "run `docker network create traefik && docker network connect traefik {}`, then deploy again",
+                container.name
+            ),
+        ))
+    })
+}
+
+fn lacks(container: &Container, code: &'static str, what: &str, example: &str) -> Advice {
+    Advice::new(
+        code,
+        format!(
+            "no {what} in the arguments, the environment or the mounted file of the container `{}`",
+            container.name
+        ),
+        what,
+        format!("give Traefik one, such as {example}, and start it again; then deploy again"),
+    )
+}
+
+/// Traefiks that ask the Engine in a version of its API that the Engine no longer speaks: the first Engine that they
+/// cannot talk to, and the first Traefik of each line that can.
+const BAD_PAIRS: &[(u32, &[u64], [u64; 3])] = &[(29, &[1, 2], [2, 11, 31]), (29, &[3], [3, 6, 1])];
+
+fn bad_pair(container: &Container, engine: Option<&str>) -> Option<Advice> {
+    let tag = container.image.rsplit_once(':').map(|(_, tag)| tag);
+    let version = [container.version.as_str(), tag.unwrap_or_default()]
+        .into_iter()
+        .find_map(numbers)?;
+    let engine = engine?;
+    let major = engine_version::major(engine)?;
+    let (_, _, good) = BAD_PAIRS
+        .iter()
+        .find(|(first, lines, good)| major >= *first && lines.contains(&version[0]) && version < *good)?;
+    let [a, b, c] = version;
+    Some(Advice::new(
+        "TRAEFIK_ENGINE_MISMATCH",
+        format!(
+            "Traefik {a}.{b}.{c} beside Docker Engine {engine}, which no longer speaks its API: it sees no container"
+        ),
+        format!("Traefik {}.{}.{} or newer", good[0], good[1], good[2]),
+        format!(
+            "give the container `{}` a newer image and start it again, then deploy again",
+            container.name
+        ),
+    ))
+}
+
+/// `v3.6.1` and the like; a tag such as `v3.1` or `latest` does not say which.
+fn numbers(text: &str) -> Option<[u64; 3]> {
+    let mut parts = text.trim_start_matches('v').split(['.', '-', '@']);
+    let mut next = || parts.next()?.parse().ok();
+    Some([next()?, next()?, next()?])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traefik(command: &[&str]) -> Container {
+        Container {
+            name: "traefik".into(),
+            image: "traefik:v3.6.1".into(),
+            command: command.iter().map(|arg| (*arg).to_owned()).collect(),
+            networks: vec!["bridge".into(), "edge".into()],
+            ..Container::default()
+        }
+    }
+
+    const FLAGS: &[&str] = &[
+        "--providers.docker=true",
+        "--entryPoints.web.address=:80",
+        "--entryPoints.https.address=:443",
+        "--certificatesResolvers.le.acme.tlsChallenge=true",
+    ];
+
+    fn wanted() -> Settings {
+        Settings {
+            network: Some("edge".into()),
+            entrypoint: "https".into(),
+            resolver: "le".into(),
+        }
+    }
+
+    #[test]
+    fn settings_are_read_from_arguments_environment_or_file() {
+        assert_eq!(settings(&traefik(FLAGS), None, None).unwrap(), wanted());
+        let mut by_environment = traefik(&[]);
+        by_environment.environment = vec![
+            "TRAEFIK_PROVIDERS_DOCKER=true".into(),
+            "TRAEFIK_ENTRYPOINTS_HTTPS_ADDRESS=:443".into(),
+            "TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_EMAIL=a@b.c".into(),
+        ];
+        assert_eq!(settings(&by_environment, None, None).unwrap(), wanted());
+        let yaml = "entryPoints:\n  https:\n    address: ':443'\nproviders:\n  docker: {}\ncertificatesResolvers:\n  le:\n    acme: {}\n";
+        assert_eq!(
+            settings(&traefik(&[]), Some(("t.yml", yaml)), None).unwrap(),
+            wanted()
+        );
+        let toml = "[entryPoints.https]\naddress = ':443'\n[providers.docker]\n[certificatesResolvers.le.acme]\nemail = 'a'\n";
+        assert_eq!(
+            settings(&traefik(&[]), Some(("t.toml", toml)), None).unwrap(),
+            wanted()
+        );
+    }
+
+    #[test]
+    fn what_it_lacks_is_named() {
+        let code = |command: &[&str]| {
+            settings(&traefik(command), None, None)
+                .unwrap_err()
+                .code
+                .to_string()
+        };
+        assert_eq!(code(&[]), "TRAEFIK_WITHOUT_DOCKER");
+        assert_eq!(code(&FLAGS[..2]), "TRAEFIK_WITHOUT_HTTPS");
+        assert_eq!(code(&FLAGS[..3]), "TRAEFIK_WITHOUT_RESOLVER");
+        let mut alone = traefik(FLAGS);
+        alone.networks = vec!["bridge".into()];
+        assert_eq!(
+            settings(&alone, None, None).unwrap_err().code,
+            "TRAEFIK_ON_BRIDGE"
+        );
+        alone.networks = vec!["host".into()];
+        assert_eq!(settings(&alone, None, None).unwrap().network, None);
+    }
+
+    #[test]
+    fn a_traefik_that_cannot_talk_to_the_engine_is_named() {
+        let with = |image: &str, engine: &str| {
+            let container = Container {
+                image: image.into(),
+                ..traefik(FLAGS)
+            };
+            settings(&container, None, Some(engine)).is_ok()
+        };
+        assert!(!with("traefik:v3.6.0", "29.0.1") && !with("library/traefik:2.10.7", "29.1.0"));
+        assert!(
+            with("traefik:v3.6.0", "28.5.1")
+                && with("traefik:v3.6.1", "29.0.1")
+                && with("traefik:2.11.31", "29.0.1")
+        );
+        assert!(
+            with("traefik:latest", "29.0.1"),
+            "a tag that says nothing is no evidence"
+        );
+    }
+
+    #[test]
+    fn a_mounted_file_is_found_on_the_host() {
+        let mut container = traefik(&["--configFile=/conf/t.yml"]);
+        container.mounts = vec![("/srv/t".into(), "/conf".into())];
+        assert_eq!(config_files(&container)[0], "/conf/t.yml");
+        assert_eq!(
+            on_the_host(&container, "/conf/t.yml").as_deref(),
+            Some("/srv/t/t.yml")
+        );
+        assert_eq!(on_the_host(&container, "/config/t.yml"), None);
+    }
+}

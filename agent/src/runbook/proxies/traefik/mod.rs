@@ -1,0 +1,304 @@
+//! Traefik, where one runs already: labels and its network in `docker-compose.override.yml`, merged into what is there.
+//! Nothing of Traefik itself is changed.
+
+mod inspect;
+pub mod merge;
+pub mod proof;
+mod yaml;
+
+use super::{Part, Proxy, Standing, Written, digest};
+use crate::host::{Command, Container, Engine, HostError, Look, PortOwner};
+use crate::runbook::distro::Distro;
+use crate::runbook::{ActCx, Cx, StepError};
+use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::site::{ProxyChoice, Site};
+use inspect::{Settings, is_traefik};
+use merge::Wanted;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What a candidate is judged as, before the override is touched.
+const CANDIDATE: &str = "docker-compose.chatalot-agent.yml";
+const BASE: &str = "docker-compose.yml";
+
+/// The row.
+pub struct Traefik;
+
+#[async_trait]
+impl Proxy for Traefik {
+    fn name(&self) -> &'static str {
+        "Traefik"
+    }
+
+    fn choice(&self) -> ProxyChoice {
+        ProxyChoice::Traefik
+    }
+
+    fn parts(&self, _distro: &Distro) -> Vec<Part> {
+        Vec::new()
+    }
+
+    fn unit(&self) -> Option<&'static str> {
+        None
+    }
+
+    fn journal(&self) -> &'static str {
+        "the log of the Traefik container (`docker ps` shows its name, `docker logs --tail 50` its log)"
+    }
+
+    async fn owns(&self, cx: &Cx<'_>, owner: &PortOwner) -> Result<bool, StepError> {
+        let Some(name) = &owner.container else {
+            return Ok(false);
+        };
+        Ok(running(cx.host)
+            .await?
+            .is_some_and(|container| container.name == *name))
+    }
+
+    fn files(&self, site: &Site) -> Vec<PathBuf> {
+        vec![override_file(site)]
+    }
+
+    async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
+        Ok(match known(cx).await? {
+            Ok(_) if self.keeps(cx).await? => Standing::Ours,
+            Ok(_) => Standing::Beside {
+                serves: "what it finds by its labels".to_owned(),
+            },
+            Err(advice) => Standing::Unfit(advice),
+        })
+    }
+
+    fn plan(&self, site: &Site) -> Vec<String> {
+        vec![
+            format!(
+                "merge labels for {} and Traefik's network into {}; what else is in it stays as it is",
+                site.domain,
+                override_file(site).display()
+            ),
+            "have `docker compose config` judge it, then run `docker compose up -d chatalot`".to_owned(),
+        ]
+    }
+
+    async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
+        let site = cx.look.site;
+        let settings = known(&cx.look).await?.map_err(StepError::Final)?;
+        let path = override_file(site);
+        let there = cx.host.read(&path).await?;
+        let text = String::from_utf8_lossy(there.as_deref().unwrap_or_default()).into_owned();
+        let before = config(cx.host, site, &[]).await?;
+        let wanted = wanted(site, &settings, proof::networks(&before));
+        let merged = merge::merge(&text, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
+        let candidate = Path::new(site.folder.as_str()).join(CANDIDATE);
+        cx.host.write(&candidate, merged.as_bytes(), 0o644).await?;
+        let after = config(cx.host, site, &["-f", BASE, "-f", CANDIDATE]).await;
+        cx.host.remove(&candidate).await?;
+        proof::same_but(&before, &after?, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
+        cx.host.rewrite(&path, merged.as_bytes()).await?;
+        Ok(Written {
+            before: vec![(path, there)],
+            digest: digest(merged.as_bytes()),
+        })
+    }
+
+    async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let site = cx.look.site;
+        let settings = known(&cx.look).await?.map_err(StepError::Final)?;
+        let seen = config(cx.host, site, &[]).await?;
+        let wanted = wanted(site, &settings, proof::networks(&seen));
+        proof::has(&seen, &wanted).map_err(|why| unreadable(site, &wanted, &why))
+    }
+
+    async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let up = Command::new("docker", &["compose", "up", "-d", "chatalot"])
+            .within(cx.look.site.folder.as_str())
+            .deadline(Duration::from_mins(5));
+        let said = match cx.host.run(up).await {
+            Ok(output) if output.ok() => return Ok(()),
+            Ok(output) => output.last_lines(8),
+            Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
+            Err(other) => return Err(other.into()),
+        };
+        Err(StepError::last(
+            Advice::new(
+                "COMPOSE_UP_FAILED",
+                "`docker compose up -d chatalot` failed with our labels",
+                "a chatalot that runs with them",
+                "our part was taken out again; mend what the lines below name, then deploy again",
+            )
+            .with_evidence(said),
+        ))
+    }
+
+    async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
+        let Ok(settings) = known(cx).await? else {
+            return Ok(false);
+        };
+        let labels = labels(cx.site, &settings);
+        let ours = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+        let served = ours.iter().filter(|one| one.service == "chatalot").any(|one| {
+            let joined = settings.network.iter().all(|name| one.networks.contains(name));
+            joined
+                && labels
+                    .iter()
+                    .all(|(key, value)| one.labels.get(key) == Some(value))
+        });
+        Ok(served)
+    }
+
+    fn plan_out(&self, site: &Site) -> Vec<String> {
+        let file = override_file(site);
+        vec![format!(
+            "take our labels and network out of {}; what else is in it stays as it is",
+            file.display()
+        )]
+    }
+
+    async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        let path = override_file(cx.site);
+        let text = cx.host.read(&path).await?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        Ok((merge::without(&text) != text).then(|| format!("our labels are in {}", path.display())))
+    }
+
+    async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let path = override_file(cx.look.site);
+        let Some(text) = cx.host.read(&path).await? else {
+            return Ok(());
+        };
+        let rest = merge::without(&String::from_utf8_lossy(&text));
+        if rest.is_empty() {
+            cx.host.remove(&path).await?;
+        } else if rest.as_bytes() != text {
+            cx.host.rewrite(&path, rest.as_bytes()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn override_file(site: &Site) -> PathBuf {
+    Path::new(site.folder.as_str()).join("docker-compose.override.yml")
+}
+
+/// The Traefik that runs, if one does.
+async fn running(host: &dyn Look) -> Result<Option<Container>, HostError> {
+    // Without an engine no container of it runs.
+    if !matches!(host.engine().await?, Engine::Up { .. }) {
+        return Ok(None);
+    }
+    let all = host.containers(None).await?;
+    Ok(all
+        .into_iter()
+        .find(|one| is_traefik(one) && one.state == "running"))
+}
+
+/// What the running Traefik says of itself.
+async fn known(cx: &Cx<'_>) -> Result<Result<Settings, Box<Advice>>, StepError> {
+    let Some(container) = running(cx.host).await? else {
+        return Ok(Err(Box::new(Advice::new(
+            "TRAEFIK_NOT_RUNNING",
+            "no running container of Traefik's image",
+            "the Traefik that the site is put behind",
+            "start it, or deploy without `--proxy traefik`, which sets up Caddy",
+        ))));
+    };
+    let mut file = None;
+    for inside in inspect::config_files(&container) {
+        if let Some(path) = inspect::on_the_host(&container, &inside)
+            && let Some(text) = cx.host.read(Path::new(&path)).await?
+        {
+            file = Some((inside, String::from_utf8_lossy(&text).into_owned()));
+            break;
+        }
+    }
+    let engine = match cx.host.engine().await? {
+        Engine::Up { version, .. } => Some(version),
+        _ => None,
+    };
+    let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
+    Ok(inspect::settings(&container, file, engine.as_deref()))
+}
+
+/// The runbook's labels with Traefik's own names, and what Caddy would do besides.
+fn labels(site: &Site, settings: &Settings) -> Vec<(String, String)> {
+    const ROUTER: &str = "traefik.http.routers.chatalot";
+    const HEADERS: &str = "traefik.http.middlewares.chatalot-headers.headers";
+    let mut labels = vec![
+        ("traefik.enable".to_owned(), "true".to_owned()),
+        (format!("{ROUTER}.rule"), format!("Host(`{}`)", site.domain)),
+        (format!("{ROUTER}.entrypoints"), settings.entrypoint.clone()),
+        (format!("{ROUTER}.tls"), "true".to_owned()),
+        (format!("{ROUTER}.tls.certresolver"), settings.resolver.clone()),
+        (
+            format!("{ROUTER}.middlewares"),
+            "chatalot-headers,chatalot-compress".to_owned(),
+        ),
+        (
+            "traefik.http.services.chatalot.loadbalancer.server.port".to_owned(),
+            "8080".to_owned(),
+        ),
+        (format!("{HEADERS}.stsseconds"), "31536000".to_owned()),
+        (format!("{HEADERS}.stsincludesubdomains"), "true".to_owned()),
+        (
+            "traefik.http.middlewares.chatalot-compress.compress".to_owned(),
+            "true".to_owned(),
+        ),
+    ];
+    if let Some(network) = &settings.network {
+        labels.push(("traefik.docker.network".to_owned(), network.clone()));
+    }
+    labels
+}
+
+fn wanted(site: &Site, settings: &Settings, others: Vec<String>) -> Wanted {
+    Wanted {
+        labels: labels(site, settings),
+        network: settings.network.clone().map(|name| (name, others)),
+    }
+}
+
+/// What compose makes of the site's files. It holds the site's secrets, so it is asked and never shown.
+async fn config(host: &dyn Look, site: &Site, files: &[&str]) -> Result<Value, StepError> {
+    let args = [&["compose"], files, &["config", "--format", "json"]].concat();
+    let output = host
+        .query(Command::new("docker", &args).within(site.folder.as_str()))
+        .await?;
+    let parsed = output
+        .ok()
+        .then(|| serde_json::from_str(&output.stdout).ok())
+        .flatten();
+    parsed.ok_or_else(|| {
+        StepError::last(
+            Advice::new(
+                "COMPOSE_INVALID",
+                format!(
+                    "`docker {}` in {} ended with exit code {}",
+                    args.join(" "),
+                    site.folder,
+                    output.code
+                ),
+                "compose files that compose accepts",
+                format!("run it in {}, mend what it names, then deploy again", site.folder),
+            )
+            .with_evidence(output.stderr.lines().rev().take(4).map(crate::host::plain_line)),
+        )
+    })
+}
+
+fn unreadable(site: &Site, wanted: &Wanted, why: &str) -> StepError {
+    let lines = wanted
+        .labels
+        .iter()
+        .map(|(key, value)| format!("- \"{key}={value}\""));
+    StepError::last(
+        Advice::new(
+            "OVERRIDE_UNREADABLE",
+            format!("{}: {why}", override_file(site).display()),
+            "an override that our labels can be added to, all else staying as it is",
+            "add the labels below to the service chatalot by hand, and the service to Traefik's network; then deploy again",
+        )
+        .with_evidence(lines),
+    )
+}

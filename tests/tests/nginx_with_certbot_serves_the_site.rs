@@ -1,0 +1,188 @@
+//! Proxies that were there before us, on a host with a firewall. nginx: adopted rather than refused, a real certificate
+//! by certbot from a real authority, renewed by the package's own means. Then a Caddy, then a container that is taken
+//! for a Traefik (the real one is not packaged). What they served already stays as it was.
+
+use std::time::Duration;
+
+use chatalot_tests::{Journey, Output, Result, Sandbox, Vps, phase};
+
+const SOON: Duration = Duration::from_secs(30);
+const SHOP: &str =
+    "server {\n    listen 80;\n    server_name shop.example.org;\n    return 200 'the shop';\n}\n";
+
+#[test]
+fn f55_f56_an_nginx_that_is_there_serves_the_site_beside_its_own_with_a_certificate_that_is_renewed()
+-> Result<()> {
+    let sandbox = phase("sandbox", Sandbox::up)?;
+    let journey = phase("controller, fresh vps, pasted line", || {
+        Journey::joined(&sandbox, "nginx")
+    })?;
+    let vps = &journey.vps;
+    phase("an nginx with a site, and ufw", || before_us(vps))?;
+
+    let offered = journey.deploy(&[])?;
+    let text = [offered.stdout.as_str(), &offered.stderr].concat();
+    assert_eq!(offered.code, 3, "{text}");
+    assert!(
+        text.contains("PROXY_ADOPTABLE") && text.contains("--proxy nginx"),
+        "{text}"
+    );
+
+    let deployed = phase("deploy", || deploy(&journey))?.ok()?;
+    assert!(
+        journey.public_health()?.contains("\"status\":\"ok\""),
+        "{}",
+        deployed.stdout
+    );
+    phase("what is served", || {
+        the_site_is_served_as_the_runbook_wants(&journey)
+    })?;
+    assert_eq!(
+        vps.must("curl -sf -m 10 -H 'Host: shop.example.org' http://127.0.0.1/")?,
+        "the shop"
+    );
+    phase("renewal", || a_renewed_certificate_is_taken_up(&journey))?;
+
+    let before = written(vps)?;
+    let again = phase("second deploy", || deploy(&journey))?.ok()?;
+    assert_eq!(
+        written(vps)?,
+        before,
+        "the second run wrote something:\n{}",
+        again.stdout
+    );
+    phase("a Caddy with a site instead", || {
+        f55_a_caddy_that_is_there_serves_both(&journey)
+    })?;
+    phase("labels for a Traefik", || {
+        the_real_compose_takes_the_merged_labels(&journey)
+    })
+}
+
+fn deploy(journey: &Journey) -> Result<Output> {
+    journey.deploy(&["--proxy", "nginx"])
+}
+
+/// Only what the operator had let in gets in: the certificate needs the port that the agent has to open.
+fn before_us(vps: &Vps) -> Result<()> {
+    vps.must(
+        "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install nginx-light ufw",
+    )?;
+    vps.write("/etc/nginx/sites-enabled/shop", SHOP.as_bytes(), 0o644)?;
+    vps.must("systemctl reload nginx && ufw allow 22/tcp && ufw --force enable")?;
+    Ok(())
+}
+
+fn the_site_is_served_as_the_runbook_wants(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    let site = format!("https://{}", journey.domain);
+    let head = vps
+        .must(&format!("curl -sS -m 10 -D - -o /dev/null --compressed {site}/"))?
+        .to_lowercase();
+    assert!(
+        head.contains("strict-transport-security: max-age=31536000"),
+        "{head}"
+    );
+    assert!(head.contains("server: nginx\r\n"), "{head}");
+    let plain = vps.must(&format!(
+        "curl -sS -m 10 -D - -o /dev/null http://{}/x",
+        journey.domain
+    ))?;
+    assert!(
+        plain.contains("301") && plain.contains(&format!("{site}/x")),
+        "{plain}"
+    );
+    // A body of 100 MB comes through to chatalot, one of 120 MB does not.
+    let upload = |megabytes: u32| {
+        vps.must(&format!(
+            "head -c {megabytes}M /dev/zero | curl -sS -m 60 -o /dev/null -w '%{{http_code}}' -H 'Expect:' --data-binary @- {site}/upload"
+        ))
+    };
+    assert_ne!(upload(100)?, "413");
+    assert_eq!(upload(120)?, "413");
+    let rules = vps.must("ufw status")?;
+    assert!(rules.contains("80/tcp") && rules.contains("443/tcp"), "{rules}");
+    Ok(())
+}
+
+fn a_renewed_certificate_is_taken_up(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    vps.must("systemctl is-enabled certbot.timer && systemctl is-active certbot.timer")?;
+    let serial = format!(
+        "openssl s_client -connect 127.0.0.1:443 -servername {} </dev/null 2>/dev/null | openssl x509 -noout -serial",
+        journey.domain
+    );
+    let first = vps.must(&serial)?;
+    vps.must(&format!(
+        "certbot renew --force-renewal --no-random-sleep-on-renew --cert-name {}",
+        journey.domain
+    ))?;
+    vps.wait_for(&format!("test \"$({serial})\" != '{}'", first.trim()), SOON)?;
+    Ok(())
+}
+
+fn f55_a_caddy_that_is_there_serves_both(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    vps.must("systemctl disable --now nginx && DEBIAN_FRONTEND=noninteractive apt-get -q -y install caddy")?;
+    let caddyfile = "# mine\nhttp://shop.example.org {\n\trespond \"the other shop\"\n}\n";
+    vps.write("/etc/caddy/Caddyfile", caddyfile.as_bytes(), 0o644)?;
+    vps.must("systemctl restart caddy")?;
+    journey.deploy(&[])?.ok()?;
+    let page = "curl -sf -m 10 -H 'Host: shop.example.org' http://127.0.0.1/";
+    assert_eq!(vps.must(page)?, "the other shop");
+    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    let now = String::from_utf8_lossy(&vps.read("/etc/caddy/Caddyfile")?).into_owned();
+    let added = now.strip_prefix(caddyfile);
+    assert_eq!(added, Some("import /etc/caddy/conf.d/*.caddy\n"), "{now}");
+    Ok(())
+}
+
+/// Inspected for real, merged for real, judged by the real compose, and started with the labels. Nothing listens in
+/// this Traefik, so the deployment is not waited for.
+fn the_real_compose_takes_the_merged_labels(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    vps.must(
+        "systemctl disable --now caddy && docker network create edge && \
+         docker tag \"$(docker inspect -f '{{.Image}}' chatalot-server)\" traefik:v3.6.1 && \
+         docker run -d --name traefik --network edge -p 80:80 -p 443:443 -e TRAEFIK_PROVIDERS_DOCKER=true \
+             -e TRAEFIK_ENTRYPOINTS_SECURE_ADDRESS=:443 -e TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_TLSCHALLENGE=true \
+             traefik:v3.6.1 /chatalot-stand-in idle",
+    )?;
+    let offered = journey.deploy(&[])?;
+    assert!(offered.stderr.contains("--proxy traefik"), "{}", offered.stderr);
+    let mine = "# mine\nservices:\n  postgres:\n    shm_size: 128m # more\n";
+    vps.write(
+        "/srv/chatalot/docker-compose.override.yml",
+        mine.as_bytes(),
+        0o644,
+    )?;
+    let id = journey.deploy_detached(&["--proxy", "traefik"])?;
+    let label = |name: &str| format!("{{{{index .Config.Labels \"traefik.http.routers.chatalot.{name}\"}}}}");
+    let format = ["rule", "entrypoints", "tls.certresolver"].map(label).join(" ");
+    let wanted = format!("Host(`{}`) secure le", journey.domain);
+    vps.wait_for(
+        &format!("test \"$(docker inspect -f '{format}' chatalot-server)\" = '{wanted}'"),
+        Duration::from_mins(1),
+    )?;
+    let networks = vps.must("docker inspect -f '{{json .NetworkSettings.Networks}}' chatalot-server")?;
+    assert!(
+        networks.contains("\"edge\"") && networks.contains("\"chatalot_default\""),
+        "{networks}"
+    );
+    let merged =
+        String::from_utf8_lossy(&vps.read("/srv/chatalot/docker-compose.override.yml")?).into_owned();
+    assert!(merged.starts_with(mine), "{merged}");
+    vps.must(
+        "cd /srv/chatalot && docker compose config --quiet && test ! -e docker-compose.chatalot-agent.yml",
+    )?;
+    journey.controller.ctl(&["deployment", "cancel", &id])?.ok()?;
+    Ok(())
+}
+
+/// What a deployment may have written, outside the agent's own folders.
+fn written(vps: &Vps) -> Result<String> {
+    vps.must(
+        "find /etc/nginx /etc/letsencrypt /etc/ufw /srv/chatalot -type f -not -path '*/.git/*' -exec sha256sum {} + | sort; \
+         docker ps --format '{{.ID}} {{.Image}}' | sort",
+    )
+}
