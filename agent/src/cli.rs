@@ -240,7 +240,7 @@ fn not_root(closed: &str) -> Failure {
         "NOT_ROOT",
         format!("user id {}, which may not open {closed}", nix::unistd::geteuid()),
         "root",
-        "run this as root, for example with sudo",
+        "run this as root: `su -` first, or `sudo -i` where there is sudo",
     )])
 }
 

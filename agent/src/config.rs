@@ -1,15 +1,18 @@
 //! `/etc/chatalot-agent/config.toml`: what was typed, and what it means. The file may be absent or empty.
+//!
+//! State and socket have no key: systemd makes both folders for the unit, and leaving removes them whole.
 
 use crate::host::linux;
+use crate::runbook::patience::{Patience, RawPatience, TooImpatient};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// Where the configuration is.
 pub const PATH: &str = "/etc/chatalot-agent/config.toml";
-/// Where the state is, unless the configuration says otherwise.
+/// Where the state is.
 pub const STATE: &str = "/var/lib/chatalot-agent";
-/// Where the local socket is, unless the configuration says otherwise.
+/// Where the local socket is.
 pub const SOCKET: &str = "/run/chatalot-agent/agent.sock";
 
 /// Why there is no configuration.
@@ -33,14 +36,22 @@ pub enum ConfigError {
         #[source]
         source: toml::de::Error,
     },
+    /// The file asks for less patience than is of any use.
+    #[error("`{}` is not a configuration", path.display())]
+    Patience {
+        /// Which file.
+        path: PathBuf,
+        /// What is too little.
+        #[source]
+        source: TooImpatient,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawConfig {
-    state: Option<PathBuf>,
-    socket: Option<PathBuf>,
     resolvers: Vec<IpAddr>,
+    patience: RawPatience,
 }
 
 /// What the agent is told about this host.
@@ -52,6 +63,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The resolvers that are asked besides the system's; a public few if none are named.
     pub resolvers: Vec<IpAddr>,
+    /// How long it waits for what may take long.
+    pub patience: Patience,
 }
 
 impl Config {
@@ -81,10 +94,15 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
+        let patience = Patience::try_from(raw.patience).map_err(|source| ConfigError::Patience {
+            path: path.to_owned(),
+            source,
+        })?;
         Ok(Self {
-            state: raw.state.unwrap_or_else(|| PathBuf::from(STATE)),
-            socket: raw.socket.unwrap_or_else(|| PathBuf::from(SOCKET)),
+            state: PathBuf::from(STATE),
+            socket: PathBuf::from(SOCKET),
             resolvers: raw.resolvers,
+            patience,
         })
     }
 }
@@ -113,5 +131,16 @@ mod tests {
     #[test]
     fn a_word_that_is_not_known_is_an_error() {
         assert!(matches!(parse("stat = \"/x\""), Err(ConfigError::Parse { .. })));
+    }
+
+    #[test]
+    fn patience_is_what_was_typed_but_never_too_little_to_be_of_use() {
+        let patience = parse("[patience]\nretry_secs = 20\n").unwrap().patience;
+        assert_eq!(patience.retry.as_secs(), 20);
+        let refused = parse("[patience]\nsilence_secs = 1\n").unwrap_err();
+        assert!(
+            crate::chain(&refused).contains("silence_secs = 1 is less than 10"),
+            "{refused}"
+        );
     }
 }

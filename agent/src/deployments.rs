@@ -1,7 +1,7 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
 mod delivery;
-mod left;
+mod files;
 
 use crate::ledger::audit::{self, Door};
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
@@ -31,6 +31,7 @@ const CANCELLED: &str = "cancelled";
 const AT_WORK: Duration = Duration::from_mins(5);
 /// How long after a refused write the ledger is tried again: a full disk may be emptied.
 const LEDGER_AGAIN: Duration = Duration::from_secs(5);
+
 /// How many deployments' output is kept.
 const KEPT: usize = 10;
 
@@ -134,7 +135,8 @@ impl Deployments {
             state: DeploymentState::Running,
             result: DeploymentResult::default(),
         };
-        let mut entry = audit::deploying(&job.by, door, id, &job.plan, deployment.site.domain.as_str());
+        let mut entry = audit::working(job.work, &job.by, door, id);
+        (entry.plan, entry.detail) = (Some(job.plan.clone()), deployment.site.domain.to_string());
         if let Some(advice) = self.objection(&job).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
             (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());

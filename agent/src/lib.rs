@@ -15,6 +15,7 @@
 //! | [`policy`] | what this host lets be done to it |
 //! | [`pulse`] | a sign of life for the watchdog |
 //! | [`setup`] | onto a host, and off it again |
+//! | [`stun`] | what is asked of a TURN server; the sockets are the host's
 //! | [`host`] | the only door to the operating system |
 #![forbid(unsafe_code)]
 
@@ -35,5 +36,6 @@ pub mod pulse;
 pub mod runbook;
 pub mod service;
 pub mod setup;
+pub mod stun;
 
 pub use chatalot_protocol::chain;

@@ -24,6 +24,8 @@ pub trait Term {
 
 /// The inputs that a person is only asked for when the others were given wrongly: they have good defaults.
 const SELDOM: &[&str] = &[
+    "cloudflare_token",
+    "overwrite_env",
     "repository",
     "ref",
     "folder",
@@ -203,6 +205,8 @@ fn place<'a>(inputs: &'a mut Inputs, name: &str) -> Option<Place<'a>> {
         "oidc_client_id" => Place::Text(&mut inputs.oidc_client_id),
         "oidc_client_secret" => Place::Hidden(&mut inputs.oidc_client_secret),
         "oidc_disable_password_login" => Place::Bool(&mut inputs.oidc_disable_password_login),
+        "cloudflare_token" => Place::Hidden(&mut inputs.cloudflare_token),
+        "overwrite_env" => Place::Bool(&mut inputs.overwrite_env),
         "repository" => Place::Text(&mut inputs.repository),
         "ref" => Place::Text(&mut inputs.reference),
         "folder" => Place::Text(&mut inputs.folder),

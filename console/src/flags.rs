@@ -51,6 +51,12 @@ pub struct SiteFlags {
     /// Single sign-on only, no password login
     #[arg(long)]
     pub oidc_disable_password_login: bool,
+    /// A Cloudflare Tunnel in place of a proxy: a file with its token (`-`: standard input)
+    #[arg(long, value_name = "FILE")]
+    pub cloudflare_token_file: Option<PathBuf>,
+    /// If the installer has to run, have it write `.env` anew, after a copy was made
+    #[arg(long)]
+    pub overwrite_env: bool,
     /// The git repository that is installed
     #[arg(long, visible_alias = "repo", value_name = "URL")]
     pub repository: Option<String>,
@@ -75,7 +81,7 @@ pub struct SiteFlags {
     /// A TOML file with any of these inputs, dashes as underscores (`-`: standard input)
     #[arg(long, value_name = "FILE")]
     pub site: Option<PathBuf>,
-    /// Read `registry_token` and `oidc_client_secret` as TOML from standard input
+    /// Read `registry_token`, `oidc_client_secret` and `cloudflare_token` as TOML from standard input
     #[arg(long)]
     pub secrets_stdin: bool,
 }
@@ -96,12 +102,16 @@ impl SiteFlags {
                 &mut inputs.oidc_client_secret,
                 secrets.oidc_client_secret.as_ref(),
             );
+            replace(&mut inputs.cloudflare_token, secrets.cloudflare_token.as_ref());
         }
         if let Some(path) = &self.registry_token_file {
             inputs.registry_token = Some(file::secret(path)?);
         }
         if let Some(path) = &self.oidc_client_secret_file {
             inputs.oidc_client_secret = Some(file::secret(path)?);
+        }
+        if let Some(path) = &self.cloudflare_token_file {
+            inputs.cloudflare_token = Some(file::secret(path)?);
         }
         Ok(without_empty(inputs))
     }
@@ -116,6 +126,7 @@ impl SiteFlags {
             &self.site,
             &self.registry_token_file,
             &self.oidc_client_secret_file,
+            &self.cloudflare_token_file,
         ];
         let dashes = files
             .into_iter()
@@ -128,7 +139,7 @@ impl SiteFlags {
         if self.readers_of_standard_input() < 2 {
             return Ok(());
         }
-        let why = "standard input can be read once: give both secrets with --secrets-stdin";
+        let why = "standard input can be read once: give all secrets with --secrets-stdin";
         Err(Failure::Usage(why.to_owned()))
     }
 
@@ -152,6 +163,9 @@ impl SiteFlags {
         }
         if self.oidc_disable_password_login {
             inputs.oidc_disable_password_login = Some(true);
+        }
+        if self.overwrite_env {
+            inputs.overwrite_env = Some(true);
         }
     }
 }
@@ -184,7 +198,11 @@ fn without_empty(mut inputs: Inputs) -> Inputs {
             *value = None;
         }
     }
-    for secret in [&mut inputs.registry_token, &mut inputs.oidc_client_secret] {
+    for secret in [
+        &mut inputs.registry_token,
+        &mut inputs.oidc_client_secret,
+        &mut inputs.cloudflare_token,
+    ] {
         if secret
             .as_ref()
             .is_some_and(chatalot_protocol::secret::Secret::is_empty)

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::Chars;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Longer lines of prose are hard to read, however wide the terminal.
 const WIDEST: usize = 100;
@@ -108,9 +109,9 @@ fn skip_string(ahead: &mut Chars<'_>, longest: usize) -> bool {
     false
 }
 
-/// How many columns a text takes, by its characters.
+/// How many columns a text takes on a terminal.
 pub(crate) fn width(text: &str) -> usize {
-    text.chars().count()
+    text.width()
 }
 
 /// The text followed by spaces up to a width.
@@ -123,7 +124,12 @@ pub(crate) fn shortened(text: &str, to: usize) -> String {
     if width(text) <= to {
         return text.to_owned();
     }
-    let kept: String = text.chars().take(to.saturating_sub(1)).collect();
+    let mut taken = 0;
+    let fits = |c: &char| {
+        taken += c.width().unwrap_or(0);
+        taken < to
+    };
+    let kept: String = text.chars().take_while(fits).collect();
     format!("{}…", kept.trim_end())
 }
 
@@ -238,6 +244,15 @@ mod tests {
         assert_eq!(wrapped("run `a b c d` now", Some(6)), ["run", "`a b c d`", "now"]);
         assert_eq!(wrapped("as it is", None), ["as it is"]);
         assert_eq!(wrapped("", Some(5)), [""]);
+    }
+
+    #[test]
+    fn columns_are_cells_of_the_terminal_and_not_characters() {
+        assert_eq!(padded("日本", 6), "日本  ");
+        assert_eq!(shortened("日本語です", 6), "日本…");
+        assert_eq!(shortened("abcdef", 6), "abcdef");
+        assert_eq!(shortened("abcdefg", 6), "abcde…");
+        assert_eq!(width("e\u{301}"), 1);
     }
 
     #[test]

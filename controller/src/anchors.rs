@@ -9,6 +9,7 @@ use chatalot_protocol::audit::{Anchor, Broken, Verifier};
 use chatalot_protocol::message::{Answer, Ask};
 use chatalot_protocol::names::HostId;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Why an audit could not be looked at; it is looked at again with the next sign of life.
@@ -22,39 +23,42 @@ enum LookError {
     Short,
 }
 
-/// One session's look at its host's audit: one at a time, and none while the host has nothing new to show.
+/// One session's look at its host's audit, beside the session: what is said while it looks is looked at next, and of
+/// several the latest.
 #[derive(Default)]
-pub struct Eye {
-    last: Option<Anchor>,
-    looking: Option<JoinHandle<()>>,
-}
+pub struct Eye(Option<(watch::Sender<Anchor>, JoinHandle<()>)>);
 
 impl Eye {
-    /// Takes what the host says of its audit; verifies it beside the session.
+    /// Takes what the host says of its audit.
     pub fn take(&mut self, centre: &Arc<Centre>, host: HostId, now: Anchor) {
-        let busy = self.looking.as_ref().is_some_and(|task| !task.is_finished());
-        if busy {
+        if let Some((tell, _)) = &self.0 {
+            tell.send_replace(now);
             return;
         }
-        let again = self.last.replace(now) == Some(now);
+        let (tell, mut said) = watch::channel(now);
+        said.mark_changed();
         let centre = Arc::clone(centre);
-        self.looking = Some(tokio::spawn(async move {
-            if let Err(error) = look(&centre, host, now, again).await {
-                log::warn!(host:% = host, error = crate::chain(&error); "the audit of a host could not be looked at");
+        let task = tokio::spawn(async move {
+            while said.changed().await.is_ok() {
+                let now = *said.borrow_and_update();
+                if let Err(error) = look(&centre, host, now).await {
+                    log::warn!(host:% = host, error = crate::chain(&error); "the audit of a host could not be looked at");
+                }
             }
-        }));
+        });
+        self.0 = Some((tell, task));
     }
 }
 
 impl Drop for Eye {
     fn drop(&mut self) {
-        if let Some(task) = &self.looking {
+        if let Some((_, task)) = &self.0 {
             task.abort();
         }
     }
 }
 
-async fn look(centre: &Centre, host: HostId, now: Anchor, again: bool) -> Result<(), LookError> {
+async fn look(centre: &Centre, host: HostId, now: Anchor) -> Result<(), LookError> {
     let seen = centre.store.read(move |c| alarms::anchor(c, host)).await?;
     if seen == now {
         return Ok(());
@@ -68,7 +72,7 @@ async fn look(centre: &Centre, host: HostId, now: Anchor, again: bool) -> Result
             let advice = advice(broken, seen, now);
             let raise = move |c: &rusqlite::Connection| alarms::raise(c, host, false, &advice, now_ms());
             let news = centre.store.write(raise).await?;
-            if news || !again {
+            if news {
                 log::error!(host:% = host, why:% = broken; "the audit of a host was tampered with");
             }
             centre.changes.touch(host.0);

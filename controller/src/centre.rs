@@ -12,6 +12,7 @@ use crate::jobs::{JobError, Jobs};
 use crate::limiter::Limiter;
 use crate::logs::Logs;
 use crate::store::deployments::{self, QueueError};
+use crate::store::generations::{self, Verified};
 use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
@@ -69,6 +70,7 @@ pub struct Centre {
     /// Requests that wait for somebody's approval.
     pub held: Held,
     strangers: Limiter,
+    was_restored: bool,
     _lock: Flock<File>,
 }
 
@@ -94,6 +96,7 @@ impl Centre {
         jobs.keep_only(&store.read(deployments::queued).await?);
         let held = Held::open(&config.state.join("held"))?;
         held.keep_only(&store.read(approvals::pending).await?);
+        let was_restored = store.read(generations::was_restored).await?;
         let logs = Logs::new(config.state.join("logs"));
         Ok(Arc::new(Self {
             config,
@@ -107,6 +110,7 @@ impl Centre {
             hands,
             held,
             strangers: Limiter::default(),
+            was_restored,
             _lock: lock,
         }))
     }
@@ -159,6 +163,17 @@ impl Centre {
         if let Err(error) = self.remember(entry).await {
             log::error!(error:% = crate::chain(&error); "a refusal is not in the audit");
         }
+    }
+
+    /// Takes over a certificate that was signed after the backup from which we were restored, if we were.
+    pub async fn adopt(&self, host: HostId, shown: Verified) -> Result<(), StoreError> {
+        if !self.was_restored {
+            return Ok(());
+        }
+        let now = now_ms();
+        self.store
+            .write(move |c| generations::adopt(c, host, &shown, now))
+            .await
     }
 
     /// Ends the requests that nobody has approved in time.

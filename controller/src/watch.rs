@@ -4,7 +4,7 @@
 use crate::centre::Centre;
 use crate::logs::{LogError, StreamName};
 use crate::store::{StoreError, deployments, events};
-use chatalot_protocol::api::WatchLine;
+use chatalot_protocol::api::{WatchLine, whole};
 use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::names::DeploymentId;
 use hyper::body::Bytes;
@@ -250,24 +250,6 @@ fn cut(output: &[u8], ended: bool) -> usize {
         return line_end.map_or_else(|| whole(&output[..LINE]), |at| at + 1);
     }
     if ended { output.len() } else { whole(output) }
-}
-
-/// The length without a character that has only begun. What is no text at all is not waited for.
-fn whole(output: &[u8]) -> usize {
-    let last = output.len().saturating_sub(3);
-    let begun = output[last..].iter().rposition(|byte| *byte >= 0xc0);
-    match begun.map(|at| last + at) {
-        Some(at) if output.len() - at < width(output[at]) => at,
-        _ => output.len(),
-    }
-}
-
-fn width(first: u8) -> usize {
-    match first {
-        0xc0..=0xdf => 2,
-        0xe0..=0xef => 3,
-        _ => 4,
-    }
 }
 
 #[cfg(test)]

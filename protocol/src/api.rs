@@ -99,3 +99,35 @@ pub enum WatchLine {
     #[serde(other)]
     Unknown,
 }
+
+/// How much of an output may go on a line: all but a character at its end that has only begun. What is no text at all
+/// is not waited for.
+pub fn whole(output: &[u8]) -> usize {
+    let last = output.len().saturating_sub(3);
+    let begun = output[last..].iter().rposition(|byte| *byte >= 0xc0);
+    match begun.map(|at| last + at) {
+        Some(at) if output.len() - at < width(output[at]) => at,
+        _ => output.len(),
+    }
+}
+
+/// How many bytes a character has, by its first one.
+const fn width(first: u8) -> usize {
+    match first {
+        0xc0..=0xdf => 2,
+        0xe0..=0xef => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f42_output_is_cut_between_characters_and_what_is_no_text_goes_on() {
+        let euro = "ab\u{20ac}".as_bytes();
+        assert_eq!([whole(euro), whole(&euro[..4]), whole(&euro[..3])], [5, 2, 2]);
+        assert_eq!([whole(b""), whole(b"\xff\xfe\xfd\xfc")], [0, 3]);
+    }
+}

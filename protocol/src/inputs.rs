@@ -4,7 +4,7 @@
 //! [`Site`] or names everything that is missing or wrong at once.
 
 use crate::secret::Secret;
-use crate::site::{Acme, Oidc, Secrets, Site, Source};
+use crate::site::{Acme, Oidc, ProxyChoice, Secrets, Site, Source};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -95,6 +95,20 @@ pub const INPUTS: &[Input] = &[
         )
     },
     Input {
+        secret: true,
+        ..input(
+            "cloudflare_token",
+            "For a Cloudflare Tunnel in place of a proxy: its token (empty: no tunnel)?",
+        )
+    },
+    Input {
+        default: Some("false"),
+        ..input(
+            "overwrite_env",
+            "Have the installer write .env anew, after a copy was made?",
+        )
+    },
+    Input {
         default: Some("https://forgejo.seglamater.app/seglamater/chatalot.git"),
         ..input("repository", "Which git repository is installed?")
     },
@@ -149,6 +163,8 @@ pub struct Inputs {
     pub oidc_client_id: Option<String>,
     pub oidc_client_secret: Option<Secret>,
     pub oidc_disable_password_login: Option<bool>,
+    pub cloudflare_token: Option<Secret>,
+    pub overwrite_env: Option<bool>,
     pub repository: Option<String>,
     #[serde(rename = "ref")]
     pub reference: Option<String>,
@@ -204,6 +220,7 @@ impl Inputs {
             client_id,
             disable_password_login,
         });
+        let tunnel = self.cloudflare_token.is_some();
         let updates = self.updates.unwrap_or(true);
         let site = Site {
             domain,
@@ -213,15 +230,18 @@ impl Inputs {
             updates,
             registry_user,
             oidc,
+            tunnel,
+            overwrite_env: self.overwrite_env.unwrap_or(false),
             source,
             folder,
             acme,
-            proxy,
+            proxy: if tunnel { ProxyChoice::None } else { proxy },
             docker_group,
         };
         let secrets = Secrets {
             registry_token: self.registry_token,
             oidc_client_secret: self.oidc_client_secret,
+            cloudflare_token: self.cloudflare_token,
         };
         Ok((site, secrets))
     }
@@ -244,6 +264,7 @@ impl Inputs {
         for (name, secret) in [
             ("registry_token", &self.registry_token),
             ("oidc_client_secret", &self.oidc_client_secret),
+            ("cloudflare_token", &self.cloudflare_token),
         ] {
             if secret.as_ref().is_some_and(|secret| {
                 secret.expose().len() < 4 || secret.expose().contains(char::is_whitespace)

@@ -47,6 +47,7 @@ pub mod message;
 pub mod names;
 pub mod plan;
 pub mod reading;
+pub mod renew;
 pub mod report;
 pub mod secret;
 pub mod site;

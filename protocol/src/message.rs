@@ -68,6 +68,8 @@ pub struct Welcome {
 pub enum RejectReason {
     /// The host is not known, or no longer.
     Revoked,
+    /// The host is kept out, for its identity was seen on two machines.
+    Locked,
     /// No common protocol version.
     Version,
     /// A newer session of the same host has taken over.

@@ -348,6 +348,12 @@ pub struct Site {
     pub registry_user: Option<Word>,
     /// Single sign-on.
     pub oidc: Option<Oidc>,
+    /// Whether a Cloudflare Tunnel leads to it, in place of a proxy; the token is in [`Secrets`].
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub tunnel: bool,
+    /// Whether an installer that has to run writes its `.env` anew.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub overwrite_env: bool,
     /// Where the source comes from.
     pub source: Source,
     /// Where it is put.
@@ -362,6 +368,11 @@ pub struct Site {
     pub docker_group: Option<LoginName>,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks like this")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
+}
+
 /// The secrets that belong to a site. Serialised only on the way to the host and into 0600 files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Secrets {
@@ -371,6 +382,9 @@ pub struct Secrets {
     /// The single sign-on client's secret.
     #[serde(default, with = "carried")]
     pub oidc_client_secret: Option<Secret>,
+    /// The Cloudflare Tunnel's token.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "carried")]
+    pub cloudflare_token: Option<Secret>,
 }
 
 impl Secrets {
@@ -379,6 +393,7 @@ impl Secrets {
         [
             ("registry_token", &self.registry_token),
             ("oidc_client_secret", &self.oidc_client_secret),
+            ("cloudflare_token", &self.cloudflare_token),
         ]
         .into_iter()
         .filter_map(|(name, secret)| secret.as_ref().map(|secret| (name, secret)))

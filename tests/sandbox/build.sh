@@ -5,13 +5,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/sandbox/lib.sh
 . "$here/lib.sh"
 
-base() {
-    image_is chatalot-sandbox/base "$1" && return
-    say "image base: debootstrap of Debian 13 from $(mirror)"
-    tree="$cache/base"
+base() { # name hash
+    image_is "chatalot-sandbox/$1" "$2" && return
+    say "image $1: debootstrap"
+    tree="$cache/$1"
     as_root rm -rf "$tree"
-    quietly debootstrap as_root sh "$here/base/make" "$tree" "$(mirror)"
-    as_root tar -C "$tree" -c . | docker import --change "LABEL $label=$1" - chatalot-sandbox/base >/dev/null
+    quietly "debootstrap-$1" as_root sh "$here/$1/make" "$tree" "$(mirror)"
+    as_root tar -C "$tree" -c . | docker import --change "LABEL $label=$2" - "chatalot-sandbox/$1" >/dev/null
     as_root rm -rf "$tree"
 }
 
@@ -51,13 +51,20 @@ internet_folder() {
 
 started=$(date +%s)
 of_base=$(recipe tests/sandbox/base)
-base "$of_base"
+base base "$of_base"
 image vps:debian13 "$here/vps" "$of_base$(recipe tests/sandbox/vps)"
+image turn "$here/turn" "$of_base$(recipe tests/sandbox/turn)"
 image postgres "$here/postgres" "$of_base$(recipe tests/sandbox/postgres)"
 of_server=$(recipe tests/sandbox/server tests/stand-in/server)
 if ! image_is chatalot-sandbox/server "$of_server"; then
     server_folder
     image server "$cache/context-server" "$of_server"
+fi
+if [ -n "${CHATALOT_FULL-}" ]; then
+    of_ubuntu=$(recipe tests/sandbox/ubuntu)
+    base ubuntu "$of_ubuntu"
+    gather vps-ubuntu tests/sandbox/vps tests/sandbox/vps-ubuntu
+    image vps:ubuntu24.04 "$cache/context-vps-ubuntu" "$of_ubuntu$(recipe tests/sandbox/vps tests/sandbox/vps-ubuntu)"
 fi
 internet_folder
 image internet "$cache/context-internet" "$of_base$(recipe tests/sandbox/internet tests/stand-in/repo tests/stand-in/repo-v0.17.0)"

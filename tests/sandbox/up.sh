@@ -64,4 +64,5 @@ internet_up
 wait_for_internet
 publish server server:0.24.0
 publish postgres postgres:17
+publish turn turn:0.24.0
 say "up"

@@ -26,9 +26,13 @@ pub struct Journey {
 impl Journey {
     /// A controller, a fresh VPS with its domain, and the printed line pasted into it.
     pub fn joined(sandbox: &Sandbox, name: &str) -> Result<Self> {
+        Self::joined_by(sandbox, name, Vps::fresh(sandbox, name)?)
+    }
+
+    /// The same with this VPS.
+    pub fn joined_by(sandbox: &Sandbox, name: &str, vps: Vps) -> Result<Self> {
         let domain = format!("{name}.example.com");
         let controller = Controller::start(name)?;
-        let vps = Vps::fresh(sandbox, name)?;
         sandbox.dns(&domain, Some(vps.address()), None)?;
         let journey = Self {
             controller,

@@ -6,6 +6,7 @@
 //!
 //! Everything goes through the docker command; a [`Failed`] names the command and shows what it said.
 
+mod advice;
 mod command;
 mod controller;
 mod journey;
@@ -13,9 +14,15 @@ mod sandbox;
 mod vps;
 mod wait;
 
+pub use advice::advises;
 pub use command::{Failed, Output, Result, attended, run, run_with_input};
 pub use controller::{Controller, shipped};
 pub use journey::Journey;
 pub use sandbox::Sandbox;
 pub use vps::Vps;
 pub use wait::{phase, wait_until};
+
+/// Whether what takes minutes is asked for as well, by `CHATALOT_FULL`.
+pub fn full() -> bool {
+    std::env::var_os("CHATALOT_FULL").is_some()
+}

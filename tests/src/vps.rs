@@ -11,6 +11,7 @@ use crate::{
 mod network;
 
 const IMAGE: &str = "chatalot-sandbox/vps:debian13";
+const UBUNTU: &str = "chatalot-sandbox/vps:ubuntu24.04";
 const BOOT: Duration = Duration::from_mins(1);
 /// What systemd and an inner engine need where the machine itself is short of `CAP_SYS_RESOURCE`.
 const FLAGS: &[&str] = &[
@@ -22,6 +23,8 @@ const FLAGS: &[&str] = &[
     "--cgroupns=host",
     "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
     "--volume=/var/lib/docker",
+    // Where an Engine of 29 or newer keeps its images.
+    "--volume=/var/lib/containerd",
     "--tmpfs=/run:exec,mode=755",
     "--tmpfs=/run/lock",
     "--tmpfs=/tmp:exec",
@@ -38,7 +41,16 @@ pub struct Vps {
 impl Vps {
     /// Starts a VPS nobody has touched, trusting the sandbox's authorities. `name` becomes its host name.
     pub fn fresh(sandbox: &Sandbox, name: &str) -> Result<Self> {
-        let vps = Self::start(name)?;
+        Self::fresh_of(sandbox, name, IMAGE)
+    }
+
+    /// The same with Ubuntu 24.04, whose image is built only where everything is asked for.
+    pub fn fresh_ubuntu(sandbox: &Sandbox, name: &str) -> Result<Self> {
+        Self::fresh_of(sandbox, name, UBUNTU)
+    }
+
+    fn fresh_of(sandbox: &Sandbox, name: &str, image: &str) -> Result<Self> {
+        let vps = Self::start(name, image)?;
         vps.wait_for_boot()?;
         let [services, issued] = sandbox.authorities()?;
         vps.write(
@@ -156,7 +168,7 @@ impl Vps {
         self.wait_for_boot()
     }
 
-    fn start(name: &str) -> Result<Self> {
+    fn start(name: &str, image: &str) -> Result<Self> {
         let _lock = lock()?;
         let address = free_address()?;
         let container = format!("chatalot-sandbox-{name}-{}", process::id());
@@ -173,7 +185,7 @@ impl Vps {
             "--network=chatalot-sandbox",
             &ip,
         ];
-        docker(&[&place[..], &[&owner, &label], FLAGS, &[IMAGE]].concat())?;
+        docker(&[&place[..], &[&owner, &label], FLAGS, &[image]].concat())?;
         Ok(Self { container, address })
     }
 

@@ -3,40 +3,12 @@
 
 use std::time::Duration;
 
-use chatalot_tests::{Controller, Journey, Output, Result, Sandbox, Vps, phase, shipped, wait_until};
+use chatalot_tests::{
+    Controller, Journey, Output, Result, Sandbox, Vps, advises, phase, shipped, wait_until,
+};
 
 const SOON: Duration = Duration::from_mins(1);
 const NOBODY: &str = "setpriv --reuid=65534 --regid=65534 --clear-groups";
-
-/// An advice block as a person reads it: code, saw, wanted, fix; `saw` and `fix` contain these words.
-#[track_caller]
-fn advises(output: &Output, code: i32, finding: &str, saw: &str, fix: &str) {
-    let text = [output.stdout.as_str(), &output.stderr].concat();
-    let block: Vec<&str> = text
-        .lines()
-        .skip_while(|line| !(line.contains('✗') && line.trim_end().ends_with(finding) && !line.contains('…')))
-        .collect();
-    let field = |name: &str| {
-        block
-            .iter()
-            .map(|line| line.trim_start())
-            .find(|line| line.starts_with(name))
-            .unwrap_or_default()
-    };
-    assert_eq!(output.code, code, "{} ended otherwise:\n{text}", output.command);
-    assert!(
-        field("saw").contains(saw),
-        "{finding} did not see `{saw}`:\n{text}"
-    );
-    assert!(
-        field("wanted").len() > "wanted  ".len(),
-        "{finding} wants nothing:\n{text}"
-    );
-    assert!(
-        field("fix").contains(fix),
-        "{finding} has not the fix `{fix}`:\n{text}"
-    );
-}
 
 /// The inputs of a site with other values for some of its flags.
 fn site_with<'a>(site: &'a [String], other: &[(&str, &'a str)]) -> Vec<&'a str> {
@@ -231,6 +203,9 @@ fn f52_f54_f56_f58_what_breaks_after_a_deployment_is_named_and_heals() -> Result
     phase("proxy down", || {
         f56_a_broken_proxy_is_not_taken_for_chatalot(&journey)
     })?;
+    phase("reload", || {
+        f56_a_reload_that_hangs_is_given_up_and_taken_back(&journey)
+    })?;
     phase("leave", || {
         journey.vps.must("chatalot-agent leave")?;
         assert!(journey.public_health()?.contains("\"status\":\"ok\""));
@@ -383,5 +358,34 @@ fn f56_a_broken_proxy_is_not_taken_for_chatalot(journey: &Journey) -> Result<()>
         .vps
         .must("cp /root/Caddyfile /etc/caddy/Caddyfile && systemctl restart caddy")?;
     journey.deploy(&[])?.ok()?;
+    Ok(())
+}
+
+fn f56_a_reload_that_hangs_is_given_up_and_taken_back(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    let shut = "INPUT -i lo -p tcp --dport 2019 -j DROP";
+    // systemd gives a reload a minute and a half, unless a person has said otherwise.
+    vps.must(
+        "mkdir /etc/systemd/system/caddy.service.d && cd /etc/systemd/system/caddy.service.d && \
+        printf '[Service]\\nTimeoutStartSec=8\\n' >patience.conf && systemctl daemon-reload",
+    )?;
+    vps.must("cd /usr/local/share/ca-certificates && cp sandbox.crt other.crt")?;
+    vps.must("sha256sum /etc/caddy/Caddyfile /etc/caddy/conf.d/* >/root/before")?;
+    vps.must(&format!("iptables -I {shut}"))?;
+    let other = [("--acme-root", "/usr/local/share/ca-certificates/other.crt")];
+    let failed = deploy_with(journey, &other, &[])?;
+    let said = "systemctl reload caddy.service";
+    advises(
+        &failed,
+        1,
+        "CADDY_RELOAD_FAILED",
+        said,
+        "our part was taken out again",
+    );
+    vps.must("sha256sum -c --quiet /root/before && systemctl is-active caddy")?;
+    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    vps.must(&format!("iptables -D {shut}"))?;
+    deploy_with(journey, &other, &[])?.ok()?;
+    vps.must("grep -q other.crt /etc/caddy/conf.d/breaks.example.com.caddy")?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chatalot_tests::{Journey, Output, Result, Sandbox, phase, run, wait_until};
+use chatalot_tests::{Failed, Journey, Output, Result, Sandbox, Vps, full, phase, run, wait_until};
 
 const SOON: Duration = Duration::from_mins(1);
 const SECRET: &str = "sandbox-token";
@@ -106,15 +106,36 @@ fn an_exit_code_is_told_with_the_last_lines(journey: &Journey) -> Result<()> {
     Ok(())
 }
 
+/// The most memory that any of the agent's processes has had, in KiB, once the flood is over.
+fn most_memory(vps: &Vps) -> Result<u64> {
+    let look = "pgrep -x sleep >/dev/null && pgrep -f 'chatalot-agent run-step' >/dev/null && \
+        sed -n 's/^VmHWM:[^0-9]*\\([0-9]*\\).*/\\1/p' $(pgrep -x chatalot-agent | sed 's|.*|/proc/&/status|') | sort -n | tail -n 1";
+    let mut seen = String::new();
+    wait_until("the end of the flood", Duration::from_mins(10), || {
+        seen = vps.sh(look).map(|output| output.stdout).unwrap_or_default();
+        !seen.trim().is_empty()
+    })?;
+    Ok(seen.trim().parse().unwrap_or(u64::MAX))
+}
+
 fn f42_a_flood_and_what_is_no_text_are_bounded_and_escaped(journey: &Journey) -> Result<()> {
+    let flood = if full() { "1000000000" } else { "100000000" };
     let knobs = [
         ("installer_nuls_and_ansi", "1"),
-        ("installer_flood_bytes", "100000000"),
+        ("installer_flood_bytes", flood),
         ("installer_flood_lines", "1000000"),
+        // Time to look at who has flowed over.
+        ("installer_slow_seconds", "5"),
         ("installer_exit", "1"),
     ];
     journey.vps.stand_in_knobs(&knobs)?;
-    let failed = journey.deploy(&["-v"])?;
+    let (failed, memory) = std::thread::scope(|scope| {
+        let memory = scope.spawn(|| most_memory(&journey.vps));
+        (journey.deploy(&["-v"]), memory.join())
+    });
+    let failed = failed?;
+    let memory = memory.map_err(|_| Failed::Late("a look at the memory".to_owned(), 0))??;
+    assert!(memory < 96 << 10, "the agent took {memory} KiB of memory");
     ends(&failed, 1, "INSTALLER_FAILED", &["error: the knob says exit 1"]);
     let wild = |byte: &u8| byte.is_ascii_control() && *byte != b'\n';
     let first = failed.bytes.iter().find(|byte| wild(byte));
@@ -179,7 +200,7 @@ fn f44_success_without_the_closing_block_is_none(journey: &Journey) -> Result<()
 fn a_good_installer_after_all_that_deploys(journey: &Journey) -> Result<()> {
     let (registry, user, token) = Sandbox::PRIVATE_REGISTRY;
     let file = journey.controller.state().join("token");
-    let failed = |source| chatalot_tests::Failed::File {
+    let failed = |source| Failed::File {
         path: file.display().to_string(),
         source,
     };

@@ -42,6 +42,10 @@ fn a_clean_vps_ends_deployed_survives_a_reboot_and_a_second_run_writes_nothing()
         again.stdout
     );
 
+    phase("policy and audit", || {
+        the_host_has_the_last_word_and_the_record(&journey)
+    })?;
+
     journey.vps.must("chatalot-agent leave")?;
     let left = journey.vps.must(
         "ls -d /etc/chatalot-agent /var/lib/chatalot-agent /usr/local/bin/chatalot-agent \
@@ -52,6 +56,31 @@ fn a_clean_vps_ends_deployed_survives_a_reboot_and_a_second_run_writes_nothing()
         journey.public_health()?.contains("\"status\":\"ok\""),
         "the site goes on without the agent"
     );
+    Ok(())
+}
+
+/// What was asked is in the audit, whole and without alarm; a policy that forbids it holds at once, and is nobody else's.
+fn the_host_has_the_last_word_and_the_record(journey: &Journey) -> Result<()> {
+    let audited = journey.vps.must("chatalot-agent audit verify")?;
+    assert!(audited.starts_with("4 records, none changed"), "{audited}");
+    let shown = journey
+        .controller
+        .ctl(&["host", "show", &journey.name])?
+        .ok()?
+        .stdout;
+    assert!(!shown.contains("ALARM"), "{shown}");
+    let status = journey.controller.ctl(&["status", &journey.name])?.stdout;
+    assert!(status.contains("The source may come from: "), "{status}");
+    let policy = "/etc/chatalot-agent/policy.toml";
+    journey
+        .vps
+        .must(&format!("cp -p {policy} /root/kept && chmod 666 {policy}"))?;
+    let refused = journey.deploy(&[])?;
+    assert_eq!(refused.code, 4, "{}{}", refused.stdout, refused.stderr);
+    assert!(refused.stdout.contains("POLICY_UNSAFE"), "{}", refused.stdout);
+    journey.vps.must(&format!(
+        "cp -p /root/kept {policy} && chatalot-agent policy check"
+    ))?;
     Ok(())
 }
 

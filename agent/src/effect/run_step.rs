@@ -37,12 +37,12 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
 }
 
 async fn apply(step: &'static dyn Step, job: &EffectJob, config: &Config, sink: Sink) -> Outcome {
-    let actor = LinuxActor::new(LinuxHost::new(config.host()), sink.clone(), step.limits());
-    let outcome = match tokio::time::timeout(step.limits().deadline + GRACE, applied(step, job, &actor)).await
-    {
+    let limits = config.patience.within(step.limits());
+    let actor = LinuxActor::new(LinuxHost::new(config.host()), sink.clone(), limits);
+    let outcome = match tokio::time::timeout(limits.deadline + GRACE, applied(step, job, &actor)).await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Lost {
-            why: format!("not done within {} s", step.limits().deadline.as_secs()),
+            why: format!("not done within {} s", limits.deadline.as_secs()),
         },
     };
     match sink.finish() {

@@ -49,6 +49,13 @@ pub const CHECKS: &[Check] = &[
         strikes: 3,
     },
     Check {
+        name: "voice and video",
+        step: "verify.turn",
+        every: Duration::from_mins(5),
+        otherwise: Level::Degraded,
+        strikes: 3,
+    },
+    Check {
         name: "certificate",
         step: "verify.certificate",
         every: Duration::from_hours(1),

@@ -141,7 +141,11 @@ impl Watcher {
         let Some(distro) = self.distro().await else {
             return IDLE;
         };
-        for one in watched.iter_mut().filter(|one| one.due <= Instant::now()) {
+        let applies = |check: &Check| runbook::step(check.step).is_some_and(|step| step.applies(&site));
+        for one in watched
+            .iter_mut()
+            .filter(|one| one.due <= Instant::now() && applies(one.check))
+        {
             self.pulse.send_replace(Instant::now());
             let doubtful = self.ask(one, &site, distro, &memory).await;
             let pause = if doubtful {
@@ -151,7 +155,11 @@ impl Watcher {
             };
             one.due = Instant::now() + pause;
         }
-        let next = watched.iter().map(|one| one.due).min();
+        let next = watched
+            .iter()
+            .filter(|one| applies(one.check))
+            .map(|one| one.due)
+            .min();
         next.map_or(IDLE, |due| due.saturating_duration_since(Instant::now()))
             .min(IDLE)
     }

@@ -1,5 +1,6 @@
 //! What the host says of itself, as plain data.
 
+use crate::stun::dialogue::{Credentials, Refusal};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -255,4 +256,40 @@ pub enum FetchError {
     /// What answered was not HTTP.
     #[error("not HTTP: {0}")]
     Http(String),
+}
+
+/// How a TURN server is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnOver {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP; whose certificate is not judged, for clients that use it do that themselves.
+    Tls,
+}
+
+/// A TURN server to be asked for a relay, which is handed back at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TurnAsk {
+    /// The server.
+    pub server: SocketAddr,
+    /// How it is spoken to.
+    pub over: TurnOver,
+    /// Who asks.
+    pub credentials: Credentials,
+}
+
+/// Why a TURN server gave no relay, by the layer that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TurnError {
+    /// Nobody answered.
+    #[error("no answer: {0}")]
+    Silent(String),
+    /// TLS failed.
+    #[error("no TLS: {0}")]
+    Tls(String),
+    /// It answered, and gave none.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }

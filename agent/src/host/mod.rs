@@ -12,9 +12,10 @@ pub mod linux;
 
 pub use facts::{
     Answers, Container, Engine, Fetch, FetchError, Fetched, PortOwner, Records, Resources, System, TlsFacts,
-    Transport, Unit,
+    Transport, TurnAsk, TurnError, TurnOver, Unit,
 };
 
+use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -106,7 +107,10 @@ impl Output {
     }
 }
 
-/// A line without colours, control characters and trailing space, at most 400 characters of it.
+/// How much of a line is shown: this many characters of its beginning, and of its end.
+const SHOWN: usize = 200;
+
+/// A line without colours, control characters and trailing space; of a very long one both ends.
 pub fn plain_line(line: &str) -> String {
     let mut plain = String::new();
     let mut chars = line.chars();
@@ -117,7 +121,14 @@ pub fn plain_line(line: &str) -> String {
             plain.push(c);
         }
     }
-    plain.trim_end().chars().take(400).collect()
+    let plain = plain.trim_end();
+    let length = plain.chars().count();
+    if length <= 2 * SHOWN {
+        return plain.to_owned();
+    }
+    let beginning: String = plain.chars().take(SHOWN).collect();
+    let end: String = plain.chars().skip(length - SHOWN).collect();
+    format!("{beginning} … {end}")
 }
 
 /// Skips one ANSI sequence: a CSI up to its final letter, or a single character.
@@ -309,6 +320,8 @@ pub trait Look: Send + Sync {
     async fn resolve(&self, name: &str) -> Result<Vec<Answers>, HostError>;
     /// Fetches a page, following nothing; at most 64 KiB of body.
     async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError>;
+    /// Asks a TURN server for a relay and hands it back, within a few seconds.
+    async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError>;
 }
 
 /// Changes the host.

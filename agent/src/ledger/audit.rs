@@ -4,7 +4,7 @@
 use super::LedgerError;
 use chatalot_protocol::audit::{Anchor, Broken, ChainHash, Entry, Record, Verifier};
 use chatalot_protocol::names::DeploymentId;
-use chatalot_protocol::plan::PlanHash;
+use chatalot_protocol::work::Work;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::fmt;
 
@@ -46,13 +46,9 @@ pub fn asked(action: &str, by: &str, door: Door, id: DeploymentId) -> Entry {
     }
 }
 
-/// The same with the plan that was approved, and the domain that it is for.
-pub fn deploying(by: &str, door: Door, id: DeploymentId, plan: &PlanHash, domain: &str) -> Entry {
-    Entry {
-        plan: Some(plan.clone()),
-        detail: domain.to_owned(),
-        ..asked("deploy", by, door, id)
-    }
+/// The same, by what is to be done with the site.
+pub fn working(work: Work, by: &str, door: Door, id: DeploymentId) -> Entry {
+    asked(work.word(), by, door, id)
 }
 
 /// Adds a record; call it in the transaction that changes the state.

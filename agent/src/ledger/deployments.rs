@@ -192,7 +192,7 @@ pub fn finish(
     )?;
     if state != DeploymentState::Refused {
         let end = Entry {
-            action: "deploy.end".to_owned(),
+            action: "end".to_owned(),
             subject: id.to_string(),
             verdict: state_text(state)?,
             detail: result

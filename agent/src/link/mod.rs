@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`identity`] | the key, certificate and authorities, as files |
 //! | [`join`] | a one-time token becomes an identity |
+//! | [`renewal`] | an identity becomes the next one |
+//! | [`post`] | one request to the controller, without a certificate |
 //! | [`tls`] | whom we trust on this channel: never a public authority |
 //! | `addresses` | where the controller may be besides where this host joined |
 //! | [`dial`] | connect, and connect again |
@@ -19,6 +21,8 @@ mod flight;
 pub mod identity;
 pub mod join;
 mod logs;
+pub mod post;
+pub mod renewal;
 pub mod session;
 pub(crate) mod standing;
 mod tls;

@@ -4,7 +4,7 @@ use super::routes::{Body, view_of};
 use crate::effect::folder::JobFolder;
 use crate::ledger::{LedgerError, deployments as records, outbox};
 use crate::service::Service;
-use chatalot_protocol::api::WatchLine;
+use chatalot_protocol::api::{WatchLine, whole};
 use chatalot_protocol::event::What;
 use chatalot_protocol::names::DeploymentId;
 use http_body_util::{BodyExt, StreamBody};
@@ -123,7 +123,7 @@ impl Watch {
             What::StepFinished {
                 stream, output_bytes, ..
             } if *stream > 0 && self.logs => {
-                while self.pump(*stream).await? {}
+                while self.pump(*stream, true).await? {}
                 let sent = self.streams.remove(stream).map_or(0, |output| output.sent);
                 if sent < *output_bytes {
                     log::warn!(deployment:% = self.id, stream, sent, output_bytes; "a step's output is shorter than it was");
@@ -138,7 +138,7 @@ impl Watch {
     async fn drain(&mut self, keep: u32) -> Result<(), Gone> {
         for stream in self.streams.keys().copied().collect::<Vec<_>>() {
             if stream != keep {
-                while self.pump(stream).await? {}
+                while self.pump(stream, true).await? {}
                 self.streams.remove(&stream);
             }
         }
@@ -151,7 +151,7 @@ impl Watch {
         loop {
             let mut flowed = false;
             for stream in self.streams.keys().copied().collect::<Vec<_>>() {
-                flowed |= self.pump(stream).await?;
+                flowed |= self.pump(stream, false).await?;
             }
             let glance = match (self.streams.is_empty(), flowed) {
                 (true, _) => SILENCE,
@@ -169,8 +169,8 @@ impl Watch {
         }
     }
 
-    /// Passes on the next chunk of a stream; true if there was one.
-    async fn pump(&mut self, stream: u32) -> Result<bool, Gone> {
+    /// Passes on the next chunk of a stream, which may have ended; true if there was one.
+    async fn pump(&mut self, stream: u32, ended: bool) -> Result<bool, Gone> {
         let path = JobFolder::of(&self.service.state, self.id, stream).output();
         let output = self.streams.entry(stream).or_default();
         if output.file.is_none() {
@@ -181,7 +181,8 @@ impl Watch {
         };
         let mut chunk = vec![0; CHUNK];
         let got = file.read_at(&mut chunk, output.sent).unwrap_or(0);
-        chunk.truncate(whole_text(&chunk[..got]));
+        let ended = ended && got < CHUNK;
+        chunk.truncate(if ended { got } else { whole(&chunk[..got]) });
         if chunk.is_empty() {
             return Ok(false);
         }
@@ -200,14 +201,6 @@ impl Watch {
         let mut bytes = serde_json::to_vec(line).unwrap_or_default();
         bytes.push(b'\n');
         self.lines.send(Bytes::from(bytes)).await.map_err(|_| Gone)
-    }
-}
-
-/// How many of the bytes end with a whole character; all of them, if no character can explain what is left.
-fn whole_text(bytes: &[u8]) -> usize {
-    match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => error.valid_up_to(),
-        _ => bytes.len(),
     }
 }
 

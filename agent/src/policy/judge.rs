@@ -55,6 +55,13 @@ impl Policy {
                 format!("{dir} or below"),
             ));
         }
+        if let Some(proxies) = &self.proxies
+            && !proxies.contains(&site.proxy)
+        {
+            let seen = format!("the reverse proxy `{}`", site.proxy.as_str());
+            let listed = proxies.iter().map(|proxy| proxy.as_str().to_owned());
+            return Err(refusal("POLICY_PROXY", "proxies", &seen, list(listed)));
+        }
         self.judge_time(now_ms)
     }
 

@@ -26,7 +26,7 @@ pub use words::{Origin, written};
 use crate::host::{Look, Strictly};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::PolicyView;
-use chatalot_protocol::site::{Domain, Folder};
+use chatalot_protocol::site::{Domain, Folder, ProxyChoice};
 use std::path::Path;
 use std::time::Duration;
 use window::Window;
@@ -43,6 +43,7 @@ pub struct Policy {
     domains: Option<Vec<Domain>>,
     remotes: Remotes,
     install_dir: Option<Folder>,
+    proxies: Option<Vec<ProxyChoice>>,
     packages: Option<Vec<String>>,
     max_runtime: Option<Duration>,
     /// `None`: at any time.

@@ -24,6 +24,7 @@ struct Raw {
     domains: Option<Vec<String>>,
     git_remotes: Option<Vec<String>>,
     install_dir: Option<String>,
+    proxies: Option<Vec<String>>,
     packages: Option<Vec<String>>,
     max_runtime_minutes: Option<u32>,
     windows: Option<Vec<String>>,
@@ -66,6 +67,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, Advice> {
             .git_remotes
             .map_or_else(|| Ok(Remotes::default()), |all| remotes(&all))?,
         install_dir: raw.install_dir.map(|dir| one("install_dir", &dir)).transpose()?,
+        proxies: raw.proxies.map(|all| each("proxies", &all)).transpose()?,
         packages: raw.packages,
         max_runtime: raw
             .max_runtime_minutes

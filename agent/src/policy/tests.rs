@@ -49,6 +49,8 @@ fn each_rule_refuses_what_it_does_not_name_and_names_itself() {
     assert_eq!(judged("domains = [\"Chat.Example.com.\"]", &site()), Ok(()));
     assert_eq!(judged("git_remotes = []", &site()), refused("POLICY_GIT_REMOTE"));
     assert_eq!(judged("git_remotes = [\"*\"]", &site()), Ok(()));
+    assert_eq!(judged("proxies = [\"none\"]", &site()), refused("POLICY_PROXY"));
+    assert_eq!(judged("proxies = [\"caddy\"]", &site()), Ok(()));
     assert_eq!(
         judged("install_dir = \"/opt/apps\"", &site()),
         refused("POLICY_INSTALL_DIR")
@@ -146,6 +148,7 @@ fn f60_a_word_that_is_not_known_or_not_understood_refuses_everything() {
         "git_remotes = [\"ext::sh -c id\"]",
         "install_dir = \"/srv/../etc\"",
         "windows = [\"always\"]",
+        "proxies = [\"apache\"]",
         "max_runtime_minutes = -1",
         "enabled = true\nenabled = true",
         "[enabled]",
@@ -223,7 +226,7 @@ fn the_file_that_joining_writes_says_what_the_host_was_added_with() {
         .filter_map(|line| line.strip_prefix("# "))
         .filter(|line| line.contains(" = "))
         .collect();
-    assert_eq!(proposed.len(), 5);
+    assert_eq!(proposed.len(), 6);
     let proposed = proposed.join("\n");
     let policy = Policy::parse(&proposed).unwrap();
     assert!(policy.windows.is_some() && policy.packages.is_some());

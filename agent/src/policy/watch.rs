@@ -47,7 +47,7 @@ pub async fn tell(ledger: &Ledger, unusable: Option<Advice>, now_ms: i64) -> Res
             verdict: if code.is_empty() {
                 "in force".to_owned()
             } else {
-                code.to_string()
+                code.clone()
             },
             ..Entry::default()
         };

@@ -33,6 +33,7 @@ verbs = [\"deploy\", \"uninstall\"]
 const TAIL: &str = "
 # More that can be limited:
 # install_dir = \"/srv/chatalot\"            # chatalot's folder: this one or below it
+# proxies = [\"caddy\"]                      # which reverse proxy may be put in front: caddy, nginx, traefik, none
 # packages = []                            # the packages that may be installed
 # max_runtime_minutes = 180                # after which no further step begins
 # windows = [\"mon-fri 22:00-04:00\"]        # when changes may be made, in UTC
@@ -87,6 +88,10 @@ impl Policy {
         });
         if let Some(dir) = &self.install_dir {
             words.push(format!("chatalot may be put into {dir} or below it."));
+        }
+        if let Some(proxies) = &self.proxies {
+            let names: Vec<&str> = proxies.iter().map(|proxy| proxy.as_str()).collect();
+            words.push(only("Reverse proxies", &names));
         }
         if let Some(packages) = &self.packages {
             words.push(only("Packages that may be installed", packages));

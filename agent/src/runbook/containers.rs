@@ -17,6 +17,9 @@ pub fn least(site: &Site) -> Vec<&'static str> {
     if site.updates {
         services.extend(["chatalot-updater", "chatalot-socket-proxy"]);
     }
+    if site.tunnel {
+        services.push("cloudflared");
+    }
     services
 }
 

@@ -290,7 +290,7 @@ impl Engine {
     ) -> Result<Option<Advice>, LedgerError> {
         let memory = BTreeMap::new();
         let now = Approved::of(
-            &self.steps,
+            self.steps_for(deployment.work),
             Cx {
                 site: &deployment.site,
                 distro,

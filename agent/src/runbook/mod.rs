@@ -29,6 +29,7 @@ mod evidence;
 pub mod firewalls;
 pub mod output;
 pub mod packaging;
+pub mod patience;
 pub mod plan;
 pub mod proxies;
 pub mod recent;
@@ -87,6 +88,11 @@ pub trait Step: Sync {
     /// How long an unsatisfied check is repeated before it is believed: after applying, and for a probe.
     fn patience(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// How long what may pass by itself is tried again, where that is less than for others.
+    fn budget(&self) -> Duration {
+        Duration::MAX
     }
 
     /// Looks at the effect, never at what we wrote.

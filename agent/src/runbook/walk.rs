@@ -79,6 +79,7 @@ struct SoFar {
     applied: bool,
     done: bool,
     passing_since: Option<Instant>,
+    tries: u32,
     pause: Duration,
     last: Option<Advice>,
     /// How the last attempt ended, where it may pass.
@@ -136,15 +137,10 @@ impl Walk<'_> {
                         return Ok(report);
                     }
                 }
-                Err(StepError::Passing(advice)) => {
-                    if !self.may_pass(so_far).await {
-                        return Ok(StepReport::advised(StepEnd::Failed, *advice));
-                    }
-                }
-                Err(error @ StepError::Host(_)) => {
+                Err(error @ (StepError::Passing(_) | StepError::Host(_))) => {
                     let advice = plan::advice_of(self.step, error);
-                    if !self.may_pass(so_far).await {
-                        return Ok(StepReport::advised(StepEnd::Failed, advice));
+                    if let Some(report) = self.not_passing(so_far, advice).await {
+                        return Ok(report);
                     }
                 }
                 Err(error) => {
@@ -188,15 +184,26 @@ impl Walk<'_> {
         }
     }
 
-    /// Waits before something that may pass is tried again; false once the budget is used up.
-    async fn may_pass(&self, so_far: &mut SoFar) -> bool {
+    /// Waits before something that may pass is tried again; once the budget is used up, the end of the step.
+    async fn not_passing(&self, so_far: &mut SoFar, advice: Advice) -> Option<StepReport> {
+        so_far.tries += 1;
         let since = *so_far.passing_since.get_or_insert_with(Instant::now);
-        if since.elapsed() >= self.engine.pace.budget {
-            return false;
+        let budget = self.engine.pace.budget.min(self.step.budget());
+        let left = budget.saturating_sub(since.elapsed());
+        if left.is_zero() {
+            let tried = format!(
+                "tried {} times within {} s",
+                so_far.tries,
+                since.elapsed().as_secs()
+            );
+            return Some(StepReport::advised(
+                StepEnd::Failed,
+                advice.with_evidence([tried]),
+            ));
         }
-        self.pause(so_far.pause).await;
+        self.pause(so_far.pause.min(left)).await;
         so_far.pause = (so_far.pause * 2).min(self.engine.pace.retry * 30);
-        true
+        None
     }
 
     async fn pause(&self, time: Duration) {
@@ -300,14 +307,9 @@ impl Walk<'_> {
         let ended = self.conclude(stream, ended, so_far).await?;
         match ended.outcome {
             Outcome::Cancelled => Ok(Some(StepReport::new(StepEnd::Cancelled, "ended on request"))),
-            Outcome::Passing { advice } => {
-                let again = self.may_pass(so_far).await;
-                Ok((!again).then(|| StepReport::advised(StepEnd::Failed, advice)))
-            }
+            Outcome::Passing { advice } => Ok(self.not_passing(so_far, advice).await),
             Outcome::Failed { why } | Outcome::Lost { why } => {
-                let again = self.may_pass(so_far).await;
-                let advice = effect_lost(self.step, &why);
-                Ok((!again).then(|| StepReport::advised(StepEnd::Failed, advice)))
+                Ok(self.not_passing(so_far, effect_lost(self.step, &why)).await)
             }
             Outcome::Done { .. } | Outcome::Final { .. } => Ok(None),
         }

@@ -1,6 +1,6 @@
 //! The commands that look and change nothing.
 
-use super::site::{PreflightArgs, order};
+use super::site::{PreflightArgs, order_to_look};
 use crate::client::Client;
 use crate::exit::{Exit, Failure};
 use crate::output::{Format, Output};
@@ -21,7 +21,7 @@ pub struct StatusArgs {}
 
 /// Checks a host for a site. 0, or 3 where a person has to act; what a deployment does itself is no failure.
 pub async fn preflight(client: &Client, args: &PreflightArgs, out: &mut Output) -> Result<Exit, Failure> {
-    let order = order(&args.site, out)?;
+    let order = order_to_look(&args.site, out)?;
     let findings = report(client, "preflight", &Ask::Preflight(Box::new(order))).await?;
     show(&findings, out)?;
     Ok(if is_blocked(&findings) {

@@ -6,9 +6,13 @@ use crate::exit::{Exit, Failure};
 use crate::flags::SiteFlags;
 use crate::output::{Format, Output};
 use crate::render;
+use chatalot_protocol::inputs::Inputs;
 use chatalot_protocol::message::{Answer, Ask, Order};
 use chatalot_protocol::plan::Plan;
 use clap::{Args, ValueEnum};
+
+/// Stands for an administrator where none is needed.
+const ANYBODY: &str = "admin";
 
 /// `plan`
 #[derive(Debug, Clone, Default, Args)]
@@ -49,6 +53,17 @@ pub enum HandoverFormat {
 /// The site from the flags, asking for what is missing.
 pub(super) fn order(flags: &SiteFlags, out: &mut Output) -> Result<Order, Failure> {
     let inputs = flags.collect()?;
+    completed(inputs, flags, out)
+}
+
+/// As [`order`], to look at a host only: who becomes the administrator changes nothing about it.
+pub(super) fn order_to_look(flags: &SiteFlags, out: &mut Output) -> Result<Order, Failure> {
+    let mut inputs = flags.collect()?;
+    inputs.admin_username.get_or_insert_with(|| ANYBODY.to_owned());
+    completed(inputs, flags, out)
+}
+
+fn completed(inputs: Inputs, flags: &SiteFlags, out: &mut Output) -> Result<Order, Failure> {
     let can_ask = out.interactive && !flags.takes_standard_input();
     let (site, secrets) = ask::complete(inputs, can_ask, out.term.as_mut())?;
     Ok(Order { site, secrets })

@@ -115,6 +115,17 @@ async fn missing_inputs_are_named_before_anything_is_asked_of_the_host() {
 }
 
 #[tokio::test]
+async fn a_preflight_asks_for_the_domain_only() {
+    let daemon = Daemon::start(vec![]);
+    let (mut out, printed) = Output::recorded(Format::Json);
+    let result = preflight(&daemon.client(), &PreflightArgs::default(), &mut out).await;
+    assert_eq!(finish(result, &mut out), Exit::Usage);
+    let told: Value = serde_json::from_str(&printed.out()).unwrap();
+    let problems = told["problems"].as_array().unwrap();
+    assert_eq!((problems.len(), &problems[0]["input"]), (1, &json!("domain")));
+}
+
+#[tokio::test]
 async fn a_blocked_plan_stops_with_its_advice_before_it_is_approved() {
     let daemon = Daemon::start(vec![planned(testing::plan())]);
     let (mut out, printed) = Output::recorded(Format::Text);

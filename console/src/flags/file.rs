@@ -23,6 +23,7 @@ const STANDARD_INPUT: &str = "-";
 pub(super) struct GivenSecrets {
     pub(super) registry_token: Option<Secret>,
     pub(super) oidc_client_secret: Option<Secret>,
+    pub(super) cloudflare_token: Option<Secret>,
 }
 
 /// The inputs in a site file.

@@ -41,7 +41,12 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
         },
     );
     let group = site.docker_group.as_ref();
-    vec![
+    let front = if site.tunnel {
+        format!("a Cloudflare Tunnel, token {}", secret("cloudflare_token"))
+    } else {
+        proxy(site.proxy).to_owned()
+    };
+    let mut rows = vec![
         ("domain", site.domain.to_string()),
         ("administrator", site.admin.to_string()),
         ("registration", site.registration.as_str().to_owned()),
@@ -54,13 +59,20 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             format!("{} at {}", site.source.repository, site.source.reference),
         ),
         ("folder", site.folder.to_string()),
-        ("proxy", proxy(site.proxy).to_owned()),
+        ("proxy", front),
         ("certificate", authority(&site.acme)),
         (
             "docker group",
             group.map_or_else(|| "nobody".to_owned(), |login| format!("{login} (that is root)")),
         ),
-    ]
+    ];
+    if site.overwrite_env {
+        rows.push((
+            ".env",
+            "written anew if the installer runs, after a copy".to_owned(),
+        ));
+    }
+    rows
 }
 
 const fn proxy(choice: ProxyChoice) -> &'static str {

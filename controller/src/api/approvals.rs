@@ -47,7 +47,7 @@ impl Api {
         let life = i64::try_from(self.centre.config.approval_life.as_millis()).unwrap_or(i64::MAX);
         let waiting = Waiting {
             id,
-            action: route.name.to_owned(),
+            action: entry.action.clone(),
             path: call.path.clone(),
             subject: entry.subject.clone(),
             host,

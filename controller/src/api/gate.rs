@@ -133,7 +133,7 @@ impl Api {
                 .map_err(failed)?;
             return Err(refusals::not_allowed(role));
         }
-        match self.centre.config.second(route.effect) {
+        match self.centre.config.second(route.action(&call.body).1) {
             Some(needs) => {
                 let host = match target {
                     Target::Host((host, _)) => Some(host),
@@ -260,7 +260,7 @@ pub(super) fn entry(route: &Route, call: &Call, verdict: &str, detail: &str) -> 
         .map(|other| format!("approved by {other}"));
     Entry {
         at_ms: now_ms(),
-        action: route.name.to_owned(),
+        action: route.action(&call.body).0.to_owned(),
         by: call.caller.name.clone(),
         via: call.caller.identity.to_string(),
         subject: call

@@ -6,7 +6,9 @@ use super::gate::Call;
 use crate::access::Role;
 use crate::http::Reply;
 use chatalot_protocol::message::Ask;
+use chatalot_protocol::work::Work;
 use hyper::body::Bytes;
+use serde::Deserialize;
 use std::pin::Pin;
 
 /// Which role it takes.
@@ -91,6 +93,9 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/v1/hosts/{host}" "host.show", READ, Host, Looks => show_host;
     POST "/v1/hosts/{host}/ask" "host.ask", Needs::Question, Host, Looks => ask;
     POST "/v1/hosts/{host}/labels" "host.label", ADMIN, Everything, Changes => label;
+    POST "/v1/hosts/{host}/revoke" "host.revoke", ADMIN, Host, Changes => revoke;
+    POST "/v1/hosts/{host}/readmit" "host.readmit", ADMIN, Host, Changes => readmit;
+    POST "/v1/hosts/{host}/rename" "host.rename", ADMIN, Host, Changes => rename;
     POST "/v1/hosts/{host}/deployments" "deploy", APPROVE, Host, ChangesHost => deploy;
     GET  "/v1/deployments/{deployment}" "deployment.show", READ, Deployment, Looks => show;
     GET  "/v1/deployments/{deployment}/watch" "deployment.watch", READ, Deployment, Looks => watch;
@@ -115,7 +120,30 @@ pub const fn role_to_ask(ask: &Ask) -> Role {
     }
 }
 
+/// What a job does: what takes something away cannot be taken back.
+pub const fn effect_of(work: Work) -> Effect {
+    match work {
+        Work::Deploy => Effect::ChangesHost,
+        Work::Uninstall | Work::UninstallWithData | Work::Unknown => Effect::Destroys,
+    }
+}
+
 impl Route {
+    /// What a request is called in the audit, and what it does: for a job, its work says so. A body that cannot be
+    /// read here cannot be read by the handler either.
+    pub(super) fn action(&self, body: &Bytes) -> (&'static str, Effect) {
+        #[derive(Default, Deserialize)]
+        struct Worked {
+            #[serde(default)]
+            work: Work,
+        }
+        if self.effect != Effect::ChangesHost {
+            return (self.name, self.effect);
+        }
+        let Worked { work } = serde_json::from_slice(body).unwrap_or_default();
+        (work.word(), effect_of(work))
+    }
+
     /// The endpoint of a request, with what stands in the places of the braces.
     pub fn find(method: &str, path: &str) -> Option<(&'static Self, Vec<String>)> {
         ROUTES.iter().find_map(|route| {

@@ -5,6 +5,7 @@ use super::{SessionError, rejected};
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::peer::Peer;
+use crate::store::generations::{self, Standing};
 use crate::store::{StoreError, deployments, hosts};
 use chatalot_protocol::frame::{self, Frame};
 use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
@@ -70,14 +71,44 @@ async fn refuse(
     if spoken(hello).is_none() {
         return Ok(Some((RejectReason::Version, 3600)));
     }
-    let may_enter = centre
+    let standing = centre
         .store
-        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
+        .read(move |c| generations::standing(c, peer.host, peer.serial))
         .await?;
-    if may_enter && centre.fleet.len() >= MOST_SESSIONS && !centre.fleet.is_connected(peer.host) {
-        return Ok(Some((RejectReason::Busy, 60)));
+    Ok(match standing {
+        // It was on its way when its successor came in.
+        Standing::Old { since_ms } if peer.since_ms <= since_ms => Some((RejectReason::Superseded, 60)),
+        Standing::Old { .. } => {
+            lock(centre, peer).await?;
+            rejection(centre, Standing::Locked)
+        }
+        standing => rejection(centre, standing).or_else(|| {
+            let is_full = centre.fleet.len() >= MOST_SESSIONS && !centre.fleet.is_connected(peer.host);
+            is_full.then_some((RejectReason::Busy, 60))
+        }),
+    })
+}
+
+/// What a host is told that is kept out.
+pub(super) fn rejection(centre: &Centre, standing: Standing) -> Option<(RejectReason, u64)> {
+    let later = centre.config.refused_retry.as_secs().max(1);
+    match standing {
+        Standing::Current | Standing::Pending | Standing::Old { .. } => None,
+        Standing::Out => Some((RejectReason::Revoked, later)),
+        Standing::Locked => Some((RejectReason::Locked, later)),
     }
-    Ok((!may_enter).then_some((RejectReason::Revoked, 300)))
+}
+
+/// Two machines have this host's identity: neither comes in.
+async fn lock(centre: &Centre, peer: Peer) -> Result<(), StoreError> {
+    let (address, now) = (peer.address.to_string(), now_ms());
+    centre
+        .store
+        .write(move |c| generations::lock(c, peer.host, &address, now))
+        .await?;
+    centre.fleet.end(peer.host);
+    centre.changes.touch(peer.host.0);
+    Ok(())
 }
 
 async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::Entry, Welcome), StoreError> {
@@ -89,6 +120,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
     let (entry, lost) = centre
         .store
         .write(move |c| {
+            generations::promote(c, peer.host, peer.serial, now)?;
             let entry = hosts::enter(c, peer.host, &hello, &address, now)?;
             let lost = if entry.another_life {
                 deployments::lose(c, peer.host)?

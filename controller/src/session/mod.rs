@@ -14,7 +14,7 @@ use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
 use crate::peer::Peer;
-use crate::store::{StoreError, hosts};
+use crate::store::{StoreError, generations, hosts};
 use batch::{Batch, Work};
 use chatalot_protocol::frame::{Frame, FrameError, MAX_CONTROL, MAX_GREETING};
 use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
@@ -119,7 +119,7 @@ where
     // Asked again from its place, from which whoever joins anew as this host ends it.
     let may_stay = centre
         .store
-        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
+        .read(move |c| generations::may_enter(c, peer.host, peer.serial))
         .await;
     let ended = match may_stay {
         Ok(true) => {
@@ -135,7 +135,15 @@ where
     let noted = centre.store.write(move |c| hosts::left(c, host, now)).await;
     centre.changes.touch(host.0);
     match &ended {
-        Ok(Ended::Superseded) => outbound.put(&rejected(RejectReason::Superseded, 60))?,
+        Ok(Ended::Superseded) => {
+            let standing = centre
+                .store
+                .read(move |c| generations::standing(c, peer.host, peer.serial))
+                .await?;
+            let (reason, later) =
+                greeting::rejection(&centre, standing).unwrap_or((RejectReason::Superseded, 60));
+            outbound.put(&rejected(reason, later))?;
+        }
         Ok(Ended::Stopped) => outbound.put(&rejected(RejectReason::Stopping, 1))?,
         Err(error) if error.is_malformed() => outbound.put(&rejected(RejectReason::Malformed, 60))?,
         _ => {}

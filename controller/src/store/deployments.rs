@@ -113,6 +113,21 @@ pub fn expire(connection: &Connection, now_ms: i64) -> Result<Vec<DeploymentId>,
     ids(statement.query_map((now_ms, ended(Some(advice))?), |row| row.get(0))?)
 }
 
+/// Ends what a host that is put out has not taken up.
+pub fn revoke(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, StoreError> {
+    let advice = Advice::new(
+        "HOST_REVOKED",
+        "the host was revoked before it took this up",
+        "a host that may work",
+        "see `chatalotctl host show`; when the host is back, deploy again",
+    );
+    let mut statement = connection.prepare_cached(
+        "UPDATE deployments SET finished = 1, state = 'cancelled', outcome = ?2
+         WHERE host = ?1 AND NOT taken_up AND NOT finished RETURNING id",
+    )?;
+    ids(statement.query_map((host.0.as_bytes(), ended(Some(advice))?), |row| row.get(0))?)
+}
+
 /// Ends what another life of the agent had taken up.
 pub fn lose(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, StoreError> {
     let advice = Advice::new(

@@ -9,7 +9,9 @@ pub mod approvals;
 pub mod audit;
 pub mod deployments;
 pub mod events;
+pub mod generations;
 pub mod hosts;
+pub mod lifecycle;
 pub mod old;
 pub mod restored;
 pub mod tokens;
@@ -28,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("anchors.sql"),
     include_str!("access.sql"),
     include_str!("work.sql"),
+    include_str!("generations.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;

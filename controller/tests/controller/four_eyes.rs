@@ -3,6 +3,8 @@
 use crate::agent::joined;
 use crate::deployments::deploy_request;
 use crate::world::World;
+use chatalot_protocol::api::DeployRequest;
+use chatalot_protocol::work::Work;
 use chatalotctl::access::Role;
 use chatalotctl::store::StoreError;
 use hyper::StatusCode;
@@ -149,5 +151,49 @@ async fn the_socket_is_one_person_and_reading_waits_for_nobody() {
     assert_eq!(
         world.remote(&bob, "GET", "/v1/hosts", &()).await.0,
         StatusCode::OK
+    );
+}
+
+#[tokio::test]
+async fn a_second_approver_is_needed_for_what_cannot_be_taken_back_and_for_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::start_with(folder, |config| config.second_approver = Some(Role::Admin)).await;
+    joined(&world, "chat-1").await;
+    let bob = world.token("bob", Role::Approve, json!({})).await;
+    for work in [Work::Uninstall, Work::UninstallWithData] {
+        let request = DeployRequest {
+            work,
+            ..deploy_request()
+        };
+        let (status, advice) = world.remote(&bob, "POST", DEPLOY, &request).await;
+        assert_eq!(
+            (status, &advice["code"]),
+            (StatusCode::ACCEPTED, &json!("APPROVAL_PENDING"))
+        );
+    }
+    let (_, all) = world.get::<Vec<Value>>("/v1/approvals").await;
+    let all = all.unwrap();
+    assert_eq!(
+        (&all[0]["action"], &all[0]["needs"]),
+        (&json!("uninstall_with_data"), &json!("admin"))
+    );
+    // The role that is asked for is the one that counts.
+    let carol = world.token("carol", Role::Approve, json!({})).await;
+    let approve = format!("/v1/approvals/{}/approve", all[0]["id"].as_str().unwrap());
+    assert_eq!(
+        world.remote(&carol, "POST", &approve, &()).await.0,
+        StatusCode::FORBIDDEN
+    );
+    let (status, view) = world.command::<_, Value>("POST", &approve, &()).await;
+    let view = view.unwrap();
+    assert_eq!((status, &view["status"]), (StatusCode::OK, &json!(201)), "{view}");
+    let cancel = format!(
+        "/v1/deployments/{}/cancel",
+        view["answer"]["deployment"].as_str().unwrap()
+    );
+    assert_eq!(world.remote(&bob, "POST", &cancel, &()).await.0, StatusCode::OK);
+    assert_eq!(
+        world.remote(&bob, "POST", DEPLOY, &deploy_request()).await.0,
+        StatusCode::CREATED
     );
 }

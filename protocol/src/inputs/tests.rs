@@ -75,3 +75,23 @@ fn every_partner_in_the_table_is_in_the_table() {
         );
     }
 }
+
+#[test]
+fn a_tunnel_comes_with_its_token_and_needs_no_proxy() {
+    let tunnel = Inputs {
+        cloudflare_token: Some(Secret::new("t0ken")),
+        ..least()
+    };
+    let site = tunnel.complete().unwrap().0;
+    assert!(site.tunnel && site.proxy == crate::site::ProxyChoice::None);
+    assert!(!least().complete().unwrap().0.tunnel);
+}
+
+#[test]
+fn what_a_site_does_not_have_does_not_change_what_is_approved() {
+    let (site, secrets) = least().complete().unwrap();
+    let text = serde_json::to_string(&(site, secrets)).unwrap();
+    for new in ["tunnel", "overwrite_env", "cloudflare_token"] {
+        assert!(!text.contains(new), "{text}");
+    }
+}

@@ -59,6 +59,8 @@ impl Seat {
             token_life: Duration::from_mins(15),
             job_life: Duration::from_mins(15),
             standby: Vec::new(),
+            refused_retry: Duration::from_mins(5),
+            readmit_time: Duration::from_hours(1),
             keep: Duration::from_hours(24),
             approval_by: None,
             second_approver: None,
@@ -181,6 +183,7 @@ impl Seat {
             host,
             serial,
             address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),
+            since_ms: now,
         })
     }
 }

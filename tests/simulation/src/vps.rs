@@ -10,7 +10,7 @@ use chatalot_agent::health::Health;
 use chatalot_agent::host::fake::FakeHost;
 use chatalot_agent::ledger::{Ledger, outbox};
 use chatalot_agent::link::dial;
-use chatalot_agent::link::session::SessionEnd;
+use chatalot_agent::link::session::{self, SessionEnd};
 use chatalot_agent::runbook::distro::DISTROS;
 use chatalot_agent::runbook::engine::{Engine, Pace};
 use chatalot_agent::service::Service;
@@ -104,12 +104,22 @@ impl Vps {
                 vps.trace
                     .say(&format!("{}: cannot begin: {}", vps.name, chain(&error)));
             }
-            let dial = |_| {
-                let vps = vps.clone();
-                async move { vps.dial().await }
+            let once = |_| {
+                let (vps, service) = (vps.clone(), linked.clone());
+                async move {
+                    match vps.dial().await {
+                        Ok(stream) => session::run(stream, &service, vps.joining).await,
+                        Err(end) => end,
+                    }
+                }
             };
-            let stop = CancellationToken::new();
-            dial::hold(dial, &vps.name, vps.joining, &linked, &stop).await;
+            dial::hold(
+                once,
+                || std::future::ready(false),
+                &linked,
+                &CancellationToken::new(),
+            )
+            .await;
         });
         *self.life() = Some(Life { service, tasks });
         Ok(())
@@ -142,7 +152,11 @@ impl Vps {
         let (near, far) = connected
             .map_err(|_| SessionEnd::Silent(15))?
             .map_err(SessionEnd::Connect)?;
-        if self.seat.accept(far, self.peer, &self.name) {
+        let peer = Peer {
+            since_ms: chance::now_ms(),
+            ..self.peer
+        };
+        if self.seat.accept(far, peer, &self.name) {
             Ok(near)
         } else {
             Err(SessionEnd::Connect(io::ErrorKind::ConnectionRefused.into()))

@@ -44,6 +44,8 @@ impl Default for Installer {
                 "--oidc-client-id=",
                 "--oidc-client-secret=",
                 "--oidc-disable-password-login",
+                "--expose=",
+                "--cloudflare-token=",
                 "--use-prebuilt",
                 "--overwrite-env",
             ],
@@ -134,22 +136,37 @@ impl World {
         let mut profiles = Vec::new();
         profiles.extend(turn.then_some("turn"));
         profiles.extend(updater.then_some("updater"));
+        profiles.extend(told.contains_key("--cloudflare-token").then_some("production"));
         let profiles = profiles.join(" ");
         let values: Vec<String> = told
             .iter()
             .map(|(flag, value)| format!("{}={value}", flag.trim_start_matches('-')))
             .collect();
+        let path = Path::new(folder).join(".env");
+        // One that is written anew gets a new password, which the database does not know.
+        let password = if self.files.contains_key(&path) {
+            "anew"
+        } else {
+            "generated"
+        };
         let env = format!(
-            "DB_PASSWORD=generated\nCOMPOSE_PROFILES={profiles}\n{}\n",
+            "DB_PASSWORD={password}\nCOMPOSE_PROFILES={profiles}\n{}\n",
             values.join("\n")
         );
         // An existing one keeps what it has; that is what `--overwrite-env` is for.
-        let path = Path::new(folder).join(".env");
         if !self.files.contains_key(&path) || told.contains_key("--overwrite-env") {
             self.put(path, env);
         }
-        for key in ["jwt_private.pem", "totp_key"] {
+        for key in ["jwt_private.pem", "totp_key", "turn_secret", "updater_token"] {
             self.put(Path::new(folder).join("secrets").join(key), "generated");
+        }
+        if let Some(user) = told.get("--registry-user") {
+            let path = Path::new(folder).join("secrets/registry_creds");
+            let creds = format!(
+                "{{\"username\":\"{user}\",\"password\":\"{}\",\"serveraddress\":\"registry.example.net\"}}",
+                says("--registry-token")
+            );
+            self.files.entry(path).or_insert_with(|| creds.into_bytes());
         }
         for service in services(&profiles) {
             let container = container(folder, service);
@@ -168,6 +185,24 @@ impl World {
             bit(updater),
         );
         output(0, &block)
+    }
+
+    pub(super) fn restart_service(&mut self, service: &str) -> Output {
+        let found = self.containers.values_mut().find(|one| one.service == service);
+        found.map_or_else(
+            || output(1, "no such service"),
+            |one| {
+                "running".clone_into(&mut one.state);
+                output(0, "")
+            },
+        )
+    }
+
+    /// `chown --reference`.
+    pub(super) fn own_like(&mut self, like: &str, path: &str) -> Option<Output> {
+        let like = self.owner(Path::new(like.strip_prefix("--reference=")?))?;
+        self.owners.insert(path.into(), like);
+        Some(output(0, ""))
     }
 
     pub(super) fn compose_services(&self, command: &Command) -> Output {
@@ -190,6 +225,7 @@ fn services(profiles: &str) -> Vec<&'static str> {
     for profile in profiles.split(' ') {
         match profile {
             "turn" => services.push("coturn"),
+            "production" => services.push("cloudflared"),
             "updater" => services.extend(["chatalot-updater", "chatalot-socket-proxy"]),
             _ => {}
         }
@@ -202,6 +238,7 @@ fn container(folder: &str, service: &str) -> Container {
         "chatalot" => "chatalot-server",
         "postgres" => "chatalot-db",
         "coturn" => "chatalot-turn",
+        "cloudflared" => "chatalot-tunnel",
         other => other,
     };
     Container {
@@ -212,7 +249,7 @@ fn container(folder: &str, service: &str) -> Container {
         state: "running".to_owned(),
         health: matches!(service, "chatalot" | "postgres").then(|| "healthy".to_owned()),
         restart_policy: "unless-stopped".to_owned(),
-        image: format!("chatalot/{service}:0.24.1"),
+        image: format!("registry.example.net/chatalot/{service}:0.24.1"),
         image_id: format!("sha256:{}", "0b".repeat(32)),
         ports: if service == "chatalot" {
             vec![8080]

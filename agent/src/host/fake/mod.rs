@@ -12,6 +12,7 @@
 //! | `firewall` | ufw, firewalld and `SELinux` |
 //! | `ports` | who listens where |
 //! | `traefik` | compose's view of an override, and Traefik, which reads labels |
+//! | `turn` | the TURN server, with the manners of coturn
 //! | `web` | Caddy, chatalot, and what they answer |
 //!
 //! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
@@ -25,18 +26,21 @@ mod packages;
 mod ports;
 mod removal;
 mod traefik;
+mod turn;
 mod web;
 mod world;
 
 pub use installer::{Installer, Outcome};
 pub use meter::Mode;
+pub use turn::Turn;
 pub use world::{Checkout, EngineState, Remote, World};
 
 use super::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, Strictly, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
 use crate::runbook::distro::Distro;
+use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
 use meter::Meter;
 use std::net::IpAddr;
@@ -266,6 +270,12 @@ impl Look for FakeHost {
         let what = format!("fetch {}", fetch.url);
         let answer = self.look(what, |world| world.fetch(&fetch)).await;
         answer.unwrap_or_else(|error| Err(FetchError::Http(error.to_string())))
+    }
+
+    async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError> {
+        let what = format!("turn {:?} {}", ask.over, ask.server);
+        let answer = self.look(what, |world| world.turn(&ask)).await;
+        answer.unwrap_or_else(|error| Err(TurnError::Silent(error.to_string())))
     }
 }
 

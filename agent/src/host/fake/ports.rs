@@ -24,7 +24,7 @@ impl World {
         let running = self.containers.values().filter(|one| one.state == "running");
         let mut holders = running.filter_map(|one| match one.service.as_str() {
             // Host networking: only the process shows.
-            "coturn" if port == 3478 => Some(("turnserver", None)),
+            "coturn" if port == 3478 || (port == 5349 && self.turn.tls) => Some(("turnserver", None)),
             _ if one.ports.contains(&port) => Some(("docker-proxy", Some(one.name.clone()))),
             _ => None,
         });

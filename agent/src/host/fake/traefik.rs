@@ -66,6 +66,10 @@ impl World {
 
     pub(super) fn compose_change(&mut self, command: &Command) -> Option<Output> {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+        if let ("docker", ["stop", "--", name]) = (command.program.as_str(), args.as_slice()) {
+            "exited".clone_into(&mut self.containers.get_mut(*name)?.state);
+            return Some(output(0, name));
+        }
         if (command.program.as_str(), args.as_slice()) != ("docker", &["compose", "up", "-d", "chatalot"]) {
             return None;
         }
@@ -105,6 +109,9 @@ impl World {
     ) -> Result<Fetched, FetchError> {
         let own = || FetchError::Tls("a certificate of Traefik's own".to_owned());
         let server = self.containers.get(SERVER).ok_or_else(own)?;
+        if server.state != "running" {
+            return Err(own());
+        }
         let label = |key: &str| {
             server
                 .labels

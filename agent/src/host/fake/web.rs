@@ -2,6 +2,8 @@
 
 use super::world::{World, output};
 use crate::host::{Fetch, FetchError, Fetched, Output, Records, TlsFacts};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
 
 const MAIN: &str = "/etc/caddy/Caddyfile";
@@ -102,10 +104,47 @@ impl World {
             }
             return self.through_caddy(host, &path, fetch);
         }
+        if self.network && host == "tunnel.example.com" {
+            return Ok(self.through_tunnel(&format!("/{path}"), fetch));
+        }
+        if self.network && host == "registry.example.net" {
+            return Ok(self.registry(fetch));
+        }
+        if self.network && path.ends_with(".well-known/openid-configuration") {
+            return Ok(discovery(host, path));
+        }
         if self.network && !self.dns.contains_key(host) {
             return Ok(page(200, "text/html", "somebody else"));
         }
         Err(FetchError::Connect(host.to_owned()))
+    }
+
+    /// What Cloudflare answers for a tunnel's name.
+    fn through_tunnel(&self, path: &str, fetch: &Fetch) -> Fetched {
+        let tunnel = self.containers.get("chatalot-tunnel");
+        if tunnel.is_none_or(|one| one.state != "running") {
+            return page(530, "text/html", "error code: 1033");
+        }
+        let bad_gateway = || page(502, "text/html", "");
+        self.chatalot(path, fetch).unwrap_or_else(bad_gateway)
+    }
+
+    /// A registry with one account, if it is a private one.
+    fn registry(&self, fetch: &Fetch) -> Fetched {
+        let given = fetch.headers.iter().find(|(name, _)| name == "authorization");
+        let right = self.registry_token.as_ref().is_none_or(|token| {
+            let account = STANDARD.encode(format!("deploy-alice:{token}"));
+            given.is_some_and(|(_, value)| *value == format!("Basic {account}"))
+        });
+        if right {
+            return page(200, "application/json", "{}");
+        }
+        let mut refusal = page(401, "application/json", "{}");
+        refusal.headers.push((
+            "www-authenticate".to_owned(),
+            "Basic realm=\"sandbox\"".to_owned(),
+        ));
+        refusal
     }
 
     fn leads_here(&self, host: &str) -> bool {
@@ -216,6 +255,15 @@ impl World {
             _ => page(200, "text/html", format!("<!doctype html>{}", "x".repeat(600))),
         })
     }
+}
+
+/// An identity provider's discovery document, with the issuer as authentik writes it.
+fn discovery(host: &str, path: &str) -> Fetched {
+    let issuer = path.trim_end_matches(".well-known/openid-configuration");
+    let body = format!(
+        "{{\"issuer\":\"https://{host}/{issuer}\",\"authorization_endpoint\":\"https://{host}/authorize\",\"token_endpoint\":\"https://{host}/token\",\"jwks_uri\":\"https://{host}/jwks\"}}"
+    );
+    page(200, "application/json", body)
 }
 
 /// The addresses of a configuration's sites.

@@ -1,6 +1,7 @@
 //! Everything there is on a fake host.
 
 use super::installer::Installer;
+use super::turn::Turn;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
     Resources, Strictly, System, Transport, Unit,
@@ -92,6 +93,9 @@ pub struct World {
     pub remotes: BTreeMap<String, Remote>,
     pub checkouts: BTreeMap<PathBuf, Checkout>,
     pub installer: Installer,
+    pub turn: Turn,
+    /// The token that the registry wants of `deploy-alice`; anybody is served without.
+    pub registry_token: Option<String>,
     /// The configuration that Caddy runs with.
     pub caddy_loaded: Option<String>,
     /// The configuration that nginx runs with.
@@ -148,11 +152,19 @@ impl World {
             ports: BTreeMap::new(),
             addresses: vec![IpAddr::V4(own), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5))],
             seen_address: None,
-            dns: BTreeMap::from([("chat.example.com".to_owned(), answers(own))]),
+            dns: BTreeMap::from([
+                ("chat.example.com".to_owned(), answers(own)),
+                (
+                    "tunnel.example.com".to_owned(),
+                    answers(Ipv4Addr::new(104, 16, 0, 1)),
+                ),
+            ]),
             network: true,
             remotes: super::git::remotes(),
             checkouts: BTreeMap::new(),
             installer: Installer::default(),
+            turn: Turn::default(),
+            registry_token: Some("registry-token-1".to_owned()),
             caddy_loaded: None,
             nginx_loaded: None,
             acme_refuses: None,
@@ -348,6 +360,9 @@ impl World {
             ("systemctl", ["enable", "--now", unit]) => Some(self.start(unit)),
             ("systemctl", ["reload", "caddy.service"]) => Some(self.reload_caddy()),
             ("caddy", ["validate", ..]) => Some(self.validate_caddy()),
+            ("docker", ["compose", "up", "-d"]) => Some(output(0, "")),
+            ("docker", ["compose", "restart", service]) => Some(self.restart_service(service)),
+            ("chown", [like, "--", path]) => self.own_like(like, path),
             ("usermod", ["-aG", group, "--", login]) => {
                 let groups = self.logins.get_mut(*login)?;
                 groups.insert((*group).to_owned());

@@ -4,10 +4,11 @@ use super::run::{Patience, run};
 use super::{LinuxHost, files};
 use crate::host::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, Strictly, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
 use crate::runbook::Limits;
 use crate::runbook::output::Sink;
+use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -155,6 +156,10 @@ impl Look for LinuxActor {
 
     async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
         self.look.fetch(fetch).await
+    }
+
+    async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError> {
+        self.look.turn(ask).await
     }
 }
 

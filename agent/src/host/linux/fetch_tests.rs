@@ -43,6 +43,14 @@ async fn talk(mut stream: impl AsyncRead + AsyncWrite + Unpin, answer: &[u8], ke
 
 /// An authority, and a server that shows its certificate for `chat.example.com`.
 fn certified(folder: &Path, days: i64) -> (Config, TlsAcceptor) {
+    speaking(folder, days, rustls::DEFAULT_VERSIONS)
+}
+
+fn speaking(
+    folder: &Path,
+    days: i64,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> (Config, TlsAcceptor) {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params
@@ -59,7 +67,7 @@ fn certified(folder: &Path, days: i64) -> (Config, TlsAcceptor) {
     std::fs::write(&trust, authority.pem()).unwrap();
     let server =
         rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(
@@ -101,6 +109,20 @@ async fn a_page_is_fetched_with_its_headers() {
         (200, &b"fine"[..], Some("a"))
     );
     assert_eq!(got.tls, None);
+}
+
+#[tokio::test]
+async fn a_public_site_may_speak_tls_1_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, tls) = speaking(folder.path(), 1, &[&rustls::version::TLS12]);
+    let address = serve(ok("fine"), true, Some(tls)).await;
+    let page = Fetch {
+        connect_to: Some(address),
+        ..Fetch::page("https://chat.example.com/health")
+    };
+    let got = fetch(&config, &page).await.unwrap();
+    assert_eq!(got.body, b"fine");
+    assert_eq!(got.tls.unwrap().distrust, None);
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@
 //! | `docker` | the Engine's API and compose's version |
 //! | `ports`, `sock_diag`, `cgroup` | who listens on a port |
 //! | `dns`, `names` | resolvers asked one by one, and names for our own connections |
-//! | `fetch`, `tls` | pages, and the certificates that are served with them |
+//! | `fetch`, `tls` | pages, and the certificates that are served with them
+//! | `turn` | relays, asked for over UDP, TCP and TLS |
 //!
 //! [`LinuxHost`] only reads and lives in the daemon: it starts no thread, and what it needs for a single question
 //! (a trust store, a Docker client, a resolver) is dropped with the answer. [`LinuxActor`] changes the host and
@@ -28,14 +29,16 @@ mod run;
 mod sock_diag;
 mod system;
 mod tls;
+mod turn;
 mod unit;
 
 pub use actor::LinuxActor;
 
 use super::{
     Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
-    PortOwner, Resources, Strictly, System, Transport, Unit,
+    PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
+use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
 use docker::compose::{Seen, SeenServices};
 use futures_util::Stream;
@@ -240,6 +243,10 @@ impl Look for LinuxHost {
 
     async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError> {
         fetch::fetch(&self.inner.config, &fetch).await
+    }
+
+    async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError> {
+        turn::ask(&self.inner.config, &ask).await
     }
 }
 

@@ -11,6 +11,7 @@ use chatalot_protocol::site::Acme;
 use std::time::Duration;
 
 mod public;
+mod tunnel;
 mod turn;
 
 /// The chapter.

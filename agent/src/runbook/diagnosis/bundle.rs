@@ -46,7 +46,7 @@ pub async fn text(cx: &Cx<'_>, facts: &Facts, past: &Past<'_>) -> Result<String,
         let tail = String::from_utf8_lossy(&output[output.len().saturating_sub(OUTPUT)..]).into_owned();
         section(&mut text, &format!("output {stream}, {step}"), &tail);
     }
-    let proxy = crate::runbook::proxies::chosen(cx.site).and_then(|proxy| proxy.unit());
+    let proxy = crate::runbook::proxies::chosen(cx.site).and_then(super::super::proxies::Proxy::unit);
     for unit in ["chatalot-agent.service", cx.distro.engine_unit]
         .into_iter()
         .chain(proxy)

@@ -2,6 +2,7 @@
 
 use crate::host::{Command, Container, Engine, Look, Owner, plain_line};
 use crate::runbook::containers::least;
+use crate::runbook::drift::Baseline;
 use crate::runbook::{Cx, Intent, evidence, plan, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -58,8 +59,10 @@ pub struct Facts {
     pub turn_address: Option<Ipv4Addr>,
     /// What is below `secrets/`.
     pub secrets: Vec<SecretFile>,
-    /// What should be there: as it was after the last good deployment, and as the examples name it.
+    /// What was there after the last good deployment.
     pub secrets_wanted: BTreeSet<String>,
+    /// What the examples name, some of which only some sites need.
+    pub secrets_examples: BTreeSet<String>,
     /// The host's own addresses.
     pub addresses: Vec<IpAddr>,
     /// Firewalls of the host that are at work.
@@ -119,7 +122,10 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
         turn_address: turn.and_then(|text| text.parse().ok()),
         env: env.map(|env| env.into_keys().collect()),
         secrets: secrets(host, folder).await,
-        secrets_wanted: secrets_wanted(cx, folder).await,
+        secrets_wanted: Baseline::of(cx.memory)
+            .map(|then| then.secrets)
+            .unwrap_or_default(),
+        secrets_examples: secrets_examples(host, folder).await,
         addresses: within(host.addresses()).await.unwrap_or_default(),
         firewalls: firewalls(host).await,
         selinux: says(host, "getenforce", &[], "Enforcing").await,
@@ -204,18 +210,12 @@ async fn secrets(host: &dyn Look, folder: &Path) -> Vec<SecretFile> {
     files
 }
 
-async fn secrets_wanted(cx: &Cx<'_>, folder: &Path) -> BTreeSet<String> {
-    let names = within(cx.host.list(&folder.join("secrets")))
+async fn secrets_examples(host: &dyn Look, folder: &Path) -> BTreeSet<String> {
+    let names = within(host.list(&folder.join("secrets")))
         .await
         .unwrap_or_default();
     let examples = names.iter().filter_map(|name| name.strip_suffix(".example"));
-    let mut wanted: BTreeSet<String> = examples.map(str::to_owned).collect();
-    wanted.extend(
-        crate::runbook::drift::Baseline::of(cx.memory)
-            .map(|then| then.secrets)
-            .unwrap_or_default(),
-    );
-    wanted
+    examples.map(str::to_owned).collect()
 }
 
 async fn firewalls(host: &dyn Look) -> Vec<&'static str> {

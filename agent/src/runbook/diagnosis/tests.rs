@@ -188,6 +188,14 @@ async fn each_cause_stands_before_what_it_causes() {
 async fn nothing_is_found_where_all_is_well() {
     let case = Case::deployed().await;
     assert_eq!(case.found(None).await, []);
+    // Not every site needs what every example is for.
+    case.host
+        .world(|world| world.put("/srv/chatalot/secrets/smtp_key.example", "x"));
+    assert_eq!(case.found(None).await, []);
+    case.host
+        .world(|world| crashes(world, "Error: No such file or directory (os error 2)"));
+    let found = case.found(None).await;
+    assert!(found[0].saw.contains("smtp_key"), "{found:?}");
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! Hosts and sites on which a deployment must stop, each with the finding that it must stop with.
 
 use super::driver::{Run, Stop, full};
+use super::options::ISSUER;
 use crate::host::fake::{Checkout, EngineState, FakeHost, Outcome, World};
 use crate::host::{Answers, Container, Fetched, Output, Owner, PortOwner, Records, Transport, Unit};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
+use futures_util::FutureExt;
 
 type Spoil = fn(&mut World);
 
@@ -65,6 +67,14 @@ pub(super) fn block(admin: &str) -> String {
         "Install complete.\npublic_url=https://chat.example.com\nadmin_username={admin}\nregistration_mode=invite_only\n\
          turn_enabled=1\nupdater_enabled=1\ncompose_profiles=turn updater\n"
     )
+}
+
+/// The issuer's page as it was kept by somebody between, while all else is out of reach.
+fn discovery() -> Fetched {
+    let network = FakeHost::fresh(&DISTROS[0]);
+    let page = crate::host::Fetch::page(ISSUER);
+    let fetched = crate::host::Look::fetch(&network, page).now_or_never();
+    fetched.unwrap().unwrap()
 }
 
 /// On a fresh host: what is spoilt, and how the deployment must end.
@@ -129,7 +139,10 @@ const FRESH: &[(&str, Spoil)] = &[
             "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9",
         );
     }),
-    ("passing PACKAGES_UNREACHABLE", |w| w.network = false),
+    ("passing PACKAGES_UNREACHABLE", |w| {
+        w.network = false;
+        w.pages.insert(ISSUER.into(), Ok(discovery()));
+    }),
     ("ENGINE_DOWN", |w| {
         fails(
             w,

@@ -155,6 +155,17 @@ pub(super) fn behind_traefik(distro: &'static Distro) -> Run {
     }
 }
 
+/// A site behind a Cloudflare Tunnel.
+pub(super) fn tunnelled(distro: &'static Distro) -> Run {
+    let inputs = Inputs {
+        domain: Some("tunnel.example.com".into()),
+        cloudflare_token: Some(Secret::new("tunnel-token-1")),
+        updates: Some(false),
+        ..least_inputs()
+    };
+    run(distro, inputs)
+}
+
 impl Run {
     /// The host that it begins on.
     pub(super) fn host(&self) -> FakeHost {

@@ -6,6 +6,7 @@ use crate::host::Unit;
 use crate::host::fake::World;
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::ProxyChoice;
 
 const SITE: &str = "/etc/nginx/conf.d/chatalot-chat.example.com.conf";
 const SHOP: &str = "server {\n\tlisten 80;\n\tserver_name shop.example.com;\n}\n";
@@ -194,7 +195,7 @@ fn f56_an_override_that_compose_refuses_is_as_it_was() {
             world,
             "docker compose up -d",
             "network edge declared as external, but could not be found",
-        )
+        );
     });
     let stop = run.deploy(&host).unwrap_err();
     assert_eq!(stop.code(), "COMPOSE_UP_FAILED");
@@ -216,8 +217,28 @@ fn f56_an_override_that_compose_refuses_is_as_it_was() {
             .get_mut("chatalot-server")
             .unwrap()
             .labels
-            .clear()
+            .clear();
     });
     host.advance(600);
     assert_eq!(run.deploy(&host).unwrap_err().code(), "OVERRIDE_UNREADABLE");
+}
+
+#[test]
+fn another_proxy_right_after_the_first_is_not_judged_by_what_that_one_was_told() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    run.site.proxy = ProxyChoice::Caddy;
+    host.world(|world| {
+        world.units.remove("nginx.service");
+        world.nginx_loaded = None;
+    });
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| {
+        world
+            .caddy_loaded
+            .as_deref()
+            .unwrap()
+            .contains("chat.example.com")
+    }));
 }

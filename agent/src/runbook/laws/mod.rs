@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod driver;
 mod fronts;
+mod options;
 mod stories;
 mod undoing;
 
@@ -47,13 +48,14 @@ pub(super) async fn findings(
 pub(super) fn every_finding() -> Vec<Advice> {
     bad_inputs::every_finding()
 }
-use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, with_everything};
+use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, tunnelled, with_everything};
 
 /// Every supported distribution with every kind of site.
 fn every_case() -> Vec<(&'static str, Run)> {
     let rows = DISTROS.iter().filter(|row| row.refused.is_none());
-    let everywhere =
-        rows.flat_map(|row| [least(row), full(row), with_everything(row)].map(|run| (row.name, run)));
+    let everywhere = rows.flat_map(|row| {
+        [least(row), full(row), with_everything(row), tunnelled(row)].map(|run| (row.name, run))
+    });
     // The others differ in their proxy alone, which no row changes.
     let proxies = [
         ("nginx", behind_nginx(&DISTROS[0])),
@@ -208,7 +210,8 @@ fn f38_the_host_may_boot_after_any_call_and_running_again_ends_the_same() {
 
 #[test]
 fn every_finding_has_something_in_each_field() {
-    let found = bad_inputs::every_finding();
+    let mut found = bad_inputs::every_finding();
+    found.extend(options::every_finding());
     assert!(found.len() > 30, "only {} findings", found.len());
     for advice in found {
         let code = &advice.code;
@@ -244,7 +247,10 @@ fn a_changed_input_runs_the_installer_again_and_says_why() {
     run.deploy(&host).unwrap();
     run.site.registration = "open".parse().unwrap();
     let verdict = run.check(&host, "install.run").unwrap();
-    assert_eq!(verdict, Verdict::needed("inputs changed: registration"));
+    assert_eq!(
+        verdict,
+        Verdict::needed("inputs changed: registration: invite_only → open")
+    );
     let stop = run.deploy(&host).unwrap_err();
     assert_eq!(stop.code(), "INSTALLER_KEPT_ENV");
     host.world(|world| {

@@ -109,6 +109,10 @@ pub trait Proxy: Sync {
     fn by_certbot(&self) -> bool {
         false
     }
+    /// Whether it serves the site for as long as chatalot's container is there, by what that container carries.
+    fn goes_with_container(&self) -> bool {
+        false
+    }
     /// What it cannot help saying in the `Server` header.
     fn server_header(&self) -> Option<&'static str> {
         None

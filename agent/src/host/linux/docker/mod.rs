@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 enum Trouble {
     #[error("there is no socket at {0}")]
     NoSocket(String),
+    #[error("nobody listens on {0}")]
+    Nobody(String),
     #[error("{0}")]
     Other(String),
 }
@@ -45,7 +47,10 @@ pub(super) async fn engine(socket: &Path) -> Engine {
             version: crate::host::plain_line(&version),
             api: api.to_string(),
         },
-        Err(Trouble::NoSocket(_)) if files::program("dockerd").is_none() => Engine::Absent,
+        // One that was taken away may leave its socket behind.
+        Err(Trouble::NoSocket(_) | Trouble::Nobody(_)) if files::program("dockerd").is_none() => {
+            Engine::Absent
+        }
         Err(trouble) => Engine::Down {
             why: trouble.to_string(),
         },
@@ -117,7 +122,7 @@ async fn within<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, T
 fn unreachable(path: String, error: &io::Error) -> Trouble {
     match error.kind() {
         ErrorKind::NotFound => Trouble::NoSocket(path),
-        ErrorKind::ConnectionRefused => Trouble::Other(format!("nobody listens on {path}")),
+        ErrorKind::ConnectionRefused => Trouble::Nobody(path),
         ErrorKind::PermissionDenied => Trouble::Other(format!("no permission to use {path}")),
         _ => Trouble::Other(format!("cannot connect to {path}: {error}")),
     }

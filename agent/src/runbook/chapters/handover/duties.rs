@@ -28,10 +28,12 @@ fn duty(name: &str, standing: DutyStanding, saw: impl Into<String>, todo: impl I
 }
 
 async fn dns(cx: &Cx<'_>) -> Duty {
-    let todo = format!(
-        "keep the A and AAAA records of {} at your registrar on this host's addresses",
-        cx.site.domain
-    );
+    let domain = &cx.site.domain;
+    let todo = if cx.site.tunnel {
+        format!("keep {domain} at Cloudflare as the tunnel's public hostname")
+    } else {
+        format!("keep the A and AAAA records of {domain} at your registrar on this host's addresses")
+    };
     let (standing, saw) = match preflight::Dns.check(cx).await {
         Ok(Verdict::Satisfied { saw }) => (DutyStanding::InPlace, saw),
         Ok(Verdict::Needed { why }) => (DutyStanding::NotInPlace, why),
@@ -47,13 +49,16 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
     } else {
         ""
     };
-    let todo = format!(
-        "keep TCP 80 and 443 open in the provider's firewall and on the host{turn}; TCP 8080 should be closed there, for Docker publishes it past ufw"
-    );
+    let door = if cx.site.tunnel {
+        "nothing has to be open for the tunnel"
+    } else {
+        "keep TCP 80 and 443 open in the provider's firewall and on the host"
+    };
+    let todo = format!("{door}{turn}; TCP 8080 should be closed there, for Docker publishes it past ufw");
     let ufw = cx.host.unit("ufw.service").await?.active;
     let rules = cx.host.read(Path::new("/etc/ufw/user.rules")).await?;
     let opened = rules.is_some_and(|rules| opens_443(&String::from_utf8_lossy(&rules)));
-    let (standing, saw) = if ufw && !opened {
+    let (standing, saw) = if ufw && !opened && !cx.site.tunnel {
         (
             DutyStanding::NotInPlace,
             "ufw is active and has no rule for port 443",

@@ -14,6 +14,9 @@ enum Value {
 
 struct Flag(&'static str, Value);
 
+/// Of these only a tag is kept.
+const SECRETS: &[&str] = &["registry-token", "oidc-client-secret", "cloudflare-token"];
+
 fn flags(site: &Site) -> Vec<Flag> {
     let plain = |text: &dyn ToString| Value::Plain(text.to_string());
     let mut flags = vec![
@@ -40,6 +43,10 @@ fn flags(site: &Site) -> Vec<Flag> {
         if oidc.disable_password_login {
             flags.push(Flag("--oidc-disable-password-login", Value::None));
         }
+    }
+    if site.tunnel {
+        flags.push(Flag("--expose", Value::Plain("named-tunnel".to_owned())));
+        flags.push(Flag("--cloudflare-token", Value::Secret("cloudflare_token")));
     }
     flags.push(Flag("--use-prebuilt", Value::None));
     flags
@@ -133,6 +140,25 @@ impl Inputs {
             .filter(|name| self.0.get(*name) != before.get(*name))
             .cloned()
             .collect()
+    }
+
+    /// The same with what they were and what they are to be, for people; of a secret only that it is another one.
+    pub(super) fn differences(&self, kept: &str) -> Vec<String> {
+        let before: BTreeMap<String, String> = serde_json::from_str(kept).unwrap_or_default();
+        let told = |text: Option<&String>| {
+            text.map_or_else(|| "none".to_owned(), |text| crate::host::plain_line(text))
+        };
+        let tell = |name: String| {
+            let (was, is) = (before.get(&name), self.0.get(&name));
+            match (was, is) {
+                (Some(_), Some(_)) if SECRETS.contains(&name.as_str()) => format!("{name}: another one"),
+                _ if SECRETS.contains(&name.as_str()) => {
+                    format!("{name}: {}", if is.is_some() { "given" } else { "gone" })
+                }
+                _ => format!("{name}: {} → {}", told(was), told(is)),
+            }
+        };
+        self.changed_since(kept).into_iter().map(tell).collect()
     }
 }
 
@@ -235,6 +261,10 @@ pub(in crate::runbook) mod tests {
         assert!(before.changed_since(&before.text()).is_empty());
         let after = Inputs::of(&site, &tag("2"), Some("c1".into()));
         assert_eq!(after.changed_since(&before.text()), ["commit", "registry-token"]);
+        assert_eq!(
+            after.differences(&before.text()),
+            ["commit: c0 → c1", "registry-token: another one"]
+        );
         assert_eq!(after.changed_since("nonsense").len(), 1);
     }
 }

@@ -1,7 +1,9 @@
 //! chatalot's own installer: asked what it can do, run, and its result looked at.
 
+mod copies;
 mod flags;
 mod outcome;
+mod registry;
 mod summary;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
@@ -18,10 +20,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run];
+pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials];
 
 /// Where what the installer was last run with is remembered.
 const INPUTS: &str = "install.inputs";
+/// What helps against an installer that only asks questions.
+const NEWER: &str = "deploy with a newer reference";
+/// What helps against one that lacks some flags.
+const NEWER_OR_WITHOUT: &str =
+    "deploy with a newer reference, or without the features whose flags it does not know";
 /// When that was.
 const APPLIED: &str = "install.applied";
 
@@ -57,19 +64,19 @@ impl Step for Probe {
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let Some(text) = cx.host.read(&script(cx.site)).await? else {
-            return Ok(too_old(cx.site, "no scripts/install.sh in it", Vec::new()).into());
+            return Ok(too_old(cx.site, "no scripts/install.sh in it", NEWER).into());
         };
         // An installer that never heard of unattended runs might begin to install when asked for help.
         if !knows_unattended(cx.host, cx.site, &text).await? {
             let saw = "an installer that only works by asking questions";
-            return Ok(too_old(cx.site, saw, Vec::new()).into());
+            return Ok(too_old(cx.site, saw, NEWER).into());
         }
         let help = installer(cx.site).arg("--help").deadline(Duration::from_secs(10));
         let output = match cx.host.query(help).await {
             Ok(output) => output,
             Err(crate::host::HostError::Deadline { seconds, .. }) => {
                 let saw = format!("an installer that shows no help within {seconds} s");
-                return Ok(too_old(cx.site, &saw, Vec::new()).into());
+                return Ok(too_old(cx.site, &saw, NEWER).into());
             }
             Err(other) => return Err(other.into()),
         };
@@ -78,7 +85,9 @@ impl Step for Probe {
             Verdict::satisfied("its help names every flag that this site needs")
         } else {
             let saw = format!("an installer whose help does not name {}", unknown.join(", "));
-            too_old(cx.site, &saw, output.last_lines(3)).into()
+            too_old(cx.site, &saw, NEWER_OR_WITHOUT)
+                .with_evidence(output.last_lines(3))
+                .into()
         })
     }
 }
@@ -106,14 +115,13 @@ async fn knows_unattended(host: &dyn Look, site: &Site, script: &[u8]) -> Result
     Ok(false)
 }
 
-fn too_old(site: &Site, saw: &str, evidence: Vec<String>) -> Advice {
+fn too_old(site: &Site, saw: &str, fix: &str) -> Advice {
     Advice::new(
         "INSTALLER_TOO_OLD",
         format!("{} of {}: {saw}", site.source.reference, site.source.repository),
         "a chatalot whose scripts/install.sh takes the runbook's flags (0.24 or newer)",
-        "deploy with a newer reference, or without the features whose flags it does not know",
+        fix,
     )
-    .with_evidence(evidence)
 }
 
 /// The installer was run with these inputs, and what it made is up.
@@ -147,7 +155,17 @@ impl Step for Run {
                 containers::least(site).join(", ")
             ),
         ];
-        if site.registry_user.is_some() || site.oidc.is_some() {
+        if site.overwrite_env {
+            lines.push(format!(
+                "with --overwrite-env where there is an .env: a copy of it and of secrets/ is kept in {}/copies, and what existing data depends on is put back",
+                site.folder
+            ));
+        }
+        if !site.updates {
+            lines
+                .push("no managed updates, as asked: coming back to signed updates later is not easy".into());
+        }
+        if site.registry_user.is_some() || site.oidc.is_some() || site.tunnel {
             lines.push(
                 "while it runs, the secrets among its flags are visible in the host's process list".into(),
             );
@@ -174,7 +192,7 @@ impl Step for Run {
         let Some(last) = cx.memory.get(INPUTS) else {
             return Ok(Verdict::needed("this recipe has not run the installer here yet"));
         };
-        let changed = inputs(cx).await?.changed_since(last);
+        let changed = inputs(cx).await?.differences(last);
         if !changed.is_empty() {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
@@ -201,12 +219,31 @@ impl Step for Run {
         let site = cx.look.site;
         let mut command = installer(site).deadline(Duration::from_mins(40));
         command.args = flags::installer_args(site, cx.secrets).map_err(StepError::Final)?;
+        let env = cx.host.read(&env_file(site)).await?;
+        let anew = env.is_some() && site.overwrite_env;
+        let copies = if anew || copies::are_pending(&cx.look).await? {
+            Some(copies::take(cx).await?)
+        } else {
+            None
+        };
+        if anew {
+            command.args.push("--overwrite-env".to_owned());
+        }
         let wanted = inputs(&cx.look).await?;
         let output = cx
             .host
             .run(command)
             .await
             .map_err(|error| outcome::broken_off(site, error))?;
+        if let Some(copies) = copies
+            && copies.put_back(cx).await?
+        {
+            let up = Command::new("docker", &["compose", "up", "-d"]).within(site.folder.as_str());
+            let up = cx.host.run(up.deadline(Duration::from_mins(5))).await?;
+            if !up.ok() {
+                return Err(copies::not_started(site, up.last_lines(8)));
+            }
+        }
         if !output.ok() {
             return Err(outcome::failure(site, &output));
         }

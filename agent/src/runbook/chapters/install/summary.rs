@@ -67,7 +67,12 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
         .collect();
     let profiles = values.get("compose_profiles").map_or("", String::as_str);
     let active = |name: &str| profiles.split([' ', ',']).any(|profile| profile == name);
-    for (name, on) in [("turn", site.turn.is_some()), ("updater", site.updates)] {
+    let wanted = [
+        ("turn", site.turn.is_some()),
+        ("updater", site.updates),
+        ("production", site.tunnel),
+    ];
+    for (name, on) in wanted {
         if active(name) != on {
             let which = if on { "with" } else { "without" };
             wrong.push(format!(
@@ -83,7 +88,7 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
         wrong.join("; "),
         "an installation with the inputs that were asked for",
         format!(
-            "an existing .env keeps its values: set them in {0}/.env, and run `docker compose up -d` there; or back up {0}/.env and run the installer by hand with --overwrite-env",
+            "an existing .env keeps its values: set them in {0}/.env, and run `docker compose up -d` there; or deploy again with --overwrite-env, which keeps a copy",
             site.folder
         ),
     )
@@ -119,7 +124,7 @@ pub(super) fn taken_up(site: &Site, changed: &[String], env: &str) -> Result<(),
         format!("{}/.env is as it was, without the new {}", site.folder, kept.join(", ")),
         "the new values in it",
         format!(
-            "set them in {0}/.env yourself, then deploy again; `--overwrite-env` would do it too, but may make a new database password that the existing database does not know",
+            "deploy again with --overwrite-env, which keeps a copy of .env and secrets/ and every secret that existing data depends on; or set them in {0}/.env yourself, then deploy again",
             site.folder
         ),
     )

@@ -1,5 +1,7 @@
 //! Does the domain lead to this host? Asked of several resolvers, judged without any of them.
 
+mod tunnel;
+
 use crate::host::{Answers, Records};
 use crate::runbook::cloudflare;
 use crate::runbook::{Cx, Step, StepError};
@@ -8,6 +10,10 @@ use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// A fresh record shows everywhere within this time, or only once an old one's time to live is over, which may be hours.
+const SPREADING: Duration = Duration::from_secs(90);
 
 /// The domain's A and AAAA records are this host's addresses.
 pub(in crate::runbook::chapters) struct Dns;
@@ -22,12 +28,19 @@ impl Step for Dns {
         "The domain leads to this host"
     }
 
+    fn budget(&self) -> Duration {
+        SPREADING
+    }
+
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let mut addresses = cx.host.addresses().await?;
         addresses.extend(cx.host.seen_address());
         // Behind one-to-one NAT the address that the operator named for TURN is the only sign of it.
         addresses.extend(cx.site.turn.map(|ip| IpAddr::V4(ip.address())));
         let answers = cx.host.resolve(cx.site.domain.as_str()).await?;
+        if cx.site.tunnel {
+            return tunnel::judge(cx.site.domain.as_str(), &answers);
+        }
         judge(cx.site.domain.as_str(), &Own::of(&addresses), &answers)
     }
 }

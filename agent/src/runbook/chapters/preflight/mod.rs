@@ -4,9 +4,11 @@ mod clock;
 mod dns;
 mod engine;
 mod leftovers;
+mod oidc;
 mod ports;
 mod resources;
 mod system;
+pub(super) mod turn;
 
 use super::Step;
 pub(super) use dns::Dns;
@@ -20,5 +22,7 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &system::Tools,
     &Dns,
     &ports::Ports,
+    &turn::TurnAddress,
+    &oidc::Issuer,
     &leftovers::Leftovers,
 ];

@@ -26,7 +26,7 @@ impl Step for System {
                 "NOT_ROOT",
                 "the agent does not run as root",
                 "root, which installing packages and containers needs",
-                "run it as root, for example by `sudo`",
+                "run it as root: `su -` first, or `sudo -i` where there is sudo",
             )
             .into());
         }

@@ -22,8 +22,10 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &InFront,
 ];
 
-/// Where it is remembered when the proxy was last told to serve the site.
-const APPLIED: &str = "proxy.applied";
+/// Where it is remembered when this proxy was last told to serve the site; what another one was told is no answer.
+fn applied(proxy: &dyn Proxy) -> String {
+    format!("proxy.applied.{}", proxy.choice().as_str())
+}
 /// How long a certificate may take; a refusal within it is the answer to our asking.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -137,18 +139,19 @@ impl Step for InFront {
             }
             Err(lacking) => lacking.0,
         };
-        if let Some(advice) = guard::advice(cx, proxy, APPLIED, PATIENCE).await? {
+        if let Some(advice) = guard::advice(cx, proxy, &applied(proxy), PATIENCE).await? {
             return Ok(advice.into());
         }
-        let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, PATIENCE).await?;
-        Ok(match applied {
+        let told = recent::applied_ms(cx.host, cx.memory, &applied(proxy), PATIENCE).await?;
+        Ok(match told {
             Some(_) => not_served(proxy, &lacking).into(),
             None => Verdict::needed(lacking),
         })
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
-        proxies::put(cx, proxy_of(cx.look.site)?, APPLIED).await
+        let proxy = proxy_of(cx.look.site)?;
+        proxies::put(cx, proxy, &applied(proxy)).await
     }
 }
 

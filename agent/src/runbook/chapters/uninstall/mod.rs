@@ -60,7 +60,7 @@ impl Step for NotInFront {
         if let Some(left) = proxy.left(cx).await? {
             return Ok(Verdict::needed(left));
         }
-        if proxies::served(cx).await.is_ok() {
+        if !proxy.goes_with_container() && proxies::served(cx).await.is_ok() {
             return Ok(Verdict::needed(format!(
                 "{} still serves {}",
                 proxy.name(),

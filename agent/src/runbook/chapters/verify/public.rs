@@ -1,12 +1,12 @@
 //! The site as the world finds it: by its name, through the proxy, over TLS.
 
-use super::SETTLING;
+use super::{SETTLING, tunnel};
 use crate::host::{Fetch, FetchError, Fetched, TlsFacts};
 use crate::runbook::{Cx, Step, StepError, answer, proxies};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::site::Acme;
+use chatalot_protocol::site::{Acme, Site};
 use std::time::Duration;
 
 /// The public address answers the same as chatalot itself.
@@ -40,7 +40,13 @@ impl Step for Public {
         let mut page = Fetch::page(url.clone());
         page.verify = cx.site.acme != Acme::Staging;
         let fetched = cx.host.fetch(page).await;
-        if matches!(fetched, Err(FetchError::Connect(_)))
+        if cx.site.tunnel
+            && let Some(advice) = tunnel::broken(cx, &url, &fetched).await?
+        {
+            return Ok(advice.into());
+        }
+        if !cx.site.tunnel
+            && matches!(fetched, Err(FetchError::Connect(_)))
             && let Some(advice) = proxy_down(cx, &url).await
         {
             return Ok(advice.into());
@@ -152,6 +158,11 @@ impl Step for Certificate {
 
     fn title(&self) -> &'static str {
         "The certificate is trusted"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        // Cloudflare's own, which the public check has judged.
+        !site.tunnel
     }
 
     fn after(&self) -> Option<&'static str> {

@@ -42,11 +42,13 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "RESTART_POLICY",
         cause: "a container that a boot does not start again",
+        fix: "run `docker update --restart unless-stopped` on it",
         ..TOLD
     },
     Row {
         code: "BOOT_NOT_ENABLED",
         cause: "a unit that a boot does not start",
+        fix: "run `systemctl enable` on it",
         ..TOLD
     },
 ];

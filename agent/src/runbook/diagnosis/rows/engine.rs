@@ -26,6 +26,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "ENGINE_TOO_OLD",
         cause: "a Docker Engine older than 24",
+        fix: "upgrade the Engine from where it was installed from",
         ..ENDED
     },
     Row {

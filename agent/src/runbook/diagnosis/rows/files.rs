@@ -15,6 +15,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "DATABASE_WITHOUT_ENV",
         cause: "a database's volume without the `.env` that belongs to it",
         symptom: true,
+        fix: "restore the `.env` that the volume was made with",
         ..TOLD
     },
     Row {
@@ -30,6 +31,7 @@ pub(super) const ROWS: &[Row] = &[
         cause: "a file missing below `secrets/` that compose names",
         shown_by: "`bind source path does not exist`",
         find: Find::Ended,
+        fix: "restore the missing file from the backup, then deploy again",
         ..TOLD
     },
     Row {
@@ -75,8 +77,12 @@ fn env_missing(facts: &Facts) -> Option<Seen> {
 
 fn secret_missing(facts: &Facts) -> Option<Seen> {
     let there = |name: &&String| facts.secrets.iter().any(|file| file.name == **name);
-    let missing: Vec<&String> = facts.secrets_wanted.iter().filter(|name| !there(name)).collect();
     let said = facts.said("chatalot", &["No such file or directory (os error 2)"]);
+    let mut missing: Vec<&String> = facts.secrets_wanted.iter().filter(|name| !there(name)).collect();
+    // An example alone is no sign: not every site needs each of them.
+    if missing.is_empty() && said.is_some() && ended(facts) {
+        missing.extend(facts.secrets_examples.iter().filter(|name| !there(name)));
+    }
     let lines = said.cloned().into_iter().collect();
     let folder = &facts.site.folder;
     let Some(first) = missing.first() else {

@@ -6,69 +6,76 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "DNS_NONE",
         cause: "a domain without an address",
+        fix: "make an A record with the host's address",
         ..TOLD
     },
     Row {
         code: "DNS_WRONG",
         cause: "a domain that leads elsewhere",
+        fix: "set the A record to the host's address",
         ..TOLD
     },
     Row {
         code: "DNS_STALE_AAAA",
         cause: "an IPv6 address that is not this host's",
+        fix: "remove the AAAA record, or set it to the host's own",
         ..TOLD
     },
     Row {
         code: "DNS_DISAGREE",
         cause: "resolvers that disagree, as after a change",
+        fix: "wait until the old record's time to live is over, then deploy again",
         ..TOLD
     },
     Row {
         code: "DNS_CDN",
         cause: "a domain behind a content network",
+        fix: "let the domain lead to the host itself",
         ..TOLD
     },
     Row {
         code: "DNS_UNREACHABLE",
         cause: "no resolver answers",
+        fix: "see that the host's name resolution works",
         ..TOLD
     },
     Row {
         code: "ACME_RATE_LIMITED",
         cause: "too many refused certificates",
         shown_by: "the proxy's journal",
+        fix: "mend what the refusals name, wait an hour, then deploy again; `--acme staging` meanwhile",
         ..TOLD
     },
     Row {
         code: "ACME_FAILED",
         cause: "an authority that does not reach this host, or is not authorised",
         shown_by: "the proxy's journal",
+        fix: "open ports 80 and 443 in the provider's firewall, see that DNS leads here, then deploy again",
         ..TOLD
     },
     Row {
         code: "ACME_DIRECTORY_ODD",
         cause: "an authority's address that cannot be used",
+        fix: "give the directory's plain address",
         ..TOLD
-    },
-    Row {
-        code: "PROXY_FOREIGN",
-        cause: "a proxy that serves somebody else",
-        ..ENDED
     },
     Row {
         code: "CADDY_INVALID",
         cause: "a configuration that the proxy refuses",
+        fix: "run `caddy validate`, mend what it names, then deploy again",
         ..ENDED
     },
     Row {
         code: "CADDY_RELOAD_FAILED",
         cause: "a proxy that does not take up its configuration",
+        fix: "look at the proxy's journal, mend what it names, then deploy again",
         ..ENDED
     },
     Row {
         code: "PROXY_DOWN",
         cause: "a proxy that does not run",
         shown_by: "nobody listens on port 443 of the host itself",
+        fix: "look at the proxy's journal, mend what it names, then start it",
         ..TOLD
     },
     Row {
@@ -83,12 +90,14 @@ pub(super) const ROWS: &[Row] = &[
         code: "PROXY_BAD_GATEWAY",
         cause: "a proxy that does not reach chatalot, which is well",
         shown_by: "502 to 504 at the public address",
+        fix: "see that the proxy forwards to 127.0.0.1:8080",
         ..TOLD
     },
     Row {
         code: "WEBSOCKET_NOT_FORWARDED",
         cause: "a proxy that does not forward WebSockets",
         shown_by: "no 101 at /ws through the proxy, 101 without it",
+        fix: "forward the Connection and Upgrade headers for /ws, over HTTP/1.1",
         ..TOLD
     },
     Row {
@@ -103,31 +112,37 @@ pub(super) const ROWS: &[Row] = &[
         code: "PUBLIC_UNREACHABLE",
         cause: "a public address that takes no connection",
         shown_by: "no connection from the host to its own public address",
+        fix: "open TCP 80 and 443 in the provider's firewall; where the network does not lead a host back to itself, check from outside",
         ..TOLD
     },
     Row {
         code: "PUBLIC_NAME_UNKNOWN",
         cause: "a resolver on the host that does not know the domain",
+        fix: "see that the host's own resolver knows the domain",
         ..TOLD
     },
     Row {
         code: "PROXY_OTHER_CHATALOT",
         cause: "another chatalot at the public address",
+        fix: "see that DNS and proxy lead to this host",
         ..TOLD
     },
     Row {
         code: "PROXY_WRONG_ANSWER",
         cause: "another site at the public address",
+        fix: "see which site the proxy answers with for the domain",
         ..TOLD
     },
     Row {
         code: "CERTIFICATE_UNTRUSTED",
         cause: "a certificate that is not trusted",
+        fix: "see in the proxy's journal why there is none; an authority of one's own must be in the trust store",
         ..TOLD
     },
     Row {
         code: "CERTIFICATE_ENDING",
         cause: "a certificate that is not renewed",
+        fix: "see in the proxy's journal why it is not renewed",
         ..TOLD
     },
 ];

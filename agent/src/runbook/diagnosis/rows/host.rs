@@ -6,21 +6,25 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "DISTRO_UNSUPPORTED",
         cause: "a system that chatalot cannot be deployed on",
+        fix: "deploy on a 64-bit host with a supported system",
         ..TOLD
     },
     Row {
         code: "NOT_ROOT",
         cause: "an agent that is not root",
+        fix: "run the agent as root",
         ..TOLD
     },
     Row {
         code: "DISK_READ_ONLY",
         cause: "a disk that was remounted read-only",
+        fix: "look at `dmesg` for why, repair the disk, then deploy again",
         ..TOLD
     },
     Row {
         code: "DISK_FULL",
         cause: "a full disk",
+        fix: "free some space (`apt-get clean`, `docker image prune`, `journalctl --vacuum-size=100M`) or enlarge the disk",
         ..TOLD
     },
     Row {
@@ -34,21 +38,25 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "INODES_SHORT",
         cause: "a disk that can hold no more files",
+        fix: "remove folders with many small files (`du --inodes -x / | sort -n | tail`)",
         ..TOLD
     },
     Row {
         code: "MEMORY_SHORT",
         cause: "too little memory",
+        fix: "give the host at least 1 GB of memory",
         ..TOLD
     },
     Row {
         code: "CLOCK_WRONG",
         cause: "a clock that is off",
+        fix: "run `timedatectl set-ntp true` and see that it is synchronised",
         ..TOLD
     },
     Row {
         code: "FOLDER_NOT_ROOTS",
         cause: "a folder of chatalot's that others than root may write",
+        fix: "look through the folder, then give it back to root",
         ..TOLD
     },
     Row {
@@ -63,27 +71,32 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "PACKAGES_BROKEN",
         cause: "packages that are only half configured",
+        fix: "run `dpkg --configure -a` and `apt-get --fix-broken install`",
         ..ENDED
     },
     Row {
         code: "TOOLS_MISSING",
         cause: "a tool that is installed and cannot be found",
+        fix: "reinstall the tool from the distribution",
         ..ENDED
     },
     Row {
         code: "APT_LOCKED",
         cause: "another package manager at work",
         ours: true,
+        fix: "wait until the other one has finished, then deploy again",
         ..ENDED
     },
     Row {
         code: "PACKAGES_UNREACHABLE",
         cause: "package servers that do not answer",
+        fix: "see that `apt-get update` works on the host",
         ..ENDED
     },
     Row {
         code: "PACKAGE_UNKNOWN",
         cause: "package sources without the distribution's main archive",
+        fix: "restore the distribution's own package sources",
         ..ENDED
     },
 ];

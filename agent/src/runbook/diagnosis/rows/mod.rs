@@ -6,6 +6,7 @@ mod files;
 mod front;
 mod host;
 mod installer;
+mod proxies;
 mod symptoms;
 mod turn;
 
@@ -44,6 +45,10 @@ pub const ROWS: &[Layer] = &[
     Layer {
         name: "Domain, proxy and certificate",
         rows: front::ROWS,
+    },
+    Layer {
+        name: "The proxies and the host's firewall",
+        rows: proxies::ROWS,
     },
     Layer {
         name: "Voice, video and updates",

@@ -24,6 +24,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "TURN_NOT_LISTENING",
         cause: "a TURN server that does not listen; where it does, a firewall outside cannot be told from here: open UDP and TCP 3478 and 5349, and UDP 49152 to 49200",
         shown_by: "nobody on UDP 3478",
+        fix: "read the last lines of `docker logs chatalot-turn`, mend what they name",
         ..TOLD
     },
     Row {

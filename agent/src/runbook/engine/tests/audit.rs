@@ -3,6 +3,7 @@
 use super::*;
 use crate::ledger::audit::{self, Door};
 use chatalot_protocol::audit::Entry;
+use chatalot_protocol::work::Work;
 
 impl Agent {
     async fn audited(&self) -> Vec<Entry> {
@@ -38,6 +39,11 @@ async fn who_asked_for_what_with_which_plan_and_how_it_ended_is_in_the_audit() {
         by: "mallory\u{1b}[31m".repeat(100),
         ..agent.job(&full()).await
     };
+    let away = Job {
+        work: Work::UninstallWithData,
+        ..agent.job(&least()).await
+    };
+    agent.desk.take(away).await.unwrap();
     agent
         .desk
         .take_from(refused, Door::Local { uid: 0 })
@@ -51,7 +57,7 @@ async fn who_asked_for_what_with_which_plan_and_how_it_ended_is_in_the_audit() {
             .unwrap();
     }
     let entries = agent.audited().await;
-    let [deploy, end, refusal, cancel] = &entries[..] else {
+    let [deploy, end, away, refusal, cancel] = &entries[..] else {
         panic!("{:#?}", told(&entries))
     };
     assert_eq!(told(&entries)[0], ["deploy", "a test", "controller", "allowed"]);
@@ -59,10 +65,14 @@ async fn who_asked_for_what_with_which_plan_and_how_it_ended_is_in_the_audit() {
         (&deploy.plan, &deploy.subject),
         (&Some(job.plan), &job.id.to_string())
     );
-    assert_eq!((&*end.action, &*end.verdict), ("deploy.end", "succeeded"));
+    assert_eq!((&*end.action, &*end.verdict), ("end", "succeeded"));
     assert_eq!(
         (&*refusal.via, &*refusal.verdict),
         ("local socket, uid 0", "POLICY_DISABLED")
+    );
+    assert_eq!(
+        (&*away.action, &*away.verdict),
+        ("uninstall_with_data", "POLICY_DISABLED")
     );
     assert!(refusal.detail.contains("rule `enabled`"), "{}", refusal.detail);
     assert!(refusal.by.chars().count() <= 500);

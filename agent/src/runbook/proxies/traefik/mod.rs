@@ -148,33 +148,61 @@ impl Proxy for Traefik {
         Ok(served)
     }
 
+    fn goes_with_container(&self) -> bool {
+        true
+    }
+
     fn plan_out(&self, site: &Site) -> Vec<String> {
         let file = override_file(site);
-        vec![format!(
-            "take our labels and network out of {}; what else is in it stays as it is",
-            file.display()
-        )]
+        vec![
+            format!(
+                "take our labels and network out of {}; what else is in it stays as it is",
+                file.display()
+            ),
+            "run `docker stop` for chatalot's server, which Traefik sees by its labels until then".to_owned(),
+        ]
     }
 
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
         let path = override_file(cx.site);
         let text = cx.host.read(&path).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        Ok((merge::without(&text) != text).then(|| format!("our labels are in {}", path.display())))
+        if merge::without(&text) != text {
+            return Ok(Some(format!("our labels are in {}", path.display())));
+        }
+        let seen = labelled(cx).await?;
+        Ok(seen.map(|name| format!("`{name}` runs with our labels")))
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         let path = override_file(cx.look.site);
-        let Some(text) = cx.host.read(&path).await? else {
-            return Ok(());
-        };
+        let text = cx.host.read(&path).await?.unwrap_or_default();
         let rest = merge::without(&String::from_utf8_lossy(&text));
-        if rest.is_empty() {
+        if !text.is_empty() && rest.is_empty() {
             cx.host.remove(&path).await?;
         } else if rest.as_bytes() != text {
             cx.host.rewrite(&path, rest.as_bytes()).await?;
         }
-        Ok(())
+        // To start it anew without them, compose would need files that are valid and images that are there.
+        let Some(name) = labelled(&cx.look).await? else {
+            return Ok(());
+        };
+        let output = cx
+            .host
+            .run(Command::new("docker", &["stop", "--", &name]))
+            .await?;
+        if output.ok() {
+            return Ok(());
+        }
+        Err(StepError::last(
+            Advice::new(
+                "CONTAINERS_STAY",
+                format!("`docker stop {name}` ended with exit code {}", output.code),
+                "a chatalot that Traefik does not see",
+                format!("run `docker stop {name}` by hand, mend what it names, then run `uninstall` again"),
+            )
+            .with_evidence(output.last_lines(4)),
+        ))
     }
 }
 
@@ -192,6 +220,18 @@ async fn running(host: &dyn Look) -> Result<Option<Container>, HostError> {
     Ok(all
         .into_iter()
         .find(|one| is_traefik(one) && one.state == "running"))
+}
+
+/// The site's server, while it runs with labels that Traefik routes by.
+async fn labelled(cx: &Cx<'_>) -> Result<Option<String>, HostError> {
+    if !matches!(cx.host.engine().await?, Engine::Up { .. }) {
+        return Ok(None);
+    }
+    let ours = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+    let seen = ours
+        .into_iter()
+        .find(|one| one.state == "running" && one.labels.contains_key("traefik.http.routers.chatalot.rule"));
+    Ok(seen.map(|one| one.name))
 }
 
 /// What the running Traefik says of itself.

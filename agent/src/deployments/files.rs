@@ -1,4 +1,4 @@
-//! What deployments leave in files: their secrets while they run, and their output for a while.
+//! The files beside the ledger: a deployment's secrets while it runs, and the output of the latest ones.
 
 use super::{Deployments, KEPT};
 use crate::effect::folder::{JobFolder, put};
