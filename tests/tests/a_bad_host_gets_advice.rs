@@ -140,19 +140,17 @@ fn the_unit_is_sound(vps: &Vps) -> Result<()> {
 
 fn f55_a_port_of_somebody_else(journey: &Journey) -> Result<()> {
     journey.vps.must("apt-get -q update")?;
-    for (package, service) in [("nginx-light", "nginx"), ("apache2", "apache2")] {
+    let cases = [
+        ("nginx-light", "nginx", "PROXY_ADOPTABLE", "belongs to nginx"),
+        ("apache2", "apache2", "PORT_TAKEN", "of the unit apache2.service"),
+    ];
+    for (package, service, code, saw) in cases {
         journey.vps.must(&format!(
             "DEBIAN_FRONTEND=noninteractive apt-get -qy install {package}"
         ))?;
         let refused = journey.deploy(&[])?;
         let unit = format!("{service}.service");
-        advises(
-            &refused,
-            3,
-            "PORT_TAKEN",
-            &format!("of the unit {unit}"),
-            &format!("disable --now {unit}"),
-        );
+        advises(&refused, 3, code, saw, &format!("disable --now {unit}"));
         // What the advice says.
         journey.vps.must(&format!("systemctl disable --now {unit}"))?;
     }

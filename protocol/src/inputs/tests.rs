@@ -83,7 +83,7 @@ fn a_tunnel_comes_with_its_token_and_needs_no_proxy() {
         ..least()
     };
     let site = tunnel.complete().unwrap().0;
-    assert!(site.tunnel && site.proxy == crate::site::ProxyChoice::None);
+    assert!(site.tunnel && site.proxy == ProxyChoice::None);
     assert!(!least().complete().unwrap().0.tunnel);
 }
 
