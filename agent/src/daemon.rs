@@ -194,7 +194,7 @@ async fn service(
 }
 
 /// Records the start and goes on with what an earlier life began.
-async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerError> {
+pub async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerError> {
     let (boot, now) = (
         host.system()
             .await

@@ -6,13 +6,16 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::files::{self, FileError};
 use crate::fleet::{Command, Fleet};
+use crate::hands::Hands;
 use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
 use crate::limiter::Limiter;
 use crate::logs::Logs;
+use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
-use crate::store::{self, Cluster, Store, StoreError, approvals, audit, deployments, old};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
 use chatalot_protocol::audit::Entry;
+use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
@@ -62,6 +65,8 @@ pub struct Centre {
     pub logs: Logs,
     /// Orders that wait.
     pub jobs: Jobs,
+    /// Who does what blocks.
+    pub hands: Hands,
     /// Requests that wait for somebody's approval.
     pub held: Held,
     strangers: Limiter,
@@ -72,9 +77,14 @@ pub struct Centre {
 impl Centre {
     /// Opens the state folder, or makes it at the first start.
     pub async fn open(config: Config) -> Result<Arc<Self>, CentreError> {
+        Self::open_with(config, Hands::default()).await
+    }
+
+    /// The same, with somebody else to do what blocks.
+    pub async fn open_with(config: Config, hands: Hands) -> Result<Arc<Self>, CentreError> {
         files::folder(&config.state)?;
         let lock = lock(&config)?;
-        let store = Store::open(&config.state.join("controller.db"))?;
+        let store = Store::open_with(&config.state.join("controller.db"), &hands)?;
         let known = store.read(store::cluster).await?;
         // Nobody relies on an authority before the cluster has a name: until then its files may be made.
         let authority = Authority::open(&config.state.join("ca"), known.is_none())?;
@@ -97,6 +107,7 @@ impl Centre {
             changes: Changes::default(),
             logs,
             jobs,
+            hands,
             held,
             strangers: Limiter::default(),
             was_restored,
@@ -109,6 +120,24 @@ impl Centre {
         if let Err(error) = self.jobs.forget(id) {
             log::error!(deployment:% = id, error:% = crate::chain(&error); "an order with its secrets stays on the disk");
         }
+    }
+
+    /// Keeps a job for its host and hurries it on. The order comes first: a row without its order could never be sent,
+    /// an order without its row is swept away.
+    pub async fn queue(&self, host: HostId, job: Job) -> Result<DeploymentId, QueueError> {
+        self.expire().await?;
+        let (deployment, jobs, job) = (job.id, self.jobs.clone(), Arc::new(job));
+        let kept = Arc::clone(&job);
+        self.hands.aside(move || jobs.keep(&kept)).await??;
+        let queued = self.store.write(move |c| deployments::queue(c, host, &job)).await;
+        if let Err(error) = queued {
+            self.forget_job(deployment);
+            return Err(error);
+        }
+        log::info!(host:% = host, deployment:% = deployment; "a deployment is queued");
+        self.fleet.tell(host, Command::Jobs);
+        self.changes.touch(host.0);
+        Ok(deployment)
     }
 
     /// Forgets a request that is decided.

@@ -30,6 +30,21 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Keeps a session with the controller until told to stop.
 pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
+    let (keeper, host, known) = (&*keeper, &*host, &service);
+    let session = move |at| once(keeper, host, at, known);
+    let renew = move || async move { keeper.renew().await.is_ok() };
+    hold(session, renew, known, &stop).await;
+}
+
+/// One session after the other until told to stop. `once` is told how often nobody has answered, so that it can go
+/// round the addresses that there are; `renew` asks for another certificate once this host is kept out.
+pub async fn hold<O, F, R, G>(mut once: O, mut renew: R, service: &Service, stop: &CancellationToken)
+where
+    O: FnMut(usize) -> F,
+    F: Future<Output = SessionEnd>,
+    R: FnMut() -> G,
+    G: Future<Output = bool>,
+{
     let mut failures = 0;
     let mut refusals = 0;
     // Counts on with every address that nobody answers at.
@@ -37,8 +52,8 @@ pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Servic
     while !stop.is_cancelled() {
         let began = Instant::now();
         let end = tokio::select! {
-            end = once(&keeper, &host, at, &service) => end, // dropped only when stopping
-            () = stop.cancelled() => return,                 // cancel-safe: level-triggered
+            end = once(at) => end,           // dropped only when stopping
+            () = stop.cancelled() => return, // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
         at += usize::from(end.is_unreached());
@@ -50,7 +65,7 @@ pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Servic
         let pause = if is_kept_out(&end) {
             refusals += 1;
             // Where the operator has readmitted this host, its key is taken once more.
-            if keeper.renew().await.is_ok() {
+            if renew().await {
                 refusals = 0;
             }
             kept_out(end.retry_after().unwrap_or(KEPT_OUT), refusals)
@@ -123,6 +138,11 @@ fn is_kept_out(end: &SessionEnd) -> bool {
         }
         _ => false,
     }
+}
+
+/// A time, a fifth longer or shorter: whoever was cut off together does not speak together for ever.
+pub(super) fn about(time: Duration) -> Duration {
+    time.mul_f64(0.8 + 0.4 * dice())
 }
 
 /// Drawn evenly from zero to the ceiling, which doubles with each failure.

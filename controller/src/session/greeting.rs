@@ -14,8 +14,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-/// How long the agent has for its hello.
+/// How long the agent has for its hello, and to take the answer.
 const HELLO_TIME: Duration = Duration::from_secs(10);
+/// How many hosts may have a session.
+const MOST_SESSIONS: usize = 15_000;
 /// After how many seconds of silence the agent sends a ping.
 const PING_SECS: u64 = 15;
 /// The longest text that is kept of what an agent says of its host.
@@ -33,9 +35,18 @@ pub(super) async fn greet<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     inbound: &mut Inbound<R>,
     outbound: &mut Outbound<W>,
 ) -> Result<Greeted, SessionError> {
-    let first = timeout(HELLO_TIME, inbound.next())
+    timeout(HELLO_TIME, exchange(centre, peer, inbound, outbound))
         .await
-        .map_err(|_| SessionError::NoHello)??;
+        .map_err(|_| SessionError::NoHello)?
+}
+
+async fn exchange<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    centre: &Centre,
+    peer: Peer,
+    inbound: &mut Inbound<R>,
+    outbound: &mut Outbound<W>,
+) -> Result<Greeted, SessionError> {
+    let first = inbound.next().await?;
     let Some(Frame::Control(body)) = first else {
         return Err(SessionError::NotHello);
     };
@@ -71,7 +82,10 @@ async fn refuse(
             lock(centre, peer).await?;
             rejection(centre, Standing::Locked)
         }
-        standing => rejection(centre, standing),
+        standing => rejection(centre, standing).or_else(|| {
+            let is_full = centre.fleet.len() >= MOST_SESSIONS && !centre.fleet.is_connected(peer.host);
+            is_full.then_some((RejectReason::Busy, 60))
+        }),
     })
 }
 
@@ -100,6 +114,7 @@ async fn lock(centre: &Centre, peer: Peer) -> Result<(), StoreError> {
 async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::Entry, Welcome), StoreError> {
     let protocol = spoken(&hello).unwrap_or(version::NEWEST);
     let hello = bounded(hello);
+    let told = hello.acked;
     let (address, now) = (peer.address.to_string(), now_ms());
     let your_address = address.clone();
     let (entry, lost) = centre
@@ -115,6 +130,10 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
             Ok::<_, StoreError>((entry, lost))
         })
         .await?;
+    if entry.acked < told {
+        log::error!(host:% = peer.host, stored = entry.acked, told, epoch = centre.cluster.epoch;
+            "this controller has lost events that it had stored: was a backup put back?");
+    }
     for deployment in lost {
         centre.changes.touch(deployment.0);
     }
@@ -123,6 +142,8 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         epoch: centre.cluster.epoch,
         ping_secs: PING_SECS,
         acked: entry.acked,
+        acked_at_ms: entry.acked_at_ms,
+        now_ms: Some(now),
         your_address,
         addresses: centre.config.addresses(),
     };

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::hosts::{host_id, json, word};
+use crate::jobs::JobError;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::api::DeploymentView;
 use chatalot_protocol::handover::Handover;
@@ -23,6 +24,12 @@ pub enum QueueError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The order cannot be kept.
+    #[error(transparent)]
+    Order(#[from] JobError),
+    /// The thread that writes files died.
+    #[error("files cannot be written")]
+    Files(#[from] tokio::task::JoinError),
 }
 
 /// How a deployment ended, beside its state.

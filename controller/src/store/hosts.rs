@@ -3,6 +3,7 @@
 use super::StoreError;
 use super::alarms::{self, Astray};
 use crate::model::{HostView, Latest, Membership};
+use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::message::Hello;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -104,6 +105,8 @@ pub struct Entry {
     pub stream: i64,
     /// The last event of it that is stored.
     pub acked: u64,
+    /// When that happened, by the host's clock.
+    pub acked_at_ms: Option<i64>,
     /// Whether the agent's state is another one than before: what it had taken up is lost.
     pub another_life: bool,
 }
@@ -143,9 +146,20 @@ pub fn enter(
     let (stream, acked) = connection
         .prepare_cached("SELECT id, last_seq FROM streams WHERE host = ?1 AND epoch = ?2")?
         .query_row((id, epoch), |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    let last: Option<String> = connection
+        .prepare_cached("SELECT body FROM events WHERE stream = ?1 AND seq = ?2")?
+        .query_row((stream, acked), |row| row.get(0))
+        .optional()?;
+    let last = last
+        .map(|body| serde_json::from_str::<Event>(&body))
+        .transpose()?;
     Ok(Entry {
         stream,
         acked: acked.cast_unsigned(),
+        // What stands for an event that was let go of has no time of its own.
+        acked_at_ms: last
+            .filter(|last| last.what != What::Unknown)
+            .map(|last| last.at_ms),
         another_life: before.is_some_and(|before| before != epoch.as_slice()),
     })
 }

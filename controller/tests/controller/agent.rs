@@ -152,6 +152,7 @@ pub(crate) fn hello(epoch: Uuid) -> Hello {
         system: "Debian GNU/Linux 13".into(),
         architecture: "x86_64".into(),
         steps: Vec::new(),
+        acked: 0,
     }
 }
 

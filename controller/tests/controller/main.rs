@@ -22,6 +22,8 @@ mod lost;
 mod matrix;
 mod matrix_of_messages;
 mod measure;
+mod odd_agents;
+mod returning;
 mod sessions;
 mod unit;
 mod watching;
