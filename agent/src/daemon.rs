@@ -17,7 +17,8 @@ use crate::health::{Health, Watcher};
 use crate::host::Look;
 use crate::host::linux::LinuxHost;
 use crate::ledger::{Ledger, LedgerError, outbox};
-use crate::link::identity::{self, Identity, IdentityError};
+use crate::link::identity::{self, IdentityError};
+use crate::link::renewal::Keeper;
 use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
@@ -90,7 +91,8 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     tasks.spawn(local::serve(listener, service.clone(), stop.clone()));
     begin(&service, &*host).await?;
     if let Some(identity) = identity {
-        spawn_link(&tasks, identity, &service, &host, &stop);
+        log::info!(controller = identity.membership.controller; "this host has joined a controller");
+        spawn_link(&tasks, &config.state, &service, &host, &stop);
     }
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(listen_to_engine(host.clone(), hurry.clone(), stop.clone()));
@@ -192,7 +194,7 @@ async fn service(
 }
 
 /// Records the start and goes on with what an earlier life began.
-async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerError> {
+pub async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerError> {
     let (boot, now) = (
         host.system()
             .await
@@ -225,13 +227,15 @@ async fn begin(service: &Arc<Service>, host: &dyn Look) -> Result<(), LedgerErro
 
 fn spawn_link(
     tasks: &TaskTracker,
-    identity: Identity,
+    state: &Path,
     service: &Arc<Service>,
     host: &Arc<LinuxHost>,
     stop: &CancellationToken,
 ) {
+    let keeper = Keeper::new(host.clone(), state.to_owned());
+    tasks.spawn(keeper.clone().run(stop.clone()));
     tasks.spawn(link::dial::keep(
-        identity,
+        keeper,
         host.clone(),
         service.clone(),
         stop.clone(),

@@ -1,5 +1,6 @@
 //! Takes deployments up, one at a time, and goes on with the one that an earlier life began.
 
+mod delivery;
 mod files;
 
 use crate::ledger::audit::{self, Door};
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Which deployment was asked to end.
@@ -30,6 +32,9 @@ const AT_WORK: Duration = Duration::from_mins(5);
 /// How long after a refused write the ledger is tried again: a full disk may be emptied.
 const LEDGER_AGAIN: Duration = Duration::from_secs(5);
 
+/// How many deployments' output is kept.
+const KEPT: usize = 10;
+
 /// The deployments of this host.
 pub struct Deployments {
     engine: Arc<Engine>,
@@ -37,6 +42,8 @@ pub struct Deployments {
     tag_key: String,
     current: Mutex<Option<(DeploymentId, CancellationToken)>>,
     life: CancellationToken,
+    /// The controller's clock, and when it was read.
+    clock: Mutex<Option<(Instant, i64)>>,
 }
 
 impl Deployments {
@@ -48,6 +55,7 @@ impl Deployments {
             tag_key,
             current: Mutex::new(None),
             life: CancellationToken::new(),
+            clock: Mutex::default(),
         }
     }
 
@@ -129,7 +137,7 @@ impl Deployments {
         };
         let mut entry = audit::working(job.work, &job.by, door, id);
         (entry.plan, entry.detail) = (Some(job.plan.clone()), deployment.site.domain.to_string());
-        if let Some(advice) = self.objection(&job, now).await? {
+        if let Some(advice) = self.objection(&job).await? {
             log::warn!(deployment:% = id, code:% = advice.code; "a deployment is refused");
             (entry.verdict, entry.detail) = (advice.code.to_string(), advice.saw.clone());
             deployment.state = DeploymentState::Refused;
@@ -149,22 +157,18 @@ impl Deployments {
         });
         stored.await?;
         log::info!(deployment:% = id, domain:% = deployment.site.domain, by = deployment.by; "a deployment has started");
+        // A cancellation may overtake what it cancels, or come between these two looks.
+        let early = self.is_cancelled(id).await?;
         self.spawn(deployment, job.order.secrets);
-        // A cancellation may overtake what it cancels.
-        if self.is_cancelled(id).await? {
+        if early || self.is_cancelled(id).await? {
             self.stop(id);
         }
         Ok(())
     }
 
-    async fn objection(&self, job: &Job, now: i64) -> Result<Option<Advice>, LedgerError> {
-        if now > job.not_after_ms {
-            return Ok(Some(Advice::new(
-                "JOB_EXPIRED",
-                format!("a deployment asked for {} s ago", (now - job.issued_ms) / 1000),
-                "one that is taken up in time",
-                "deploy again; if it was quick, compare the clocks of host and controller",
-            )));
+    async fn objection(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
+        if let Some(advice) = self.undeliverable(job).await? {
+            return Ok(Some(advice));
         }
         if let Some(other) = self.ledger().with(records::running).await? {
             return Ok(Some(Advice::new(
@@ -178,7 +182,9 @@ impl Deployments {
             return Ok(Some(advice));
         }
         let policy = Policy::in_force(&*self.engine.host).await;
-        if let Err(advice) = policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, now)) {
+        if let Err(advice) =
+            policy.and_then(|policy| policy.judge_work(&job.order.site, job.work, self.engine.host.now_ms()))
+        {
             return Ok(Some(advice));
         }
         let distro = match self.distro().await {
@@ -307,7 +313,11 @@ impl Deployments {
                 Ok(state) => {
                     log::info!(deployment:% = deployment.id, state:? = state; "a deployment has ended");
                     self.forget_secrets(deployment.id);
-                    return self.forget_old_output().await;
+                    self.forget_old_output();
+                    if let Err(error) = self.tidy().await {
+                        log::warn!(error = crate::chain(&error); "what is old cannot be let go of");
+                    }
+                    return;
                 }
                 Err(error) => {
                     log::error!(deployment:% = deployment.id, error = crate::chain(&error); "a deployment cannot be recorded");

@@ -13,17 +13,20 @@ use rcgen::{
 };
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use uuid::Uuid;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 const DAY: Duration = Duration::from_hours(24);
 const ROOT_LIFE: Duration = DAY.saturating_mul(20 * 365);
 const SERVER_LIFE: Duration = DAY.saturating_mul(10 * 365);
 /// Clocks of hosts are wrong, mostly a little.
-const BACKDATE: Duration = Duration::from_hours(1);
+pub(crate) const BACKDATE_SECS: i64 = 3600;
+const BACKDATE: Duration = Duration::from_secs(BACKDATE_SECS.cast_unsigned());
 
 /// What went wrong with the authority.
 #[derive(Debug, thiserror::Error)]
@@ -190,6 +193,26 @@ impl Authority {
     }
 }
 
+/// Whether the key of a certificate in PEM has signed these bytes; the signature is ASN.1 in hex.
+pub fn has_signed(certificate: &str, signed: &[u8], proof: &str) -> bool {
+    let signature: Option<Vec<u8>> = (0..proof.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(proof.get(at..at + 2)?, 16).ok())
+        .collect();
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes());
+    let (Some(signature), Ok(der)) = (signature, der) else {
+        return false;
+    };
+    X509Certificate::from_der(&der).is_ok_and(|(_, certificate)| {
+        UnparsedPublicKey::new(
+            &ECDSA_P256_SHA256_ASN1,
+            &certificate.public_key().subject_public_key.data,
+        )
+        .verify(signed, &signature)
+        .is_ok()
+    })
+}
+
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -296,7 +319,7 @@ fn serial() -> Result<[u8; 16], CaError> {
     Ok(serial)
 }
 
-fn pem(certificate: &CertificateDer<'_>) -> String {
+pub(crate) fn pem(certificate: &CertificateDer<'_>) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let text = STANDARD.encode(certificate);
     let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");

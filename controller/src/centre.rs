@@ -6,13 +6,17 @@ use crate::clock::now_ms;
 use crate::config::Config;
 use crate::files::{self, FileError};
 use crate::fleet::{Command, Fleet};
+use crate::hands::Hands;
 use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
 use crate::limiter::Limiter;
 use crate::logs::Logs;
-use crate::store::{self, Cluster, Store, StoreError, approvals, audit, deployments, old};
+use crate::store::deployments::{self, QueueError};
+use crate::store::generations::{self, Verified};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
 use chatalot_protocol::audit::Entry;
-use chatalot_protocol::names::DeploymentId;
+use chatalot_protocol::message::Job;
+use chatalot_protocol::names::{DeploymentId, HostId};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -61,18 +65,26 @@ pub struct Centre {
     pub logs: Logs,
     /// Orders that wait.
     pub jobs: Jobs,
+    /// Who does what blocks.
+    pub hands: Hands,
     /// Requests that wait for somebody's approval.
     pub held: Held,
     strangers: Limiter,
+    was_restored: bool,
     _lock: Flock<File>,
 }
 
 impl Centre {
     /// Opens the state folder, or makes it at the first start.
     pub async fn open(config: Config) -> Result<Arc<Self>, CentreError> {
+        Self::open_with(config, Hands::default()).await
+    }
+
+    /// The same, with somebody else to do what blocks.
+    pub async fn open_with(config: Config, hands: Hands) -> Result<Arc<Self>, CentreError> {
         files::folder(&config.state)?;
         let lock = lock(&config)?;
-        let store = Store::open(&config.state.join("controller.db"))?;
+        let store = Store::open_with(&config.state.join("controller.db"), &hands)?;
         let known = store.read(store::cluster).await?;
         // Nobody relies on an authority before the cluster has a name: until then its files may be made.
         let authority = Authority::open(&config.state.join("ca"), known.is_none())?;
@@ -84,6 +96,7 @@ impl Centre {
         jobs.keep_only(&store.read(deployments::queued).await?);
         let held = Held::open(&config.state.join("held"))?;
         held.keep_only(&store.read(approvals::pending).await?);
+        let was_restored = store.read(generations::was_restored).await?;
         let logs = Logs::new(config.state.join("logs"));
         Ok(Arc::new(Self {
             config,
@@ -94,8 +107,10 @@ impl Centre {
             changes: Changes::default(),
             logs,
             jobs,
+            hands,
             held,
             strangers: Limiter::default(),
+            was_restored,
             _lock: lock,
         }))
     }
@@ -105,6 +120,24 @@ impl Centre {
         if let Err(error) = self.jobs.forget(id) {
             log::error!(deployment:% = id, error:% = crate::chain(&error); "an order with its secrets stays on the disk");
         }
+    }
+
+    /// Keeps a job for its host and hurries it on. The order comes first: a row without its order could never be sent,
+    /// an order without its row is swept away.
+    pub async fn queue(&self, host: HostId, job: Job) -> Result<DeploymentId, QueueError> {
+        self.expire().await?;
+        let (deployment, jobs, job) = (job.id, self.jobs.clone(), Arc::new(job));
+        let kept = Arc::clone(&job);
+        self.hands.aside(move || jobs.keep(&kept)).await??;
+        let queued = self.store.write(move |c| deployments::queue(c, host, &job)).await;
+        if let Err(error) = queued {
+            self.forget_job(deployment);
+            return Err(error);
+        }
+        log::info!(host:% = host, deployment:% = deployment; "a deployment is queued");
+        self.fleet.tell(host, Command::Jobs);
+        self.changes.touch(host.0);
+        Ok(deployment)
     }
 
     /// Forgets a request that is decided.
@@ -130,6 +163,17 @@ impl Centre {
         if let Err(error) = self.remember(entry).await {
             log::error!(error:% = crate::chain(&error); "a refusal is not in the audit");
         }
+    }
+
+    /// Takes over a certificate that was signed after the backup from which we were restored, if we were.
+    pub async fn adopt(&self, host: HostId, shown: Verified) -> Result<(), StoreError> {
+        if !self.was_restored {
+            return Ok(());
+        }
+        let now = now_ms();
+        self.store
+            .write(move |c| generations::adopt(c, host, &shown, now))
+            .await
     }
 
     /// Ends the requests that nobody has approved in time.

@@ -59,6 +59,10 @@ pub struct Config {
     pub binaries: Vec<(&'static str, PathBuf)>,
     /// How long an agent's certificate is valid.
     pub certificate_life: Duration,
+    /// After how long a host that is kept out may try again.
+    pub refused_retry: Duration,
+    /// How long the key of a host that is readmitted is taken.
+    pub readmit_time: Duration,
     /// How long a join token is valid where nothing is said.
     pub token_life: Duration,
     /// How long a job may wait for its host.
@@ -93,6 +97,8 @@ impl From<ServeArgs> for Config {
             standby: typed.standby,
             binaries,
             certificate_life: Duration::from_hours(24 * typed.certificate_days),
+            refused_retry: Duration::from_mins(5),
+            readmit_time: Duration::from_hours(1),
             token_life: Duration::from_mins(15),
             job_life: Duration::from_mins(15),
             keep: Duration::from_hours(24 * typed.keep_days),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`ctl`] | the command line: one file a command |
 //! | [`serve`], [`config`], [`logging`] | the controller, wired together |
-//! | [`centre`] | what its parts share |
+//! | [`centre`], [`hands`] | what its parts share, and who does what blocks |
 //! | [`store`], [`files`], [`logs`], [`jobs`], [`held`] | what survives a restart: rows, whole files, output, waiting orders and requests |
 //! | [`backup`] | all of that in one file, and back |
 //! | [`ca`], [`tls`], [`peer`], [`pin`] | who signs, how the port speaks, who is at either end |
@@ -30,6 +30,7 @@ pub mod config;
 pub mod ctl;
 pub mod files;
 pub mod fleet;
+pub mod hands;
 pub mod held;
 pub mod http;
 pub mod jobs;

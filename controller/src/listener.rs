@@ -1,7 +1,7 @@
 //! The one port: TLS is accepted within limits, and handed on by application protocol.
 
 use crate::centre::Centre;
-use crate::peer::{Peer, PeerError};
+use crate::peer::{self, Peer, PeerError};
 use crate::session::{self, SessionError};
 use crate::tls::Tls;
 use crate::web::Web;
@@ -138,10 +138,14 @@ impl Listener {
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = certificate.ok_or(PeerError::Unreadable)?;
         let peer = Peer::of(certificate, self.centre.cluster.id, address)?;
+        let shown = peer::verified(certificate)?;
         let centre = Arc::clone(&self.centre);
         // A future keeps room for everything that is moved into it; an idle session is to be small.
         let stream = Box::new(stream);
         tasks.spawn(async move {
+            if let Err(error) = centre.adopt(peer.host, shown).await {
+                log::error!(host:% = peer.host, error:% = crate::chain(&error); "a certificate cannot be looked up");
+            }
             match session::run(centre, stream, peer, permit).await {
                 Ok(ended) => log::info!(host:% = peer.host, how:? = ended; "a session has ended"),
                 Err(error) => {

@@ -3,6 +3,8 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `POST /v1/hosts` | [`AddHost`] | [`Added`] |
+//! | `POST /v1/hosts/NAME/revoke`, `…/readmit` | | [`HostView`] |
+//! | `POST /v1/hosts/NAME/rename` | [`RenameHost`] | [`HostView`] |
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
 //! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
@@ -29,6 +31,13 @@ pub struct AddHost {
     /// How long the join token is valid; a quarter of an hour where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u64>,
+}
+
+/// Another name for a host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RenameHost {
+    /// What to call it.
+    pub to: HostName,
 }
 
 /// How a host joins. The token is in it, once and never again: hence no `Debug`.
@@ -64,6 +73,8 @@ pub enum Membership {
     Active,
     /// No longer.
     Revoked,
+    /// It has, and is kept out: its identity was seen where it should not be.
+    Locked,
     /// A newer word than this build knows.
     #[serde(other)]
     Unknown,
@@ -105,9 +116,12 @@ pub struct HostView {
     /// When it joined, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined_ms: Option<i64>,
-    /// When its certificate ends; it must join anew by then.
+    /// When its certificate ends, unless it is renewed before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_until_ms: Option<i64>,
+    /// Until when it may come back by itself, though it is kept out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readmit_until_ms: Option<i64>,
     /// When it was last connected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_ms: Option<i64>,

@@ -1,7 +1,11 @@
 //! Who is at the other end: read from the certificate that TLS has verified, and from nothing else.
 
+use crate::ca::{BACKDATE_SECS, pem, sha256};
+use crate::clock::now_ms;
+use crate::store::generations::Verified;
 use chatalot_protocol::identity::agent_of;
 use chatalot_protocol::names::HostId;
+use rustls_pki_types::CertificateDer;
 use std::net::IpAddr;
 use uuid::Uuid;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
@@ -15,6 +19,8 @@ pub struct Peer {
     pub serial: [u8; 16],
     /// Where it dials from.
     pub address: IpAddr,
+    /// When it had shown its certificate, in milliseconds since 1970.
+    pub since_ms: i64,
 }
 
 /// Why a certificate names no agent of this cluster.
@@ -26,6 +32,24 @@ pub enum PeerError {
     /// It names somebody else, or nobody.
     #[error("the certificate names no agent of this cluster")]
     Stranger,
+}
+
+/// All that the store keeps of a verified certificate.
+pub fn verified(der: &CertificateDer<'_>) -> Result<Verified, PeerError> {
+    let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::Unreadable)?;
+    let serial = certificate
+        .raw_serial()
+        .try_into()
+        .map_err(|_| PeerError::Stranger)?;
+    let validity = certificate.validity();
+    let ms = |secs: i64| secs.saturating_mul(1000);
+    Ok(Verified {
+        serial,
+        spki: sha256(certificate.public_key().raw),
+        pem: pem(der),
+        signed_ms: ms(validity.not_before.timestamp() + BACKDATE_SECS),
+        not_after_ms: ms(validity.not_after.timestamp()),
+    })
 }
 
 impl Peer {
@@ -48,6 +72,7 @@ impl Peer {
             host,
             serial,
             address,
+            since_ms: now_ms(),
         })
     }
 }

@@ -140,6 +140,9 @@ pub struct JoinReply {
     /// Where the source may come from; empty means chatalot's own repository only.
     #[serde(default)]
     pub git_remotes: Vec<GitRemote>,
+    /// After how many seconds the certificate is to be renewed, less or more a tenth.
+    #[serde(default)]
+    pub renew_after_secs: Option<u64>,
 }
 
 #[cfg(test)]

@@ -121,6 +121,15 @@ pub enum What {
         /// The check that decided it.
         cause: CheckState,
     },
+    /// Output of a step is gone from the host before it was passed on.
+    Gap {
+        /// The log stream.
+        stream: u32,
+        /// The first byte that is missing.
+        from: u64,
+        /// The first byte after that.
+        to: u64,
+    },
     /// Something that a person must see, whatever else is well: the policy of the host cannot be used, its audit was
     /// tampered with.
     Alarm {

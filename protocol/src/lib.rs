@@ -28,7 +28,7 @@
 //! | [`plan`], [`advice`], [`handover`], [`report`] | what the agent says about a site |
 //! | [`work`] | what a job does with its site |
 //! | [`event`] | what happened, in order |
-//! | [`message`], [`frame`], [`version`] | the channel |
+//! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
 //! | [`enrol`] | the join token and the enrolment exchange |
 //! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
@@ -46,6 +46,8 @@ pub mod inputs;
 pub mod message;
 pub mod names;
 pub mod plan;
+pub mod reading;
+pub mod renew;
 pub mod report;
 pub mod secret;
 pub mod site;

@@ -33,6 +33,9 @@ pub struct Hello {
     pub architecture: String,
     /// The steps that the agent contains, in order.
     pub steps: Vec<StepId>,
+    /// The last event of this stream epoch that the agent knows to be stored.
+    #[serde(default)]
+    pub acked: u64,
 }
 
 /// The controller's acceptance of a session.
@@ -46,6 +49,12 @@ pub struct Welcome {
     pub ping_secs: u64,
     /// The last event of this stream epoch that the controller has stored.
     pub acked: u64,
+    /// When that event happened, by the host's clock: the agent's own has to say the same.
+    #[serde(default)]
+    pub acked_at_ms: Option<i64>,
+    /// The controller's clock, in milliseconds since 1970.
+    #[serde(default)]
+    pub now_ms: Option<i64>,
     /// The address that the controller sees the agent at.
     pub your_address: String,
     /// Where the controller is and may be one day, for an agent that does not reach it where it joined: `host:port`.
@@ -59,12 +68,18 @@ pub struct Welcome {
 pub enum RejectReason {
     /// The host is not known, or no longer.
     Revoked,
+    /// The host is kept out, for its identity was seen on two machines.
+    Locked,
     /// No common protocol version.
     Version,
     /// A newer session of the same host has taken over.
     Superseded,
     /// Too many sessions; come back later.
     Busy,
+    /// The controller stops; it will be back.
+    Stopping,
+    /// What was said is no greeting, or no message.
+    Malformed,
     /// A newer word than this build knows.
     #[serde(other)]
     Other,
@@ -108,7 +123,7 @@ pub enum ToAgent {
         deployment: DeploymentId,
         /// The stream within it.
         stream: u32,
-        /// How many bytes.
+        /// How many bytes; [`NOTHING_MORE`] where none of it is wanted.
         offset: u64,
     },
     /// Are you there?
@@ -153,6 +168,12 @@ pub enum ToController {
         /// The step that writes it.
         step: StepId,
     },
+    /// The controller's epoch, or what it has stored, is behind what this host has seen: it was restored from a
+    /// backup and does not know it. The session ends.
+    EpochRefused {
+        /// The highest epoch that the host has seen.
+        known: u64,
+    },
     /// How far the host's audit has got: with each ping, and soon after it has grown.
     Audited {
         /// The last record.
@@ -172,6 +193,9 @@ pub enum ToController {
     #[serde(other)]
     Unknown,
 }
+
+/// The offset of a log stream of which the controller wants nothing more: it does not know its deployment.
+pub const NOTHING_MORE: u64 = u64::MAX;
 
 /// A site with its secrets, on the way to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

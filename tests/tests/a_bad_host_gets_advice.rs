@@ -140,10 +140,11 @@ fn the_unit_is_sound(vps: &Vps) -> Result<()> {
 
 fn f55_a_port_of_somebody_else(journey: &Journey) -> Result<()> {
     journey.vps.must("apt-get -q update")?;
-    for (package, service, code, saw) in [
+    let cases = [
         ("nginx-light", "nginx", "PROXY_ADOPTABLE", "belongs to nginx"),
         ("apache2", "apache2", "PORT_TAKEN", "of the unit apache2.service"),
-    ] {
+    ];
+    for (package, service, code, saw) in cases {
         journey.vps.must(&format!(
             "DEBIAN_FRONTEND=noninteractive apt-get -qy install {package}"
         ))?;

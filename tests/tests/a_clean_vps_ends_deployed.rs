@@ -33,6 +33,7 @@ fn a_clean_vps_ends_deployed_survives_a_reboot_and_a_second_run_writes_nothing()
         journey.vps.wait_for(verified, SOON)
     })?;
 
+    journey.vps.must("touch /run/second-run")?;
     let before = written(&journey)?;
     let again = phase("second deploy", || journey.deploy(&[]))?.ok()?;
     assert_eq!(
@@ -87,7 +88,7 @@ fn the_host_has_the_last_word_and_the_record(journey: &Journey) -> Result<()> {
 /// Everything outside the agent's own folders that a deployment may have touched, with its time and content.
 fn written(journey: &Journey) -> Result<String> {
     journey.vps.must(
-        "find /etc /srv /usr -xdev -type f -not -path '/etc/resolv.conf' -newermt '1 minute ago' -printf '%p %T@\\n' | sort; \
+        "find /etc /srv /usr -xdev -type f -not -path '/etc/resolv.conf' -newer /run/second-run | sort; \
          find /etc/caddy /srv/chatalot -type f -not -path '*/.git/*' -exec sha256sum {} + | sort; \
          docker ps --format '{{.ID}} {{.Image}}' | sort",
     )

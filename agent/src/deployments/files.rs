@@ -1,14 +1,11 @@
 //! The files beside the ledger: a deployment's secrets while it runs, and the output of the latest ones.
 
-use super::Deployments;
+use super::{Deployments, KEPT};
 use crate::effect::folder::{JobFolder, put};
-use crate::ledger::{LedgerError, deployments as records};
+use crate::ledger::LedgerError;
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::site::Secrets;
 use std::path::PathBuf;
-
-/// How many deployments' output is kept.
-const KEPT: usize = 10;
 
 impl Deployments {
     fn secrets_path(&self, id: DeploymentId) -> PathBuf {
@@ -40,8 +37,8 @@ impl Deployments {
         }
     }
 
-    /// Removes the output of all but the latest deployments, and offers it to nobody any more.
-    pub(super) async fn forget_old_output(&self) {
+    /// Removes the output of all but the latest deployments; what the controller lacks of it, it is told as a gap.
+    pub(super) fn forget_old_output(&self) {
         let jobs = self.state.join("jobs");
         let folders = std::fs::read_dir(&jobs).into_iter().flatten().flatten();
         let mut ids: Vec<DeploymentId> = folders
@@ -51,13 +48,8 @@ impl Deployments {
         ids.sort_unstable();
         ids.truncate(ids.len().saturating_sub(KEPT));
         for id in ids {
-            let gone = std::fs::remove_dir_all(jobs.join(id.to_string()));
-            let told = self.ledger().with(move |db| records::all_logged(db, id)).await;
-            if let Err(error) = gone {
+            if let Err(error) = std::fs::remove_dir_all(jobs.join(id.to_string())) {
                 log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be removed");
-            }
-            if let Err(error) = told {
-                log::warn!(deployment:% = id, error = crate::chain(&error); "old output cannot be forgotten");
             }
         }
     }

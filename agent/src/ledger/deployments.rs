@@ -361,12 +361,20 @@ pub fn logged(connection: &Connection, id: DeploymentId, stream: u32) -> Result<
     Ok(())
 }
 
-/// Notes that nothing of a deployment's output will be passed on any more.
-pub fn all_logged(connection: &Connection, id: DeploymentId) -> Result<(), LedgerError> {
-    connection.execute(
-        "UPDATE effect SET logged = 1 WHERE deployment = ?1",
-        [id.to_string()],
-    )?;
+/// Forgets deployments that ended before a time, but for the latest few and those of which something is still to be
+/// told.
+pub fn forget_ended(connection: &Connection, before_ms: i64, keep: u32) -> Result<(), LedgerError> {
+    let old = "SELECT id FROM deployment d WHERE finished_ms < ?1
+        AND id NOT IN (SELECT id FROM deployment ORDER BY accepted_ms DESC, rowid DESC LIMIT ?2)
+        AND id IS NOT (SELECT id FROM deployment WHERE state = 'succeeded' ORDER BY accepted_ms DESC, rowid DESC LIMIT 1)
+        AND NOT EXISTS (SELECT 1 FROM event WHERE deployment = d.id)
+        AND NOT EXISTS (SELECT 1 FROM effect WHERE deployment = d.id AND logged = 0)";
+    for sql in [
+        format!("DELETE FROM effect WHERE deployment IN ({old})"),
+        format!("DELETE FROM deployment WHERE id IN ({old})"),
+    ] {
+        connection.execute(&sql, params![before_ms, keep])?;
+    }
     Ok(())
 }
 

@@ -13,6 +13,8 @@
 
 pub mod audit;
 pub mod deployments;
+#[cfg(any(test, feature = "fake"))]
+pub mod here;
 pub mod outbox;
 mod schema;
 
@@ -82,8 +84,16 @@ const BATCH: usize = 256;
 /// A handle on the ledger. When its queue is full, writers wait their turn.
 #[derive(Clone)]
 pub struct Ledger {
-    tasks: mpsc::SyncSender<Task>,
+    seat: Seat,
     latest: watch::Receiver<u64>,
+}
+
+/// Where the closures run.
+#[derive(Clone)]
+enum Seat {
+    Thread(mpsc::SyncSender<Task>),
+    #[cfg(any(test, feature = "fake"))]
+    Here(here::Here),
 }
 
 impl Ledger {
@@ -113,7 +123,8 @@ impl Ledger {
             .stack_size(256 << 10)
             .spawn(move || serve(&connection, &queue, &tell));
         started.map_err(|_| LedgerError::Stopped)?;
-        Ok(Self { tasks, latest })
+        let seat = Seat::Thread(tasks);
+        Ok(Self { seat, latest })
     }
 
     /// Runs a closure in a transaction and answers once it is on disk. Cancel-safe: a closure that was handed
@@ -130,9 +141,26 @@ impl Ledger {
                 let _ = reply.send(committed.and(done));
             })
         });
+        self.seat.hand(task).await?;
+        answer.await.map_err(|_| LedgerError::Stopped)?
+    }
+
+    /// The last event's number, as it changes.
+    pub fn latest(&self) -> watch::Receiver<u64> {
+        self.latest.clone()
+    }
+}
+
+impl Seat {
+    async fn hand(&self, task: Task) -> Result<(), LedgerError> {
+        let tasks = match self {
+            Self::Thread(tasks) => tasks,
+            #[cfg(any(test, feature = "fake"))]
+            Self::Here(here) => return here.hand(task).await,
+        };
         let mut task = Some(task);
         while let Some(waiting) = task.take() {
-            match self.tasks.try_send(waiting) {
+            match tasks.try_send(waiting) {
                 Ok(()) => {}
                 Err(mpsc::TrySendError::Full(back)) => {
                     task = Some(back);
@@ -141,12 +169,7 @@ impl Ledger {
                 Err(mpsc::TrySendError::Disconnected(_)) => return Err(LedgerError::Stopped),
             }
         }
-        answer.await.map_err(|_| LedgerError::Stopped)?
-    }
-
-    /// The last event's number, as it changes.
-    pub fn latest(&self) -> watch::Receiver<u64> {
-        self.latest.clone()
+        Ok(())
     }
 }
 
@@ -168,33 +191,47 @@ fn savepoint<T>(
 /// The thread: until the last handle is gone or the disk has failed.
 fn serve(connection: &Connection, queue: &mpsc::Receiver<Task>, tell: &watch::Sender<u64>) {
     while let Ok(first) = queue.recv() {
-        let mut finishes = Vec::new();
-        let begun = connection.execute_batch("BEGIN").map_err(LedgerError::from);
-        if begun.is_ok() {
-            finishes.push(first(connection));
-            while finishes.len() < BATCH
-                && let Ok(task) = queue.try_recv()
-            {
-                finishes.push(task(connection));
-            }
-        } else {
-            drop(first);
-        }
-        let ended = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(LedgerError::from));
-        if ended.is_err() && !connection.is_autocommit() {
-            let _ = connection.execute_batch("ROLLBACK");
-        }
-        if let Ok(latest) = outbox::latest(connection) {
-            tell.send_if_modified(|last| std::mem::replace(last, latest) != latest);
-        }
-        let fatal = matches!(&ended, Err(error) if is_disk_failure(error));
-        for finish in finishes {
-            finish(ended.clone());
-        }
-        if fatal {
-            log::error!(error = chain(&ended); "the disk under the ledger has failed");
+        if together(connection, first, || queue.try_recv().ok(), tell).is_err() {
             return;
         }
+    }
+}
+
+/// Commits what waits together and answers; fails when the disk has failed.
+fn together(
+    connection: &Connection,
+    first: Task,
+    mut next: impl FnMut() -> Option<Task>,
+    tell: &watch::Sender<u64>,
+) -> Result<(), LedgerError> {
+    let mut finishes = Vec::new();
+    let begun = connection.execute_batch("BEGIN").map_err(LedgerError::from);
+    if begun.is_ok() {
+        finishes.push(first(connection));
+        while finishes.len() < BATCH
+            && let Some(task) = next()
+        {
+            finishes.push(task(connection));
+        }
+    } else {
+        drop(first);
+    }
+    let ended = begun.and_then(|()| connection.execute_batch("COMMIT").map_err(LedgerError::from));
+    if ended.is_err() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    if let Ok(latest) = outbox::latest(connection) {
+        tell.send_if_modified(|last| std::mem::replace(last, latest) != latest);
+    }
+    for finish in finishes {
+        finish(ended.clone());
+    }
+    match ended {
+        Err(error) if is_disk_failure(&error) => {
+            log::error!(error = crate::chain(&error); "the disk under the ledger has failed");
+            Err(error)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -207,14 +244,6 @@ fn is_disk_failure(error: &LedgerError) -> bool {
         source.sqlite_error_code(),
         Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DatabaseCorrupt)
     )
-}
-
-fn chain(ended: &Result<(), LedgerError>) -> String {
-    ended
-        .as_ref()
-        .err()
-        .map(|error| crate::chain(error))
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -7,8 +7,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// How many acknowledged events of no deployment are kept for a look back.
 const KEEP: u64 = 1000;
-/// How many events go into a message at most.
+/// How many events go into a message at most, and about how many bytes of them.
 const MOST: usize = 100;
+const MOST_BYTES: usize = 256 << 10;
+/// No event is longer: it has to fit into a message.
+const LONGEST: usize = 512 << 10;
+/// How many unacknowledged events, and bytes of them, are kept before no more jobs are taken.
+const CAP_EVENTS: i64 = 100_000;
+const CAP_BYTES: i64 = 64 << 20;
 
 /// The last event's number; zero if there is none.
 pub fn latest(connection: &Connection) -> Result<u64, LedgerError> {
@@ -29,7 +35,11 @@ pub fn record(
     deployment: Option<DeploymentId>,
     what: &What,
 ) -> Result<(), LedgerError> {
-    let text = serde_json::to_string(what)?;
+    let mut text = serde_json::to_string(what)?;
+    if text.len() > LONGEST {
+        log::error!(bytes = text.len(); "an event is too long to be told; only that it happened is");
+        text = serde_json::to_string(&What::Unknown)?;
+    }
     connection
         .prepare_cached("INSERT INTO event (at_ms, deployment, what) VALUES (?1, ?2, ?3)")?
         .execute(params![at_ms, deployment.map(|id| id.to_string()), text])?;
@@ -48,8 +58,12 @@ pub fn after(connection: &Connection, seq: u64) -> Result<Vec<Event>, LedgerErro
 /// was restored from a backup may ask for what it had long since stored.
 pub fn unbroken_after(connection: &Connection, seq: u64) -> Result<Vec<Event>, LedgerError> {
     let mut events = Vec::new();
-    let mut next = seq + 1;
-    for event in after(connection, seq)? {
+    let (mut next, mut bytes) = (seq + 1, 0);
+    for (event, length) in sized_after(connection, seq)? {
+        bytes += length;
+        if bytes > MOST_BYTES && !events.is_empty() {
+            break;
+        }
         let at_ms = event.at_ms;
         events.extend((next..event.seq).take(MOST).map(|seq| Event {
             seq,
@@ -65,6 +79,58 @@ pub fn unbroken_after(connection: &Connection, seq: u64) -> Result<Vec<Event>, L
     }
     events.truncate(MOST);
     Ok(events)
+}
+
+fn sized_after(connection: &Connection, seq: u64) -> Result<Vec<(Event, usize)>, LedgerError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, at_ms, deployment, what, length(what) FROM event WHERE seq > ?1 ORDER BY seq LIMIT 100",
+    )?;
+    let mut rows = statement.query(params![signed(seq)])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        let length: u32 = row.get(4)?;
+        events.push((event(row)?, usize::try_from(length).unwrap_or(usize::MAX)));
+    }
+    Ok(events)
+}
+
+/// When an event happened, if it is still there.
+pub fn at_ms(connection: &Connection, seq: u64) -> Result<Option<i64>, LedgerError> {
+    Ok(connection
+        .query_row("SELECT at_ms FROM event WHERE seq = ?1", [signed(seq)], |row| {
+            row.get(0)
+        })
+        .optional()?)
+}
+
+/// Gives the events of this ledger another stream; it begins after what is known to be stored.
+pub fn begin_stream(connection: &Connection) -> Result<(), LedgerError> {
+    set_meta(connection, "stream_epoch", &uuid::Uuid::new_v4().to_string())
+}
+
+/// Notes how far a controller has stored that has lost some of it.
+pub fn reset_acked(connection: &Connection, seq: u64) -> Result<(), LedgerError> {
+    set_meta(connection, "acked", &seq.to_string())
+}
+
+/// Whether so much waits for the controller that nothing more should be begun.
+pub fn is_full(connection: &Connection) -> Result<bool, LedgerError> {
+    let (events, bytes): (i64, i64) = connection.query_row(
+        "SELECT count(*), coalesce(sum(length(what)), 0) FROM event WHERE seq > ?1",
+        [signed(acknowledged(connection)?)],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    Ok(events >= CAP_EVENTS || bytes >= CAP_BYTES)
+}
+
+/// Lets go of the acknowledged events of all deployments that are over but the latest few.
+pub fn prune(connection: &Connection, keep: u32) -> Result<(), LedgerError> {
+    connection.execute(
+        "DELETE FROM event WHERE seq <= ?1 AND deployment IN (SELECT id FROM deployment WHERE state <> 'running'
+         AND id NOT IN (SELECT id FROM deployment ORDER BY accepted_ms DESC, rowid DESC LIMIT ?2))",
+        params![signed(acknowledged(connection)?), keep],
+    )?;
+    Ok(())
 }
 
 /// The last event that a controller has stored; zero if there is none.

@@ -1,11 +1,17 @@
 //! Connect, and connect again: full jitter, and only a session that has lasted counts as a success.
 
+mod endable;
+
 use super::addresses;
-use super::identity::{Identity, Membership};
+use super::identity::{Identity, dice};
+use super::renewal::Keeper;
 use super::session::{self, SessionEnd};
 use super::tls;
 use crate::host::linux::LinuxHost;
 use crate::service::Service;
+use chatalot_protocol::message::RejectReason;
+use chatalot_protocol::stream::ReadError;
+use endable::Endable;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,29 +20,40 @@ use tokio_util::sync::CancellationToken;
 /// The shortest and the longest pause is drawn from zero to these.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
+/// The same for a host that is kept out, where the controller has not said how long; drawn from half to nine tenths.
+const KEPT_OUT: Duration = Duration::from_mins(5);
+const KEPT_OUT_LONGEST: Duration = Duration::from_hours(1);
 /// A session this old was a good one.
 const STABLE: Duration = Duration::from_mins(1);
 /// TCP and TLS together.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Keeps a session with the controller until told to stop.
-pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
-    let controller = identity.membership.controller.clone();
-    let config = match tls::channel(&identity) {
-        Ok(config) => Arc::new(config),
-        Err(error) => {
-            log::error!(controller, error = crate::chain(&error); "the identity cannot be used; join again");
-            return;
-        }
-    };
+pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
+    let (keeper, host, known) = (&*keeper, &*host, &service);
+    let session = move |at| once(keeper, host, at, known);
+    let renew = move || async move { keeper.renew().await.is_ok() };
+    hold(session, renew, known, &stop).await;
+}
+
+/// One session after the other until told to stop. `once` is told how often nobody has answered, so that it can go
+/// round the addresses that there are; `renew` asks for another certificate once this host is kept out.
+pub async fn hold<O, F, R, G>(mut once: O, mut renew: R, service: &Service, stop: &CancellationToken)
+where
+    O: FnMut(usize) -> F,
+    F: Future<Output = SessionEnd>,
+    R: FnMut() -> G,
+    G: Future<Output = bool>,
+{
     let mut failures = 0;
+    let mut refusals = 0;
     // Counts on with every address that nobody answers at.
     let mut at = 0;
     while !stop.is_cancelled() {
         let began = Instant::now();
         let end = tokio::select! {
-            end = once(&host, &identity.membership, at, config.clone(), &service) => end, // dropped only when stopping
-            () = stop.cancelled() => return,                          // cancel-safe: level-triggered
+            end = once(at) => end,           // dropped only when stopping
+            () = stop.cancelled() => return, // cancel-safe: level-triggered
         };
         service.connection.send_replace(None);
         at += usize::from(end.is_unreached());
@@ -45,8 +62,18 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
         } else {
             failures + 1
         };
-        let pause = end.retry_after().unwrap_or_else(|| jittered(failures));
-        log::info!(controller, error = crate::chain(&end), pause_ms = pause.as_millis(); "no session with the controller");
+        let pause = if is_kept_out(&end) {
+            refusals += 1;
+            // Where the operator has readmitted this host, its key is taken once more.
+            if renew().await {
+                refusals = 0;
+            }
+            kept_out(end.retry_after().unwrap_or(KEPT_OUT), refusals)
+        } else {
+            refusals = 0;
+            end.retry_after().unwrap_or_else(|| jittered(failures))
+        };
+        log::info!(error = crate::chain(&end), pause_ms = pause.as_millis(); "no session with the controller");
         tokio::select! {
             () = tokio::time::sleep(pause) => {} // cancel-safe: nothing is lost
             () = stop.cancelled() => {}          // cancel-safe: level-triggered
@@ -54,31 +81,86 @@ pub async fn keep(identity: Identity, host: Arc<LinuxHost>, service: Arc<Service
     }
 }
 
-async fn once(
+/// One session; it ends as well when there is another identity, with which the next one begins.
+async fn once(keeper: &Keeper, host: &LinuxHost, at: usize, service: &Arc<Service>) -> SessionEnd {
+    let mut another = keeper.changes();
+    let connect = |error: std::io::Error| SessionEnd::Connect(error);
+    let identity = match keeper.identity() {
+        Ok(identity) => identity,
+        Err(error) => return connect(std::io::Error::other(error)),
+    };
+    let stream = match connected(host, service, &identity, at).await {
+        Ok(stream) => stream,
+        Err(end) => return end,
+    };
+    let (stream, end) = Endable::new(stream);
+    let session = session::run(stream, service, identity.membership.stream);
+    tokio::pin!(session);
+    loop {
+        tokio::select! {
+            ended = &mut session => return ended,
+            changed = another.changed(), if !end.is_cancelled() => { // cancel-safe per docs on `changed`
+                log::debug!(gone:? = changed.is_err(); "there is another identity");
+                end.cancel();
+            }
+        }
+    }
+}
+
+async fn connected(
     host: &LinuxHost,
-    membership: &Membership,
+    service: &Service,
+    identity: &Identity,
     at: usize,
-    config: Arc<rustls::ClientConfig>,
-    service: &Arc<Service>,
-) -> SessionEnd {
+) -> Result<tokio_rustls::client::TlsStream<tokio::net::TcpStream>, SessionEnd> {
+    let config = tls::channel(identity).map_err(|error| SessionEnd::Connect(std::io::Error::other(error)))?;
+    let membership = &identity.membership;
     let known = addresses::known(&service.state, membership.stream, &membership.controller);
     let address = known
         .get(at % known.len().max(1))
         .unwrap_or(&membership.controller);
-    let stream = match tokio::time::timeout(HANDSHAKE, tls::connect(host, address, config)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return SessionEnd::Connect(error),
-        Err(_) => return SessionEnd::Connect(std::io::ErrorKind::TimedOut.into()),
+    tokio::time::timeout(HANDSHAKE, tls::connect(host, address, Arc::new(config)))
+        .await
+        .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+        .map_err(SessionEnd::Connect)
+}
+
+/// Whether the controller does not want this host, as opposed to this connection. TLS 1.3 tells so with the first read.
+fn is_kept_out(end: &SessionEnd) -> bool {
+    let refused = |error: &std::io::Error| {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
+        matches!(tls, Some(rustls::Error::AlertReceived(_)))
     };
-    session::run(stream, service, membership.stream).await
+    match end {
+        SessionEnd::Rejected { reason, .. } => matches!(reason, RejectReason::Revoked | RejectReason::Locked),
+        SessionEnd::Connect(error) | SessionEnd::Write(error) | SessionEnd::Read(ReadError::Lost(error)) => {
+            refused(error)
+        }
+        _ => false,
+    }
+}
+
+/// A time, a fifth longer or shorter: whoever was cut off together does not speak together for ever.
+pub(super) fn about(time: Duration) -> Duration {
+    time.mul_f64(0.8 + 0.4 * dice())
 }
 
 /// Drawn evenly from zero to the ceiling, which doubles with each failure.
 fn jittered(failures: u32) -> Duration {
-    let ceiling = FIRST.saturating_mul(1 << failures.min(6)).min(LONGEST);
-    let (dice, _) = uuid::Uuid::new_v4().as_u64_pair();
-    #[allow(clippy::cast_precision_loss, reason = "a dice need not be exact")]
-    ceiling.mul_f64(dice as f64 / u64::MAX as f64)
+    doubled(FIRST, failures, LONGEST).mul_f64(dice())
+}
+
+/// How long a host that is kept out waits: it is back within the hour in which it may come back.
+fn kept_out(first: Duration, refusals: u32) -> Duration {
+    let longest = first.saturating_mul(12).min(KEPT_OUT_LONGEST);
+    match refusals {
+        0 => jittered(1),
+        _ => doubled(first, refusals - 1, longest).mul_f64(0.5 + 0.4 * dice()),
+    }
+}
+
+fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
+    first.saturating_mul(1 << times.min(6)).min(longest)
 }
 
 #[cfg(test)]
@@ -90,5 +172,16 @@ mod tests {
         let longest = (0..200).map(|_| jittered(30)).max().unwrap();
         assert!(longest <= LONGEST && longest > LONGEST / 2, "{longest:?}");
         assert!((0..200).all(|_| jittered(1) <= FIRST * 2));
+    }
+
+    #[test]
+    fn f13_a_host_that_is_kept_out_tries_again_after_minutes_and_within_the_hour() {
+        let all = |refusals| (0..200).map(move |_| kept_out(KEPT_OUT, refusals));
+        assert!(all(1).all(|pause| pause >= KEPT_OUT / 2 && pause < KEPT_OUT));
+        assert!(all(30).all(|pause| pause >= KEPT_OUT_LONGEST / 2 && pause < KEPT_OUT_LONGEST));
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateExpired);
+        let refused = std::io::Error::new(std::io::ErrorKind::InvalidData, alert);
+        assert!(is_kept_out(&SessionEnd::Read(ReadError::Lost(refused))));
+        assert!(!is_kept_out(&SessionEnd::HungUp));
     }
 }

@@ -1,17 +1,25 @@
-//! Who this host is to its controller: key, certificate and authorities, in one folder that is replaced whole.
+//! Who this host is to its controller: key, certificate, authorities and membership, a generation a folder.
+//!
+//! `id/current` is a link to `id/<n>`. A new generation is written whole and synced, then the link is replaced by
+//! rename, then the others are removed: whenever that is cut off, [`load`] finds the one before or the new one.
 
-use crate::effect::folder::put;
+mod generation;
+
 use crate::host::linux::files;
 use chatalot_protocol::enrol::JoinReply;
 use chatalot_protocol::names::{HostId, HostName};
+use generation::{Generation, current, steps};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
+
+/// How long after its time begins a certificate was signed: the controller dates it back, for clocks are wrong.
+const BACKDATE: Duration = Duration::from_hours(1);
 
 /// Why there is no usable identity.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +59,46 @@ pub struct Membership {
     /// Made at random by joining; with the ledger's own it names the stream of events.
     #[serde(default)]
     pub stream: Uuid,
+    /// When the certificate is to be renewed.
+    #[serde(default)]
+    pub renewal: Renewal,
+}
+
+/// When a certificate is to be renewed, by this host's own clock: how wrong it is does not matter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// When the certificate was stored, in milliseconds since 1970.
+    pub stored_ms: i64,
+    /// When it is to be renewed; never by an older agent's word, so at once.
+    pub due_ms: i64,
+}
+
+impl Renewal {
+    /// A third of the life from now, less or more a tenth of that.
+    fn after(secs: Option<u64>, now_ms: i64, dice: f64) -> Self {
+        let third = Duration::from_secs(secs.unwrap_or(0)).mul_f64(0.9 + 0.2 * dice);
+        let due_ms = now_ms.saturating_add_unsigned(u64::try_from(third.as_millis()).unwrap_or(u64::MAX));
+        Self {
+            stored_ms: now_ms,
+            due_ms,
+        }
+    }
+
+    /// How long there is until it is due; a clock that went back tells nothing, so that it is due then.
+    pub fn due_in(&self, now_ms: i64) -> Duration {
+        let left = if now_ms < self.stored_ms {
+            0
+        } else {
+            self.due_ms - now_ms
+        };
+        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    }
+
+    /// The longest pause after an attempt that failed.
+    pub fn pause(&self) -> Duration {
+        let life = u64::try_from(self.due_ms - self.stored_ms).unwrap_or(0);
+        Duration::from_millis(life / 4).clamp(Duration::from_millis(100), Duration::from_hours(1))
+    }
 }
 
 /// A whole identity.
@@ -66,52 +114,49 @@ pub struct Identity {
     pub authorities: Vec<CertificateDer<'static>>,
 }
 
-fn folder(state: &Path) -> PathBuf {
-    state.join("identity")
+impl Identity {
+    /// The number of our certificate, and the moment at which it was signed: no clock that is earlier is right.
+    pub(super) fn signed(&self) -> Option<(Vec<u8>, Duration)> {
+        let (_, certificate) = x509_parser::parse_x509_certificate(self.chain.first()?).ok()?;
+        let begins = u64::try_from(certificate.validity().not_before.timestamp()).ok()?;
+        Some((
+            certificate.raw_serial().to_vec(),
+            Duration::from_secs(begins) + BACKDATE,
+        ))
+    }
 }
 
-/// Where the identity before is while the new one takes its place, and where the new one is made.
-fn aside(state: &Path) -> PathBuf {
-    state.join("identity.old")
+/// Where the key of an attempt to join waits for its certificate.
+pub(super) fn joining_key(state: &Path) -> PathBuf {
+    state.join("joining.key")
 }
 
-fn fresh(state: &Path) -> PathBuf {
-    state.join("identity.new")
+/// Where the key of an attempt to renew waits for its certificate.
+pub(super) fn renewing_key(state: &Path) -> PathBuf {
+    state.join("renewing.key")
 }
 
 /// Whether there is something to go on with: an identity in whatever condition, or the key of an attempt to join.
 pub fn is_begun(state: &Path) -> bool {
-    let begun = [folder(state), aside(state), state.join("joining.key")];
-    begun.iter().any(|path| path.exists())
+    let begun = [
+        state.join("id").join("current"),
+        state.join("identity"),
+        state.join("identity.old"),
+        joining_key(state),
+    ];
+    begun.iter().any(|path| path.symlink_metadata().is_ok())
 }
 
-/// The identity, if this host has joined a controller. Where storing it was cut off, the new one is whole and counts.
+/// The identity, if this host has joined a controller.
 pub fn load(state: &Path) -> Result<Option<Identity>, IdentityError> {
-    if folder(state).exists() || !aside(state).exists() {
-        return load_from(&folder(state));
-    }
-    match load_from(&fresh(state)) {
-        Ok(Some(identity)) => Ok(Some(identity)),
-        _ => load_from(&aside(state)),
-    }
+    current(state)
+        .map_err(|source| failed("read", &state.join("id"), source))?
+        .map(|folder| load_from(&folder))
+        .transpose()
 }
 
-fn load_from(path: &Path) -> Result<Option<Identity>, IdentityError> {
-    let text = |name: &str| {
-        fs::read(path.join(name)).map_err(|source| IdentityError::File {
-            verb: "read",
-            path: path.to_owned(),
-            source,
-        })
-    };
-    let membership = match text("membership.json") {
-        Err(IdentityError::File { source, .. })
-            if source.kind() == io::ErrorKind::NotFound && !path.exists() =>
-        {
-            return Ok(None);
-        }
-        other => other?,
-    };
+fn load_from(path: &Path) -> Result<Identity, IdentityError> {
+    let text = |name: &str| fs::read(path.join(name)).map_err(|source| failed("read", path, source));
     let damaged = |why: String| IdentityError::Damaged {
         path: path.to_owned(),
         why,
@@ -121,138 +166,79 @@ fn load_from(path: &Path) -> Result<Option<Identity>, IdentityError> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| damaged(error.to_string()))
     };
-    Ok(Some(Identity {
-        membership: serde_json::from_slice(&membership).map_err(|error| damaged(error.to_string()))?,
+    Ok(Identity {
+        membership: serde_json::from_slice(&text("membership.json")?)
+            .map_err(|error| damaged(error.to_string()))?,
         chain: certificates(&text("certificate.pem")?)?,
         key: PrivateKeyDer::from_pem_slice(&text("key.pem")?).map_err(|error| damaged(error.to_string()))?,
         authorities: certificates(&text("authorities.pem")?)?,
-    }))
+    })
 }
 
-/// Stores what joining has brought; whenever it is cut off, [`load`] finds the identity before or this one.
+/// Stores what joining has brought.
 pub fn store(state: &Path, controller: &str, key_pem: &str, reply: &JoinReply) -> Result<(), IdentityError> {
-    let path = folder(state);
     let membership = Membership {
         controller: controller.to_owned(),
         cluster: reply.cluster,
         host: reply.host,
         name: reply.name.clone(),
         stream: Uuid::new_v4(),
+        renewal: Renewal::after(reply.renew_after_secs, now_ms(), dice()),
     };
-    let write = || -> io::Result<()> {
-        let (fresh, aside) = (fresh(state), aside(state));
-        clear(&fresh)?;
-        DirBuilder::new().mode(0o700).create(&fresh)?;
-        put(&fresh.join("key.pem"), key_pem.as_bytes())?;
-        put(&fresh.join("certificate.pem"), reply.certificate.as_bytes())?;
-        put(&fresh.join("authorities.pem"), reply.authorities.as_bytes())?;
-        put(&fresh.join("membership.json"), &serde_json::to_vec(&membership)?)?;
-        files::sync_folder(state)?;
-        if path.exists() {
-            clear(&aside)?;
-            fs::rename(&path, &aside)?;
-        }
-        fs::rename(&fresh, &path)?;
-        files::sync_folder(state)?;
-        clear(&aside)
-    };
-    write().map_err(|source| IdentityError::File {
-        verb: "write",
-        path: path.clone(),
-        source,
-    })
+    put(state, &membership, key_pem, reply)
 }
 
-fn clear(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+/// Stores what renewing has brought: who we are, and to whom, stays.
+pub(super) fn replace(
+    state: &Path,
+    before: &Membership,
+    key_pem: &str,
+    reply: &JoinReply,
+) -> Result<(), IdentityError> {
+    let membership = Membership {
+        name: reply.name.clone(),
+        renewal: Renewal::after(reply.renew_after_secs, now_ms(), dice()),
+        ..before.clone()
+    };
+    put(state, &membership, key_pem, reply)
+}
+
+fn put(state: &Path, membership: &Membership, key_pem: &str, reply: &JoinReply) -> Result<(), IdentityError> {
+    let write = || -> io::Result<()> {
+        let generation = Generation {
+            key: key_pem.as_bytes().to_vec(),
+            certificate: reply.certificate.as_bytes().to_vec(),
+            authorities: reply.authorities.as_bytes().to_vec(),
+            membership: serde_json::to_vec(membership)?,
+        };
+        steps(state, generation)?
+            .iter()
+            .try_for_each(generation::Step::take)
+    };
+    write().map_err(|source| failed("write", &state.join("id"), source))
+}
+
+fn failed(verb: &'static str, path: &Path, source: io::Error) -> IdentityError {
+    IdentityError::File {
+        verb,
+        path: path.to_owned(),
+        source,
     }
+}
+
+/// This host's clock.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Drawn evenly from zero to one.
+pub(super) fn dice() -> f64 {
+    let (dice, _) = Uuid::new_v4().as_u64_pair();
+    #[allow(clippy::cast_precision_loss, reason = "a dice need not be exact")]
+    let dice = dice as f64 / u64::MAX as f64;
+    dice
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Stores a real identity for a controller.
-    fn joined(state: &Path, controller: &str) {
-        let key = rcgen::KeyPair::generate().unwrap();
-        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
-        let reply = JoinReply {
-            host: HostId::fresh(),
-            name: "chat-1".parse().unwrap(),
-            cluster: Uuid::new_v4(),
-            certificate: certificate.pem(),
-            authorities: certificate.pem(),
-            domains: Vec::new(),
-            git_remotes: Vec::new(),
-        };
-        store(state, controller, &key.serialize_pem(), &reply).unwrap();
-    }
-
-    fn controller(state: &Path) -> Option<String> {
-        load(state)
-            .unwrap()
-            .map(|identity| identity.membership.controller)
-    }
-
-    #[test]
-    fn a_host_that_joins_anew_has_the_new_identity_a_new_stream_and_no_leftovers() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path();
-        assert!(load(state).unwrap().is_none() && !is_begun(state));
-        joined(state, "one:1");
-        let first = load(state).unwrap().unwrap().membership.stream;
-        fs::create_dir(state.join("identity.new")).unwrap();
-        joined(state, "two:2");
-        let second = load(state).unwrap().unwrap().membership;
-        assert_eq!(second.controller, "two:2");
-        assert!(first != second.stream && !first.is_nil());
-        let left: Vec<_> = fs::read_dir(state)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(left, ["identity"]);
-    }
-
-    #[test]
-    fn a_store_that_is_cut_off_anywhere_leaves_an_identity() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path();
-        joined(state, "one:1");
-        fs::create_dir(state.join("identity.new")).unwrap();
-        assert_eq!(controller(state).as_deref(), Some("one:1"), "while it is made");
-        fs::rename(state.join("identity"), state.join("identity.old")).unwrap();
-        assert_eq!(
-            controller(state).as_deref(),
-            Some("one:1"),
-            "the old one aside, the new one torn"
-        );
-        joined(state, "two:2");
-        fs::rename(state.join("identity"), state.join("identity.new")).unwrap();
-        fs::create_dir(state.join("identity.old")).unwrap();
-        assert_eq!(
-            controller(state).as_deref(),
-            Some("two:2"),
-            "between the two names"
-        );
-    }
-
-    #[test]
-    fn an_identity_that_lacks_a_file_is_damaged_and_not_absent() {
-        for name in ["membership.json", "key.pem", "certificate.pem"] {
-            let folder = tempfile::tempdir().unwrap();
-            joined(folder.path(), "one:1");
-            fs::remove_file(folder.path().join("identity").join(name)).unwrap();
-            assert!(load(folder.path()).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_identity_of_an_older_agent_is_read() {
-        let text = r#"{"controller":"one:1","cluster":"6ba7b810-9dad-11d1-80b4-00c04fd430c8",
-            "host":"6ba7b811-9dad-11d1-80b4-00c04fd430c8","name":"chat-1"}"#;
-        let membership: Membership = serde_json::from_str(text).unwrap();
-        assert!(membership.stream.is_nil());
-    }
-}
+mod tests;

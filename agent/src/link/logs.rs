@@ -26,15 +26,36 @@ impl Stream {
         self.effect.deployment == deployment && self.effect.stream == stream
     }
 
+    /// What is missing of an output that has ended, once the controller has what there is of it.
+    fn gap(&self) -> Option<Gap> {
+        let (to, from) = (self.effect.output_bytes?, self.sent?);
+        (from < to && self.stored == from).then_some(Gap {
+            deployment: self.effect.deployment,
+            stream: self.effect.stream,
+            from,
+            to,
+        })
+    }
+
     fn complete(&self) -> bool {
         self.sent.is_some() && self.effect.output_bytes.is_some_and(|whole| self.stored >= whole)
     }
+}
+
+/// What is gone of an output before the controller had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) deployment: DeploymentId,
+    pub(super) stream: u32,
+    pub(super) from: u64,
+    pub(super) to: u64,
 }
 
 /// The streams that the controller does not have whole yet.
 #[derive(Default)]
 pub(super) struct Logs {
     streams: Vec<Stream>,
+    gaps: Vec<Gap>,
 }
 
 impl Logs {
@@ -88,12 +109,20 @@ impl Logs {
         complete
     }
 
+    /// What turned out to be gone since the last time; its streams are let go of.
+    pub(super) fn take_gaps(&mut self) -> Vec<Gap> {
+        let gaps = std::mem::take(&mut self.gaps);
+        self.streams
+            .retain(|stream| !gaps.iter().any(|gap| stream.is(gap.deployment, gap.stream)));
+        gaps
+    }
+
     /// Appends the next chunks to what is about to be written, at most about `most` bytes; answers whether any.
     pub(super) fn pump(&mut self, state: &Path, most: usize, out: &mut Vec<u8>) -> Result<bool, FrameError> {
         let before = out.len();
         for stream in &mut self.streams {
             while let Some(offset) = stream.sent
-                && offset < stream.stored + WINDOW
+                && offset < stream.stored.saturating_add(WINDOW)
                 && out.len() < most
             {
                 let chunk = read(stream, state, offset).unwrap_or_else(|error| {
@@ -101,6 +130,7 @@ impl Logs {
                     Vec::new()
                 });
                 if chunk.is_empty() {
+                    self.gaps.extend(stream.gap());
                     break;
                 }
                 put_log(

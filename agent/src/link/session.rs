@@ -1,85 +1,40 @@
 //! One connection to the controller, from hello to its end.
 
 use super::addresses;
+pub use super::end::SessionEnd;
+use super::flight::Flight;
 use super::logs::Logs;
+use super::standing::{self, Standing};
 use crate::ledger::{LedgerError, audit, deployments, outbox};
 use crate::service::Service;
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::audit::Anchor;
-use chatalot_protocol::frame::{self, Frame, FrameError, MAX_CONTROL, put_message};
-use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
+use chatalot_protocol::event::What;
+use chatalot_protocol::frame::{self, Frame, MAX_CONTROL, put_message};
+use chatalot_protocol::message::{Answer, Ask, Hello, ToAgent, ToController, Welcome};
+use chatalot_protocol::reading::{self, HeardByAgent};
 use chatalot_protocol::stream::{self, ReadError};
 use chatalot_protocol::version::{NEWEST, OLDEST};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 /// How long the controller may take to answer the hello, and a write may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Silence after which the controller is gone.
 const DEAD: Duration = Duration::from_secs(45);
-/// How many events may be under way, unacknowledged.
-const EVENT_WINDOW: u64 = 256;
+/// How many questions are answered at once.
+const QUESTIONS: usize = 16;
 /// How often growing output is looked at.
 const LOG_GLANCE: Duration = Duration::from_millis(10);
 /// How much is written at once.
 const WRITE: usize = 512 << 10;
 /// What a session keeps for writing while nothing happens.
 const KEEP: usize = 4 << 10;
-
-/// Why a session ended.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionEnd {
-    /// There was no connection.
-    #[error("cannot connect")]
-    Connect(#[source] std::io::Error),
-    /// The controller went away.
-    #[error("the controller hung up")]
-    HungUp,
-    /// The connection broke.
-    #[error("cannot write to the controller")]
-    Write(#[source] std::io::Error),
-    /// The controller said nothing.
-    #[error("the controller has said nothing for {0} s")]
-    Silent(u64),
-    /// What arrived makes no sense.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// What was to be sent makes no frame.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// The controller refuses us.
-    #[error("the controller refuses this host: {reason:?}")]
-    Rejected {
-        /// Why.
-        reason: RejectReason,
-        /// When to try again.
-        retry_after: Duration,
-    },
-    /// Something else than a greeting came first.
-    #[error("the controller did not greet")]
-    Rude,
-    /// Our own ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-}
-
-impl SessionEnd {
-    /// Whether nobody answered there who is the controller.
-    pub(super) const fn is_unreached(&self) -> bool {
-        matches!(self, Self::Connect(_))
-    }
-
-    /// When to try again, where the controller has said so.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Rejected { retry_after, .. } => Some((*retry_after).max(Duration::from_secs(1))),
-            _ => None,
-        }
-    }
-}
 
 /// Holds a session until it ends, one way or another. `joining` is what joining has named the stream of events.
 pub async fn run<S>(stream: S, service: &Arc<Service>, joining: Uuid) -> SessionEnd
@@ -88,13 +43,12 @@ where
 {
     let (read, write) = tokio::io::split(stream);
     let (frames, incoming) = mpsc::channel(8);
-    let reader = tokio::spawn(read_all(read, frames));
-    let end = match greet(write, incoming, service, joining).await {
+    // Whoever drops the session closes the connection.
+    let _reader = AbortOnDropHandle::new(tokio::spawn(read_all(read, frames)));
+    match greet(write, incoming, service, joining).await {
         Ok(mut session) => session.serve().await.err().unwrap_or(SessionEnd::HungUp),
         Err(end) => end,
-    };
-    reader.abort();
-    end
+    }
 }
 
 type Incoming = mpsc::Receiver<Result<Frame, ReadError>>;
@@ -129,7 +83,18 @@ async fn greet<W: AsyncWrite + Unpin>(
         return Err(SessionEnd::Rude);
     };
     match frame::message(&body)? {
-        ToAgent::Welcome(welcome) => Session::begin(write, incoming, service, welcome, joining).await,
+        ToAgent::Welcome(welcome) => match standing::judge(service, joining, &welcome).await? {
+            Standing::Good { acked } => {
+                addresses::learn(&service.state, joining, &welcome.addresses);
+                Session::begin(write, incoming, service, welcome, acked).await
+            }
+            Standing::OldController { known } => {
+                put_message(&ToController::EpochRefused { known }, &mut out)?;
+                send(&mut write, &mut out).await?;
+                Err(SessionEnd::OldController { known })
+            }
+            Standing::Restored => Err(SessionEnd::Restored),
+        },
         ToAgent::Rejected {
             reason,
             retry_after_secs,
@@ -148,6 +113,7 @@ async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
         // Another one as soon as the ledger or the identity is new.
         Uuid::from_u128(ledger.as_u128() ^ joining.as_u128())
     });
+    let acked = service.ledger.with(outbox::acknowledged).await?;
     Ok(Hello {
         protocol_min: OLDEST,
         protocol_max: NEWEST,
@@ -160,6 +126,7 @@ async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
         steps: crate::runbook::steps()
             .map(crate::runbook::Step::step_id)
             .collect(),
+        acked,
     })
 }
 
@@ -201,8 +168,9 @@ struct Session<W> {
     answering: mpsc::Sender<ToController>,
     out: Vec<u8>,
     logs: Logs,
-    sent: u64,
-    acked: u64,
+    flight: Flight,
+    welcomed: u64,
+    questions: Arc<Semaphore>,
     ping: Duration,
     heard: Instant,
     /// The audit's anchor that was said last.
@@ -215,17 +183,12 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         incoming: Incoming,
         service: &Arc<Service>,
         welcome: Welcome,
-        joining: Uuid,
+        acked: u64,
     ) -> Result<Self, SessionEnd> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
-        addresses::learn(&service.state, joining, &welcome.addresses);
+        service.deployments.clock_is(welcome.now_ms);
         note_acked(service, welcome.acked).await?;
-        // To a controller that has nothing of this stream, what another one has stored is not told again.
-        let acked = match welcome.acked {
-            0 => service.ledger.with(outbox::acknowledged).await?,
-            seq => seq,
-        };
         let (answering, answers) = mpsc::channel(8);
         Ok(Self {
             service: service.clone(),
@@ -235,9 +198,10 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             answering,
             out: Vec::new(),
             logs: Logs::default(),
-            sent: acked,
-            acked,
-            ping: Duration::from_secs(welcome.ping_secs.clamp(1, 30)),
+            flight: Flight::from(acked),
+            welcomed: welcome.acked,
+            questions: Arc::new(Semaphore::new(QUESTIONS)),
+            ping: super::dial::about(Duration::from_secs(welcome.ping_secs.clamp(1, 30))),
             heard: Instant::now(),
             anchored: None,
         })
@@ -269,6 +233,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 }
             }
             flowing = self.logs.pump(&self.service.state, WRITE, &mut self.out)?;
+            self.tell_gaps().await?;
             send(&mut self.write, &mut self.out).await?;
         }
     }
@@ -277,7 +242,12 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         if self.heard.elapsed() >= DEAD {
             return Err(SessionEnd::Silent(DEAD.as_secs()));
         }
-        put_message(&ToController::Ping { n: self.sent }, &mut self.out)?;
+        put_message(
+            &ToController::Ping {
+                n: self.flight.sent(),
+            },
+            &mut self.out,
+        )?;
         Ok(())
     }
 
@@ -292,25 +262,44 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         Ok(())
     }
 
-    /// Sends what the controller has not seen, and opens the log streams that have come about.
+    /// Sends what the controller has not seen, as far as it may be under way, and opens the log streams that have come
+    /// about: only those whose events are all on their way, for the controller has to know their deployment.
     async fn send_events(&mut self) -> Result<(), SessionEnd> {
-        while self.sent < self.acked + EVENT_WINDOW {
-            let after = self.sent;
-            let events = self
-                .service
-                .ledger
-                .with(move |db| outbox::unbroken_after(db, after))
-                .await?;
-            let Some(last) = events.last() else { break };
-            self.sent = last.seq;
+        while self.flight.has_room() {
+            let after = self.flight.sent();
+            let next = self.service.ledger.with(move |db| {
+                let events = outbox::unbroken_after(db, after)?;
+                let unlogged = events.is_empty().then(|| deployments::unlogged(db));
+                Ok((events, unlogged.transpose()?.unwrap_or_default()))
+            });
+            let (events, unlogged) = next.await?;
+            let Some(last) = events.last() else {
+                for opened in self.logs.update(unlogged) {
+                    put_message(&opened, &mut self.out)?;
+                }
+                break;
+            };
+            let (last, before) = (last.seq, self.out.len());
             put_message(&ToController::Events { events }, &mut self.out)?;
-        }
-        let effects = self.service.ledger.with(deployments::unlogged).await?;
-        for opened in self.logs.update(effects) {
-            put_message(&opened, &mut self.out)?;
+            self.flight.put(last, self.out.len() - before);
         }
         self.say_anchor(false).await?;
         self.let_go().await
+    }
+
+    /// Records what is gone of an output that the controller does not have.
+    async fn tell_gaps(&mut self) -> Result<(), SessionEnd> {
+        for gap in self.logs.take_gaps() {
+            let now = self.service.host.now_ms();
+            log::warn!(deployment:% = gap.deployment, stream = gap.stream, from = gap.from, to = gap.to; "output is gone before it was passed on");
+            let told = move |db: &rusqlite::Connection| {
+                let (stream, from, to) = (gap.stream, gap.from, gap.to);
+                outbox::record(db, now, Some(gap.deployment), &What::Gap { stream, from, to })?;
+                deployments::logged(db, gap.deployment, stream)
+            };
+            self.service.ledger.with(told).await?;
+        }
+        Ok(())
     }
 
     /// Notes in the ledger which outputs the controller has whole.
@@ -328,18 +317,25 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         let Frame::Control(body) = frame else {
             return Ok(());
         };
-        match frame::message(&body)? {
-            ToAgent::Ask { id, ask } => {
-                let (service, answering) = (self.service.clone(), self.answering.clone());
-                tokio::spawn(async move {
-                    let answer = Box::new(service.answer(*ask).await);
-                    let _ = answering.send(ToController::Answer { id, answer }).await;
-                });
+        let message = match reading::by_agent(&body)? {
+            HeardByAgent::Said(message) => message,
+            HeardByAgent::Ask(id) => {
+                self.question(id, Ask::Unknown);
+                return Ok(());
             }
-            ToAgent::Job(job) => self.service.deployments.take(*job).await?,
+            HeardByAgent::Job(id) => return Ok(self.service.deployments.not_understood(id).await?),
+            HeardByAgent::Other => return Ok(()),
+        };
+        match message {
+            ToAgent::Ask { id, ask } => self.question(id, *ask),
+            ToAgent::Job(job) => {
+                let id = job.id;
+                self.service.deployments.take(*job).await?;
+                self.service.deployments.tell_again(id, self.welcomed).await?;
+            }
             ToAgent::Cancel { deployment } => self.service.deployments.cancel(deployment).await?,
             ToAgent::Acked { seq } => {
-                self.acked = self.acked.max(seq);
+                self.flight.acked(seq);
                 note_acked(&self.service, seq).await?;
                 self.send_events().await?;
             }
@@ -362,5 +358,27 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             ToAgent::Pong { .. } | ToAgent::Welcome(_) | ToAgent::Unknown => {}
         }
         Ok(())
+    }
+
+    /// Answers a question in a task of its own.
+    fn question(&self, id: u64, ask: Ask) {
+        let (service, answering) = (self.service.clone(), self.answering.clone());
+        let permit = self.questions.clone().try_acquire_owned();
+        tokio::spawn(async move {
+            let answer = match permit {
+                Ok(_permit) => service.answer(ask).await,
+                Err(_) => Answer::Refused {
+                    advice: Advice::new(
+                        "AGENT_BUSY",
+                        format!("{QUESTIONS} questions are being answered"),
+                        "fewer at once",
+                        "ask again in a moment",
+                    ),
+                },
+            };
+            let answer = Box::new(answer);
+            // The session may be over.
+            let _ = answering.send(ToController::Answer { id, answer }).await;
+        });
     }
 }

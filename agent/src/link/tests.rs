@@ -28,12 +28,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-struct World {
-    service: Arc<Service>,
+pub(super) struct World {
+    pub(super) service: Arc<Service>,
     _state: TempDir,
 }
 
-fn world() -> World {
+pub(super) fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_owned();
     let ledger = Ledger::open(&state.join("ledger.sqlite")).unwrap();
@@ -70,7 +70,7 @@ fn world() -> World {
 }
 
 impl World {
-    async fn happened(&self, times: i64) {
+    pub(super) async fn happened(&self, times: i64) {
         for at in 0..times {
             let what = What::AgentStarted {
                 version: at.to_string(),
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// An effect that has ended with some output.
-    async fn has_output(&self, output: &[u8]) -> DeploymentId {
+    pub(super) async fn has_output(&self, output: &[u8]) -> DeploymentId {
         let id = DeploymentId::fresh();
         let inputs = Inputs {
             domain: Some("chat.example.com".into()),
@@ -123,12 +123,12 @@ impl World {
     }
 
     /// A session, with the controller's end of it.
-    fn session(&self) -> (Controller, JoinHandle<SessionEnd>) {
+    pub(super) fn session(&self) -> (Controller, JoinHandle<SessionEnd>) {
         self.session_as(Uuid::nil())
     }
 
     /// The same, as whom joining has made of the host.
-    fn session_as(&self, joining: Uuid) -> (Controller, JoinHandle<SessionEnd>) {
+    pub(super) fn session_as(&self, joining: Uuid) -> (Controller, JoinHandle<SessionEnd>) {
         let (near, far) = tokio::io::duplex(64 << 10);
         let service = self.service.clone();
         (
@@ -139,10 +139,10 @@ impl World {
 }
 
 /// The controller's end of a session.
-struct Controller(DuplexStream);
+pub(super) struct Controller(pub(super) DuplexStream);
 
 impl Controller {
-    async fn hear(&mut self) -> Frame {
+    pub(super) async fn hear(&mut self) -> Frame {
         let frame =
             tokio::time::timeout(Duration::from_secs(10), stream::read(&mut self.0, MAX_CONTROL)).await;
         frame
@@ -151,7 +151,7 @@ impl Controller {
             .expect("the agent does not hang up")
     }
 
-    async fn message(&mut self) -> ToController {
+    pub(super) async fn message(&mut self) -> ToController {
         loop {
             if let Frame::Control(body) = self.hear().await {
                 return frame::message(&body).unwrap();
@@ -167,20 +167,20 @@ impl Controller {
         }
     }
 
-    async fn say(&mut self, message: &ToAgent) {
+    pub(super) async fn say(&mut self, message: &ToAgent) {
         let mut bytes = Vec::new();
         put_message(message, &mut bytes).unwrap();
         self.0.write_all(&bytes).await.unwrap();
     }
 
-    async fn hello(&mut self) -> Hello {
+    pub(super) async fn hello(&mut self) -> Hello {
         let ToController::Hello(hello) = self.message().await else {
             panic!("no hello")
         };
         *hello
     }
 
-    async fn welcome(&mut self, acked: u64) {
+    pub(super) async fn welcome(&mut self, acked: u64) {
         self.hello().await;
         let your_address = "203.0.113.9".to_owned();
         self.say(&ToAgent::Welcome(Welcome {
@@ -188,6 +188,8 @@ impl Controller {
             epoch: 1,
             ping_secs: 15,
             acked,
+            acked_at_ms: None,
+            now_ms: None,
             your_address,
             addresses: Vec::new(),
         }))
@@ -195,7 +197,7 @@ impl Controller {
     }
 
     /// The numbers of the next events.
-    async fn events(&mut self) -> Vec<u64> {
+    pub(super) async fn events(&mut self) -> Vec<u64> {
         loop {
             if let ToController::Events { events } = self.message().await {
                 return events.iter().map(|event| event.seq).collect();
@@ -222,6 +224,8 @@ async fn only_a_welcomed_agent_counts_as_connected_and_it_learns_its_address() {
             epoch: 1,
             ping_secs: 15,
             acked: 0,
+            acked_at_ms: None,
+            now_ms: None,
             your_address,
             addresses: Vec::new(),
         }))

@@ -4,13 +4,15 @@ use super::identity::Identity;
 use crate::host::linux::LinuxHost;
 use chatalot_protocol::identity::{ALPN_CHANNEL, ALPN_HTTP, CONTROLLER_NAME};
 use ring::digest;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::io;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -22,17 +24,41 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// The configuration of the control channel.
 pub(super) fn channel(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
+    let mut config =
+        trusting(identity)?.with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
+    config.alpn_protocols = vec![ALPN_CHANNEL.to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(config)
+}
+
+/// The configuration for renewing: the certificate is not shown, for it may have expired.
+pub(super) fn renewing(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
+    let mut config = trusting(identity)?.with_no_client_auth();
+    config.alpn_protocols = vec![ALPN_HTTP.to_vec()];
+    Ok(config)
+}
+
+fn trusting(identity: &Identity) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     let mut roots = RootCertStore::empty();
     for authority in &identity.authorities {
         roots.add(authority.clone())?;
     }
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let floor = identity.signed().map_or(Duration::ZERO, |(_, at)| at);
+    let builder = ClientConfig::builder_with_details(provider(), Arc::new(NotBefore(floor)))
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(identity.chain.clone(), identity.key.clone_key())?;
-    config.alpn_protocols = vec![ALPN_CHANNEL.to_vec()];
-    config.resumption = rustls::client::Resumption::disabled();
-    Ok(config)
+        .with_root_certificates(roots);
+    Ok(builder)
+}
+
+/// The system's clock, but never earlier than a moment that has been: a clock that was reset does not end the link.
+#[derive(Debug)]
+struct NotBefore(Duration);
+
+impl TimeProvider for NotBefore {
+    fn current_time(&self) -> Option<UnixTime> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(UnixTime::since_unix_epoch(now.max(self.0)))
+    }
 }
 
 /// The configuration for joining: nobody is trusted but the authority whose key the token names.

@@ -203,6 +203,7 @@ mod tests {
                 host: HostId::fresh(),
                 name: "chat-1".parse().unwrap(),
                 stream: uuid::Uuid::nil(),
+                renewal: identity::Renewal::default(),
             },
             chain: Vec::new(),
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),

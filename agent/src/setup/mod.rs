@@ -15,6 +15,7 @@ use crate::config;
 use crate::host::linux::LinuxHost;
 use crate::host::{Command, HostError, Look};
 use crate::link::join::JoinError;
+use crate::link::post::PostError;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::enrol::{JoinToken, TokenError};
 use nix::unistd::geteuid;
@@ -65,7 +66,9 @@ impl SetupError {
     /// What the operator is told.
     pub fn told(&self) -> Advice {
         match self {
-            Self::Advice(advice) | Self::Join(JoinError::Refused(advice)) => (**advice).clone(),
+            Self::Advice(advice) | Self::Join(JoinError::Post(PostError::Refused(advice))) => {
+                (**advice).clone()
+            }
             Self::Token(error) => Advice::new(
                 "TOKEN_UNREADABLE",
                 error.to_string(),

@@ -3,7 +3,6 @@
 use super::gate::Call;
 use super::{Api, asked, refusals};
 use crate::clock::now_ms;
-use crate::fleet::Command;
 use crate::http::{self, Reply};
 use crate::model::Membership;
 use crate::store::deployments::{self, QueueError};
@@ -52,38 +51,14 @@ impl Api {
         self.queue(name, host.id, job).await
     }
 
-    /// Keeps the order first: a row without its order could never be sent, an order without its row is swept away.
     async fn queue(&self, name: &str, host: HostId, job: Job) -> Reply {
-        if let Err(error) = self.centre.expire().await {
-            return refusals::failed(&error);
-        }
-        let deployment = job.id;
-        let (jobs, job) = (self.centre.jobs.clone(), Arc::new(job));
-        let kept = Arc::clone(&job);
-        match tokio::task::spawn_blocking(move || jobs.keep(&kept)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return refusals::failed(&error),
-            Err(error) => return refusals::failed(&error),
-        }
-        let queued = self
-            .centre
-            .store
-            .write(move |c| deployments::queue(c, host, &job));
-        match queued.await {
-            Ok(()) => {
-                log::info!(host:% = host, deployment:% = deployment; "a deployment is queued");
-                self.centre.fleet.tell(host, Command::Jobs);
-                self.centre.changes.touch(host.0);
+        match self.centre.queue(host, job).await {
+            Ok(deployment) => {
                 let reply = http::json(StatusCode::CREATED, &Deployed { deployment });
                 http::noted(reply, deployment.to_string())
             }
-            Err(error) => {
-                self.centre.forget_job(deployment);
-                match error {
-                    QueueError::Running(id) => refusals::deployment_running(name, id),
-                    QueueError::Store(error) => refusals::failed(&error),
-                }
-            }
+            Err(QueueError::Running(id)) => refusals::deployment_running(name, id),
+            Err(error) => refusals::failed(&error),
         }
     }
 

@@ -36,7 +36,27 @@ pub(super) fn host_revoked(name: &str) -> Reply {
         "HOST_REVOKED",
         format!("`{name}` is not to come back"),
         "a name that is free, or a host that may join",
-        format!("choose another name; `chatalotctl host show {name}` tells about this one"),
+        format!("run `chatalotctl host readmit {name}`, or choose another name"),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn not_kept_out(name: &str) -> Reply {
+    let advice = Advice::new(
+        "HOST_NOT_KEPT_OUT",
+        format!("`{name}` is not revoked, not locked, without an alarm, and its certificate is in force"),
+        "a host that is kept out",
+        format!("see `chatalotctl host show {name}`; on the host: `systemctl status chatalot-agent`"),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn name_taken(name: &str) -> Reply {
+    let advice = Advice::new(
+        "NAME_TAKEN",
+        format!("there is a host `{name}` already"),
+        "a name that is free",
+        "choose another name; `chatalotctl host list` shows those that are taken",
     );
     http::refusal(StatusCode::CONFLICT, &advice)
 }

@@ -3,6 +3,7 @@
 mod add;
 mod join;
 mod label;
+mod lifecycle;
 mod show;
 
 use chatalot_console::client::Client;
@@ -24,6 +25,12 @@ pub(super) enum HostCommand {
     List,
     /// Show one host
     Show(show::ShowArgs),
+    /// Put a host out: cut its session, cancel what is queued for it
+    Revoke(lifecycle::NameArgs),
+    /// Let a host come back that was revoked or locked, or whose certificate has expired
+    Readmit(lifecycle::NameArgs),
+    /// Give a host another name
+    Rename(lifecycle::RenameArgs),
 }
 
 impl HostCommand {
@@ -34,6 +41,9 @@ impl HostCommand {
             Self::Label(args) => label::label(client, &args, out).await,
             Self::List => list(client, out).await,
             Self::Show(args) => show::show(client, &args, out).await,
+            Self::Revoke(args) => lifecycle::revoke(client, &args, out).await,
+            Self::Readmit(args) => lifecycle::readmit(client, &args, out).await,
+            Self::Rename(args) => lifecycle::rename(client, &args, out).await,
         }
     }
 }

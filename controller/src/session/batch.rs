@@ -6,7 +6,7 @@ use crate::logs::{LogError, StreamName};
 use crate::store::{StoreError, deployments, events};
 use chatalot_protocol::event::Event;
 use chatalot_protocol::frame::LogChunk;
-use chatalot_protocol::message::ToAgent;
+use chatalot_protocol::message::{NOTHING_MORE, ToAgent};
 use chatalot_protocol::names::{DeploymentId, HostId};
 use rusqlite::ErrorCode;
 use std::pin::Pin;
@@ -209,11 +209,21 @@ async fn keep_output(
         .await?;
     for (id, _) in ours.iter().filter(|(_, ours)| !ours) {
         log::warn!(host:% = host, deployment:% = id; "output of a deployment that is not the host's");
+        // A stream is opened after its events were sent: none of it will ever be wanted.
+        let unwanted = opened.iter().filter(|(deployment, _)| deployment == id);
+        say.extend(unwanted.map(|&(deployment, stream)| ToAgent::LogStored {
+            deployment,
+            stream,
+            offset: NOTHING_MORE,
+        }));
         opened.retain(|(deployment, _)| deployment != id);
         chunks.retain(|chunk| chunk.deployment != *id);
     }
     let logs = centre.logs.clone();
-    let lengths = tokio::task::spawn_blocking(move || logs.append(&opened, &chunks)).await??;
+    let lengths = centre
+        .hands
+        .aside(move || logs.append(&opened, &chunks))
+        .await??;
     for ((deployment, stream), offset) in lengths {
         centre.changes.touch(deployment.0);
         say.push(ToAgent::LogStored {
@@ -249,7 +259,7 @@ async fn find_jobs(centre: &Arc<Centre>, host: HostId, say: &mut Vec<ToAgent>) -
         let orders = send.into_iter().map(|id| (id, jobs.read(id)));
         orders.collect::<Vec<_>>()
     };
-    for (id, order) in tokio::task::spawn_blocking(read).await? {
+    for (id, order) in centre.hands.aside(read).await? {
         match order {
             Ok(Some(job)) => {
                 log::info!(host:% = host, deployment:% = id; "a deployment is sent");

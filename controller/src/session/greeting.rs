@@ -5,6 +5,7 @@ use super::{SessionError, rejected};
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::peer::Peer;
+use crate::store::generations::{self, Standing};
 use crate::store::{StoreError, deployments, hosts};
 use chatalot_protocol::frame::{self, Frame};
 use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
@@ -13,8 +14,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-/// How long the agent has for its hello.
+/// How long the agent has for its hello, and to take the answer.
 const HELLO_TIME: Duration = Duration::from_secs(10);
+/// How many hosts may have a session.
+const MOST_SESSIONS: usize = 15_000;
 /// After how many seconds of silence the agent sends a ping.
 const PING_SECS: u64 = 15;
 /// The longest text that is kept of what an agent says of its host.
@@ -32,9 +35,18 @@ pub(super) async fn greet<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     inbound: &mut Inbound<R>,
     outbound: &mut Outbound<W>,
 ) -> Result<Greeted, SessionError> {
-    let first = timeout(HELLO_TIME, inbound.next())
+    timeout(HELLO_TIME, exchange(centre, peer, inbound, outbound))
         .await
-        .map_err(|_| SessionError::NoHello)??;
+        .map_err(|_| SessionError::NoHello)?
+}
+
+async fn exchange<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+    centre: &Centre,
+    peer: Peer,
+    inbound: &mut Inbound<R>,
+    outbound: &mut Outbound<W>,
+) -> Result<Greeted, SessionError> {
+    let first = inbound.next().await?;
     let Some(Frame::Control(body)) = first else {
         return Err(SessionError::NotHello);
     };
@@ -59,21 +71,56 @@ async fn refuse(
     if spoken(hello).is_none() {
         return Ok(Some((RejectReason::Version, 3600)));
     }
-    let may_enter = centre
+    let standing = centre
         .store
-        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
+        .read(move |c| generations::standing(c, peer.host, peer.serial))
         .await?;
-    Ok((!may_enter).then_some((RejectReason::Revoked, 300)))
+    Ok(match standing {
+        // It was on its way when its successor came in.
+        Standing::Old { since_ms } if peer.since_ms <= since_ms => Some((RejectReason::Superseded, 60)),
+        Standing::Old { .. } => {
+            lock(centre, peer).await?;
+            rejection(centre, Standing::Locked)
+        }
+        standing => rejection(centre, standing).or_else(|| {
+            let is_full = centre.fleet.len() >= MOST_SESSIONS && !centre.fleet.is_connected(peer.host);
+            is_full.then_some((RejectReason::Busy, 60))
+        }),
+    })
+}
+
+/// What a host is told that is kept out.
+pub(super) fn rejection(centre: &Centre, standing: Standing) -> Option<(RejectReason, u64)> {
+    let later = centre.config.refused_retry.as_secs().max(1);
+    match standing {
+        Standing::Current | Standing::Pending | Standing::Old { .. } => None,
+        Standing::Out => Some((RejectReason::Revoked, later)),
+        Standing::Locked => Some((RejectReason::Locked, later)),
+    }
+}
+
+/// Two machines have this host's identity: neither comes in.
+async fn lock(centre: &Centre, peer: Peer) -> Result<(), StoreError> {
+    let (address, now) = (peer.address.to_string(), now_ms());
+    centre
+        .store
+        .write(move |c| generations::lock(c, peer.host, &address, now))
+        .await?;
+    centre.fleet.end(peer.host);
+    centre.changes.touch(peer.host.0);
+    Ok(())
 }
 
 async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::Entry, Welcome), StoreError> {
     let protocol = spoken(&hello).unwrap_or(version::NEWEST);
     let hello = bounded(hello);
+    let told = hello.acked;
     let (address, now) = (peer.address.to_string(), now_ms());
     let your_address = address.clone();
     let (entry, lost) = centre
         .store
         .write(move |c| {
+            generations::promote(c, peer.host, peer.serial, now)?;
             let entry = hosts::enter(c, peer.host, &hello, &address, now)?;
             let lost = if entry.another_life {
                 deployments::lose(c, peer.host)?
@@ -83,6 +130,10 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
             Ok::<_, StoreError>((entry, lost))
         })
         .await?;
+    if entry.acked < told {
+        log::error!(host:% = peer.host, stored = entry.acked, told, epoch = centre.cluster.epoch;
+            "this controller has lost events that it had stored: was a backup put back?");
+    }
     for deployment in lost {
         centre.changes.touch(deployment.0);
     }
@@ -91,6 +142,8 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         epoch: centre.cluster.epoch,
         ping_secs: PING_SECS,
         acked: entry.acked,
+        acked_at_ms: entry.acked_at_ms,
+        now_ms: Some(now),
         your_address,
         addresses: centre.config.addresses(),
     };

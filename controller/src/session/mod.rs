@@ -14,10 +14,11 @@ use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
 use crate::peer::Peer;
-use crate::store::{StoreError, hosts};
+use crate::store::{StoreError, generations, hosts};
 use batch::{Batch, Work};
 use chatalot_protocol::frame::{Frame, FrameError, MAX_CONTROL, MAX_GREETING};
 use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
+use chatalot_protocol::reading;
 use chatalot_protocol::stream::ReadError;
 use greeting::Greeted;
 use pipe::{Inbound, Outbound};
@@ -52,6 +53,8 @@ pub enum Ended {
     Rejected(RejectReason),
     /// Events were missing; the agent sends them again when it comes back.
     Gap,
+    /// The agent has seen a later state of this controller than this one.
+    Outdated,
 }
 
 /// Why a session failed.
@@ -72,6 +75,9 @@ pub enum SessionError {
     /// Nothing can be sent.
     #[error("the agent takes nothing more")]
     Write(#[source] io::Error),
+    /// Nothing has been taken for too long.
+    #[error("the agent has taken nothing for {} s", SILENCE.as_secs())]
+    Stuck,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,11 +95,18 @@ where
     let mut inbound = Inbound::new(reader, MAX_GREETING);
     let mut outbound = Outbound::new(writer);
     // Boxed, for the room that it takes is not needed for the rest of the session.
-    let met = Box::pin(greeting::greet(&centre, peer, &mut inbound, &mut outbound)).await?;
+    let met = Box::pin(greeting::greet(&centre, peer, &mut inbound, &mut outbound)).await;
     drop(greeted);
     let entry = match met {
-        Greeted::Welcome(entry) => entry,
-        Greeted::Rejected(reason) => {
+        Ok(Greeted::Welcome(entry)) => entry,
+        Err(error) => {
+            if error.is_malformed() {
+                outbound.put(&rejected(RejectReason::Malformed, 60))?;
+                farewell(outbound).await;
+            }
+            return Err(error);
+        }
+        Ok(Greeted::Rejected(reason)) => {
             farewell(outbound).await;
             return Ok(Ended::Rejected(reason));
         }
@@ -106,7 +119,7 @@ where
     // Asked again from its place, from which whoever joins anew as this host ends it.
     let may_stay = centre
         .store
-        .read(move |c| hosts::may_enter(c, peer.host, peer.serial))
+        .read(move |c| generations::may_enter(c, peer.host, peer.serial))
         .await;
     let ended = match may_stay {
         Ok(true) => {
@@ -121,12 +134,33 @@ where
     let (host, now) = (peer.host, now_ms());
     let noted = centre.store.write(move |c| hosts::left(c, host, now)).await;
     centre.changes.touch(host.0);
-    if matches!(ended, Ok(Ended::Superseded)) {
-        outbound.put(&rejected(RejectReason::Superseded, 60))?;
+    match &ended {
+        Ok(Ended::Superseded) => {
+            let standing = centre
+                .store
+                .read(move |c| generations::standing(c, peer.host, peer.serial))
+                .await?;
+            let (reason, later) =
+                greeting::rejection(&centre, standing).unwrap_or((RejectReason::Superseded, 60));
+            outbound.put(&rejected(reason, later))?;
+        }
+        Ok(Ended::Stopped) => outbound.put(&rejected(RejectReason::Stopping, 1))?,
+        Err(error) if error.is_malformed() => outbound.put(&rejected(RejectReason::Malformed, 60))?,
+        _ => {}
     }
     farewell(outbound).await;
     noted?;
     ended
+}
+
+impl SessionError {
+    /// Whether what was said makes no sense, rather than that nothing can be heard.
+    fn is_malformed(&self) -> bool {
+        matches!(
+            self,
+            Self::NoHello | Self::NotHello | Self::Frame(_) | Self::Read(ReadError::Frame(_))
+        )
+    }
 }
 
 /// The refusal of a session, or its end.
@@ -191,7 +225,11 @@ impl Session {
             // pipe, the work stays in its place, and a command is taken whole or not at all.
             tokio::select! {
                 frame = inbound.next(), if may_read => match frame? {
-                    Some(frame) => self.take(frame, outbound)?,
+                    Some(frame) => {
+                        if let Some(ended) = self.take(frame, outbound)? {
+                            return Ok(ended);
+                        }
+                    }
                     None => return Ok(Ended::Closed),
                 },
                 done = finish(&mut work) => {
@@ -208,6 +246,9 @@ impl Session {
                     None => return Ok(Ended::Superseded),
                 },
                 () = &mut silence => {
+                    if outbound.is_busy() && outbound.idle() >= SILENCE {
+                        return Err(SessionError::Stuck);
+                    }
                     if may_read && self.heard.elapsed() >= SILENCE {
                         return Ok(Ended::Silent);
                     }
@@ -222,16 +263,16 @@ impl Session {
         &mut self,
         frame: Frame,
         outbound: &mut Outbound<W>,
-    ) -> Result<(), SessionError> {
+    ) -> Result<Option<Ended>, SessionError> {
         self.heard = Instant::now();
         let body = match frame {
             Frame::Log(chunk) => {
                 self.batch.chunk(chunk);
-                return Ok(());
+                return Ok(None);
             }
             Frame::Control(body) => body,
         };
-        match chatalot_protocol::frame::message(&body)? {
+        match reading::by_controller(&body)? {
             ToController::Events { events } => self.batch.events(events),
             ToController::LogOpened {
                 deployment, stream, ..
@@ -245,9 +286,14 @@ impl Session {
             ToController::Audited { anchor } => self.eye.take(&self.centre, self.peer.host, anchor),
             ToController::Ping { n } => outbound.put(&ToAgent::Pong { n })?,
             ToController::Hello(_) => return Err(SessionError::NotHello),
+            ToController::EpochRefused { known } => {
+                let epoch = self.centre.cluster.epoch;
+                log::error!(host:% = self.peer.host, known, epoch; "a host has seen more of this controller than it has: it was restored, and its epoch must be raised");
+                return Ok(Some(Ended::Outdated));
+            }
             ToController::Pong { .. } | ToController::Unknown => {}
         }
-        Ok(())
+        Ok(None)
     }
 
     fn obey<W: AsyncWrite + Unpin>(
@@ -256,6 +302,8 @@ impl Session {
         outbound: &mut Outbound<W>,
     ) -> Result<(), SessionError> {
         match command {
+            // Dropping the asker tells him that there is no answer.
+            Command::Ask(..) if outbound.waiting() >= MOST_WAITING => {}
             Command::Ask(ask, asker) => {
                 self.asks.retain(|_, asker| !asker.is_closed());
                 self.asked += 1;

@@ -5,7 +5,9 @@ use chatalot_protocol::frame::{self, Frame, FrameError, HEADER};
 use chatalot_protocol::stream::ReadError;
 use serde::Serialize;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
 
 /// What arrives.
 pub(super) struct Inbound<R> {
@@ -58,6 +60,8 @@ pub(super) struct Outbound<W> {
     bytes: Vec<u8>,
     sent: usize,
     unflushed: bool,
+    /// When something was last taken.
+    moved: Instant,
 }
 
 impl<W: AsyncWrite + Unpin> Outbound<W> {
@@ -67,11 +71,15 @@ impl<W: AsyncWrite + Unpin> Outbound<W> {
             bytes: Vec::new(),
             sent: 0,
             unflushed: false,
+            moved: Instant::now(),
         }
     }
 
     /// Adds a message; it leaves with the next [`Outbound::drive`].
     pub(super) fn put<T: Serialize>(&mut self, message: &T) -> Result<(), FrameError> {
+        if !self.unflushed {
+            self.moved = Instant::now();
+        }
         self.unflushed = true;
         frame::put_message(message, &mut self.bytes)
     }
@@ -79,6 +87,11 @@ impl<W: AsyncWrite + Unpin> Outbound<W> {
     /// How much waits.
     pub(super) fn waiting(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    /// For how long nothing of it has been taken.
+    pub(super) fn idle(&self) -> Duration {
+        self.moved.elapsed()
     }
 
     /// Whether there is anything to do.
@@ -91,7 +104,10 @@ impl<W: AsyncWrite + Unpin> Outbound<W> {
         while self.sent < self.bytes.len() {
             match self.to.write(&self.bytes[self.sent..]).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                sent => self.sent += sent,
+                sent => {
+                    self.sent += sent;
+                    self.moved = Instant::now();
+                }
             }
         }
         self.bytes = Vec::new();

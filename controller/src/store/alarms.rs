@@ -46,6 +46,82 @@ pub fn raise(
     Ok(raised == 1)
 }
 
+/// An identity or a token turns up where it should not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Astray {
+    /// An old certificate was shown; the host is locked.
+    Copied,
+    /// Two machines connect in turns.
+    TwoMachines,
+    /// A second key has shown a join token.
+    TokenTwice,
+}
+
+impl Astray {
+    const ALL: [Self; 3] = [Self::Copied, Self::TwoMachines, Self::TokenTwice];
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Copied => "IDENTITY_COPIED",
+            Self::TwoMachines => "TWO_MACHINES",
+            Self::TokenTwice => "TOKEN_USED_TWICE",
+        }
+    }
+
+    fn advice(self, name: &str, address: &str) -> Advice {
+        let (saw, wanted) = match self {
+            Self::Copied => (
+                format!("{address} has shown a certificate that was replaced by one in use"),
+                "a key that only one machine has",
+            ),
+            Self::TwoMachines => (
+                format!("two machines connect in turns, the last one from {address}"),
+                "one machine with this identity",
+            ),
+            Self::TokenTwice => (
+                format!("{address} has shown the join token that another machine had used"),
+                "a join token that only one machine is given",
+            ),
+        };
+        let fix = format!(
+            "where all machines are yours, `chatalotctl host readmit {name}`; where one may not be, `chatalotctl host \
+             add {name}` and its line on the right one"
+        );
+        Advice::new(self.code(), saw, wanted, fix)
+    }
+}
+
+/// Raises an alarm about an identity that is astray.
+pub fn raise_astray(
+    connection: &Connection,
+    host: HostId,
+    what: Astray,
+    address: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let name: String = connection.query_row(
+        "SELECT name FROM hosts WHERE id = ?1",
+        [host.0.as_bytes()],
+        |row| row.get(0),
+    )?;
+    if raise(connection, host, false, &what.advice(&name, address), now_ms)? {
+        log::error!(host:% = host, code = what.code(), address; "an identity is astray");
+    }
+    Ok(())
+}
+
+/// Ends the alarms about an identity astray, for the operator has seen them; whether there were any.
+pub fn settle_astray(connection: &Connection, host: HostId) -> Result<bool, StoreError> {
+    let mut ended = 0;
+    for what in Astray::ALL {
+        ended += connection.execute(
+            "DELETE FROM alarms WHERE host = ?1 AND by_host = 0 AND code = ?2",
+            (host.0.as_bytes(), what.code()),
+        )?;
+    }
+    Ok(ended > 0)
+}
+
 /// Ends an alarm that the host itself has raised.
 pub fn end(connection: &Connection, host: HostId, code: &str) -> Result<(), StoreError> {
     connection

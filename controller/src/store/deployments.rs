@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::hosts::{host_id, json, word};
+use crate::jobs::JobError;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::api::DeploymentView;
 use chatalot_protocol::handover::Handover;
@@ -23,6 +24,12 @@ pub enum QueueError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The order cannot be kept.
+    #[error(transparent)]
+    Order(#[from] JobError),
+    /// The thread that writes files died.
+    #[error("files cannot be written")]
+    Files(#[from] tokio::task::JoinError),
 }
 
 /// How a deployment ended, beside its state.
@@ -104,6 +111,21 @@ pub fn expire(connection: &Connection, now_ms: i64) -> Result<Vec<DeploymentId>,
          WHERE NOT sent AND NOT finished AND not_after_ms < ?1 RETURNING id",
     )?;
     ids(statement.query_map((now_ms, ended(Some(advice))?), |row| row.get(0))?)
+}
+
+/// Ends what a host that is put out has not taken up.
+pub fn revoke(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, StoreError> {
+    let advice = Advice::new(
+        "HOST_REVOKED",
+        "the host was revoked before it took this up",
+        "a host that may work",
+        "see `chatalotctl host show`; when the host is back, deploy again",
+    );
+    let mut statement = connection.prepare_cached(
+        "UPDATE deployments SET finished = 1, state = 'cancelled', outcome = ?2
+         WHERE host = ?1 AND NOT taken_up AND NOT finished RETURNING id",
+    )?;
+    ids(statement.query_map((host.0.as_bytes(), ended(Some(advice))?), |row| row.get(0))?)
 }
 
 /// Ends what another life of the agent had taken up.

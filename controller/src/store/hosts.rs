@@ -1,7 +1,9 @@
 //! Hosts, and who of them may have a session.
 
 use super::StoreError;
+use super::alarms::{self, Astray};
 use crate::model::{HostView, Latest, Membership};
+use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::message::Hello;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -9,11 +11,13 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-const COLUMNS: &str = "h.id, h.name, h.state, h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address,
-    h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
-    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id),
+const COLUMNS: &str = "h.id, h.name,
+    CASE WHEN h.state = 'active' AND h.locked_ms IS NOT NULL THEN 'locked' ELSE h.state END,
+    h.level, h.cause, h.domains, h.joined_ms, h.seen_ms, h.address, h.agent, h.hostname, h.system, h.architecture, d.id, d.state, d.domain,
+    (SELECT max(not_after_ms) FROM certificates WHERE host = h.id AND state IN ('current', 'pending')),
     (SELECT json_group_array(json(advice)) FROM alarms WHERE host = h.id),
-    (SELECT json_group_array(label) FROM labels WHERE host = h.id)
+    (SELECT json_group_array(label) FROM labels WHERE host = h.id),
+    h.readmit_until_ms
     FROM hosts h LEFT JOIN deployments d ON d.id =
         (SELECT id FROM deployments WHERE host = h.id ORDER BY created_ms DESC, id DESC LIMIT 1)";
 
@@ -94,15 +98,6 @@ pub fn by_name(connection: &Connection, name: &str) -> Result<Option<HostView>, 
     Ok(statement.query_row([name], view).optional()?)
 }
 
-/// Whether a host with this certificate may have a session at this moment.
-pub fn may_enter(connection: &Connection, host: HostId, serial: [u8; 16]) -> Result<bool, StoreError> {
-    let mut statement = connection.prepare_cached(
-        "SELECT 1 FROM hosts h JOIN certificates c ON c.host = h.id
-         WHERE h.id = ?1 AND h.state = 'active' AND c.serial = ?2",
-    )?;
-    Ok(statement.exists((host.0.as_bytes(), &serial))?)
-}
-
 /// How the store welcomes a session.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
@@ -110,6 +105,8 @@ pub struct Entry {
     pub stream: i64,
     /// The last event of it that is stored.
     pub acked: u64,
+    /// When that happened, by the host's clock.
+    pub acked_at_ms: Option<i64>,
     /// Whether the agent's state is another one than before: what it had taken up is lost.
     pub another_life: bool,
 }
@@ -126,6 +123,7 @@ pub fn enter(
     let before: Option<Vec<u8>> = connection
         .prepare_cached("SELECT epoch FROM hosts WHERE id = ?1")?
         .query_row([id], |row| row.get(0))?;
+    notice_two_machines(connection, host, &hello.boot_id, address, now_ms)?;
     connection
         .prepare_cached(
             "UPDATE hosts SET seen_ms = ?2, address = ?3, agent = ?4, hostname = ?5, system = ?6,
@@ -148,11 +146,43 @@ pub fn enter(
     let (stream, acked) = connection
         .prepare_cached("SELECT id, last_seq FROM streams WHERE host = ?1 AND epoch = ?2")?
         .query_row((id, epoch), |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    let last: Option<String> = connection
+        .prepare_cached("SELECT body FROM events WHERE stream = ?1 AND seq = ?2")?
+        .query_row((stream, acked), |row| row.get(0))
+        .optional()?;
+    let last = last
+        .map(|body| serde_json::from_str::<Event>(&body))
+        .transpose()?;
     Ok(Entry {
         stream,
         acked: acked.cast_unsigned(),
+        // What stands for an event that was let go of has no time of its own.
+        acked_at_ms: last
+            .filter(|last| last.what != What::Unknown)
+            .map(|last| last.at_ms),
         another_life: before.is_some_and(|before| before != epoch.as_slice()),
     })
+}
+
+/// A machine never comes back to a boot that it has left: whoever does is another one with the same identity.
+fn notice_two_machines(
+    connection: &Connection,
+    host: HostId,
+    boot_id: &str,
+    address: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let (id, boot) = (host.0.as_bytes(), boot_id);
+    let came_back: Option<bool> = connection
+        .prepare_cached("SELECT boot_id != ?2 AND boot_before = ?2 AND ?2 != '' FROM hosts WHERE id = ?1")?
+        .query_row((id, boot), |row| row.get(0))?;
+    if came_back == Some(true) {
+        alarms::raise_astray(connection, host, Astray::TwoMachines, address, now_ms)?;
+    }
+    connection
+        .prepare_cached("UPDATE hosts SET boot_before = boot_id WHERE id = ?1 AND boot_id != ?2")?
+        .execute((id, boot))?;
+    Ok(())
 }
 
 /// Notes the end of a session.
@@ -166,6 +196,13 @@ pub fn left(connection: &Connection, host: HostId, now_ms: i64) -> Result<(), St
 /// Reads an id out of a column.
 pub(super) fn host_id(row: &Row<'_>, column: usize) -> rusqlite::Result<HostId> {
     row.get(column).map(|bytes| HostId(Uuid::from_bytes(bytes)))
+}
+
+/// Reads a host's name out of a column.
+pub(super) fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<HostName> {
+    let name: String = row.get(column)?;
+    name.parse()
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// Reads a value that is stored as the word that serde writes for it.
@@ -186,7 +223,6 @@ fn unreadable(column: usize, error: serde_json::Error) -> rusqlite::Error {
 }
 
 fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
-    let name: String = row.get(1)?;
     let latest = match row.get::<_, Option<[u8; 16]>>(13)? {
         Some(id) => Some(Latest {
             deployment: DeploymentId(Uuid::from_bytes(id)),
@@ -197,9 +233,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
     };
     Ok(HostView {
         id: host_id(row, 0)?,
-        name: name
-            .parse()
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?,
+        name: name(row, 1)?,
         membership: word::<Membership>(row, 2)?,
         connected: false,
         level: word(row, 3)?,
@@ -216,5 +250,6 @@ fn view(row: &Row<'_>) -> rusqlite::Result<HostView> {
         alarms: json(row, 17)?.unwrap_or_default(),
         certificate_until_ms: row.get(16)?,
         labels: json(row, 18)?.unwrap_or_default(),
+        readmit_until_ms: row.get(19)?,
     })
 }

@@ -9,13 +9,17 @@ pub mod approvals;
 pub mod audit;
 pub mod deployments;
 pub mod events;
+pub mod generations;
 pub mod hosts;
+pub mod lifecycle;
 pub mod old;
 pub mod restored;
 pub mod tokens;
 
+use crate::hands::{Hands, Pace};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -26,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("anchors.sql"),
     include_str!("access.sql"),
     include_str!("work.sql"),
+    include_str!("generations.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
@@ -88,13 +93,26 @@ type Work = Box<dyn FnOnce(&Connection) -> Answer + Send>;
 /// The handle to the store; cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    writer: mpsc::Sender<Work>,
-    reader: mpsc::Sender<Work>,
+    writer: Seat,
+    reader: Seat,
+}
+
+/// Where work is done.
+#[derive(Clone)]
+enum Seat {
+    Thread(mpsc::Sender<Work>),
+    /// In a simulation: where it is handed over.
+    Here(Arc<Mutex<Connection>>, Pace),
 }
 
 impl Store {
     /// Opens the database and brings it up to date.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, &Hands::default())
+    }
+
+    /// The same, worked on as it is told.
+    pub fn open_with(path: &Path, hands: &Hands) -> Result<Self, StoreError> {
         let failed = |source| StoreError::Open {
             path: path.to_owned(),
             source,
@@ -106,12 +124,19 @@ impl Store {
         migrate(&mut connection)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readable = Connection::open_with_flags(path, flags).map_err(failed)?;
+        if let Some(pace) = hands.pace() {
+            let seat = |connection| Seat::Here(Arc::new(Mutex::new(connection)), pace.clone());
+            return Ok(Self {
+                writer: seat(connection),
+                reader: seat(readable),
+            });
+        }
         let mut wal = path.as_os_str().to_owned();
         wal.push("-wal");
-        let writer = thread("store-write", move |work| {
+        let writer = Seat::Thread(thread("store-write", move |work| {
             write_all(&connection, Path::new(&wal), work);
-        })?;
-        let reader = thread("store-read", move |work| read_all(&readable, work))?;
+        })?);
+        let reader = Seat::Thread(thread("store-read", move |work| read_all(&readable, work))?);
         Ok(Self { writer, reader })
     }
 
@@ -122,7 +147,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        send(&self.writer, |connection| savepoint(connection, work)).await
+        send(&self.writer, true, |connection| savepoint(connection, work)).await
     }
 
     /// Does a piece of work that only reads, beside the writer.
@@ -132,7 +157,7 @@ impl Store {
         E: From<StoreError> + Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        send(&self.reader, work).await
+        send(&self.reader, false, work).await
     }
 }
 
@@ -232,7 +257,7 @@ fn thread(
     Ok(sender)
 }
 
-async fn send<T, E, F>(to: &mpsc::Sender<Work>, work: F) -> Result<T, E>
+async fn send<T, E, F>(to: &Seat, writes: bool, work: F) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
@@ -243,10 +268,29 @@ where
         let result = work(connection);
         Box::new(move || drop(answer.send(result)))
     });
-    to.send(work).await.map_err(|_| E::from(StoreError::NotStored))?;
+    match to {
+        Seat::Thread(thread) => thread
+            .send(work)
+            .await
+            .map_err(|_| E::from(StoreError::NotStored))?,
+        Seat::Here(connection, pace) => {
+            tokio::time::sleep(pace()).await;
+            here(connection, work, writes);
+            tokio::time::sleep(pace()).await;
+        }
+    }
     answered
         .await
         .unwrap_or_else(|_| Err(E::from(StoreError::NotStored)))
+}
+
+fn here(connection: &Mutex<Connection>, work: Work, writes: bool) {
+    let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+    if writes {
+        together(&connection, work, || None);
+    } else {
+        work(&connection)();
+    }
 }
 
 fn savepoint<T, E: From<StoreError>>(
@@ -273,31 +317,34 @@ fn write_all(connection: &Connection, wal: &Path, mut waiting: mpsc::Receiver<Wo
                 log::warn!(error:% = error; "the database's log is not worked off");
             }
         }
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        together(connection, first, || waiting.try_recv().ok());
+    }
+}
+
+/// Commits what waits together, and answers after that.
+fn together(connection: &Connection, first: Work, mut more: impl FnMut() -> Option<Work>) {
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        beware(&error);
+        log::error!(error:% = error; "the database cannot be written");
+        return;
+    }
+    let mut answers = Vec::new();
+    let mut next = Some(first);
+    while let Some(work) = next {
+        answers.push(work(connection));
+        // On a full disk SQLite ends the whole transaction: what follows would not be part of it.
+        if connection.is_autocommit() {
+            break;
+        }
+        next = (answers.len() < TOGETHER).then(&mut more).flatten();
+    }
+    match connection.execute_batch("COMMIT") {
+        Ok(()) => answers.into_iter().for_each(|answer| answer()),
+        Err(error) => {
             beware(&error);
             log::error!(error:% = error; "the database cannot be written");
-            continue;
-        }
-        let mut answers = Vec::new();
-        let mut next = Some(first);
-        while let Some(work) = next {
-            answers.push(work(connection));
-            // On a full disk SQLite ends the whole transaction: what follows would not be part of it.
-            if connection.is_autocommit() {
-                break;
-            }
-            next = (answers.len() < TOGETHER)
-                .then(|| waiting.try_recv().ok())
-                .flatten();
-        }
-        match connection.execute_batch("COMMIT") {
-            Ok(()) => answers.into_iter().for_each(|answer| answer()),
-            Err(error) => {
-                beware(&error);
-                log::error!(error:% = error; "the database cannot be written");
-                // Fails only where SQLite has rolled back itself.
-                let _ = connection.execute_batch("ROLLBACK");
-            }
+            // Fails only where SQLite has rolled back itself.
+            let _ = connection.execute_batch("ROLLBACK");
         }
     }
 }

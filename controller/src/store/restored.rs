@@ -21,6 +21,11 @@ pub fn begin(connection: &mut Connection, now_ms: i64, keep_tokens: bool) -> Res
         "UPDATE meta SET value = ?1 WHERE key = 'epoch'",
         [epoch.to_string()],
     )?;
+    // What was signed since is known to the hosts alone.
+    transaction.execute(
+        "INSERT INTO meta VALUES ('restored_from_ms', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [i64::to_string(&taken_ms)],
+    )?;
     transaction.execute("DELETE FROM tokens WHERE used_ms IS NULL", [])?;
     let tokens_ended = if keep_tokens {
         0

@@ -1,7 +1,8 @@
 //! Join tokens: made, and used up in the same transaction that records the certificate.
 
-use super::hosts::{host_id, json};
-use super::{StoreError, alarms};
+use super::alarms::{self, Astray};
+use super::hosts::{host_id, json, name};
+use super::{StoreError, generations};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::{HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -104,21 +105,47 @@ pub fn consume(
     } else {
         recorded(connection, shown)?
     };
-    let (name, domains, git_remotes) = connection
-        .query_row(
-            "SELECT name, domains, git_remotes FROM hosts WHERE id = ?1",
-            [host.0.as_bytes()],
-            |row| Ok((row.get::<_, String>(0)?, json(row, 1)?, json(row, 2)?)),
-        )
-        .map_err(StoreError::Sql)?;
+    Ok(joined(connection, host, certificate, !first)?)
+}
+
+/// What a host is told that has a certificate now.
+pub fn joined(
+    connection: &Connection,
+    host: HostId,
+    certificate: String,
+    again: bool,
+) -> Result<Joined, StoreError> {
+    let (name, domains, git_remotes) = connection.query_row(
+        "SELECT name, domains, git_remotes FROM hosts WHERE id = ?1",
+        [host.0.as_bytes()],
+        |row| Ok((name(row, 0)?, json(row, 1)?, json(row, 2)?)),
+    )?;
     Ok(Joined {
         host,
-        name: name.parse().map_err(|_| Refusal::Unknown)?,
+        name,
         domains: domains.unwrap_or_default(),
         git_remotes: git_remotes.unwrap_or_default(),
         certificate,
-        again: !first,
+        again,
     })
+}
+
+/// Raises an alarm for the host of a token that two keys have shown.
+pub fn shown_twice(
+    connection: &Connection,
+    id: [u8; 8],
+    address: &str,
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let host = connection
+        .query_row("SELECT host FROM tokens WHERE id = ?1", [&id], |row| {
+            host_id(row, 0)
+        })
+        .optional()?;
+    match host {
+        Some(host) => alarms::raise_astray(connection, host, Astray::TokenTwice, address, now_ms),
+        None => Ok(()),
+    }
 }
 
 fn judge(connection: &Connection, shown: &Shown, now_ms: i64) -> Result<(HostId, bool), Refusal> {
@@ -177,17 +204,7 @@ fn record(
     now_ms: i64,
     issued: Issued,
 ) -> Result<String, StoreError> {
-    connection.execute(
-        "INSERT INTO certificates (serial, host, spki, pem, issued_ms, not_after_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (
-            &issued.serial,
-            host.0.as_bytes(),
-            &shown.spki,
-            &issued.pem,
-            now_ms,
-            issued.not_after_ms,
-        ),
-    )?;
+    generations::insert(connection, host, &shown.spki, &issued, "current", now_ms)?;
     connection.execute(
         "UPDATE tokens SET serial = ?2 WHERE id = ?1",
         (&shown.id, &issued.serial),
@@ -195,7 +212,7 @@ fn record(
     void_others(connection, shown, host, &issued)?;
     alarms::forget(connection, host)?;
     connection.execute(
-        "UPDATE hosts SET state = 'active', joined_ms = ?2 WHERE id = ?1",
+        "UPDATE hosts SET state = 'active', joined_ms = ?2, locked_ms = NULL, readmit_until_ms = NULL WHERE id = ?1",
         (host.0.as_bytes(), now_ms),
     )?;
     Ok(issued.pem)

@@ -64,11 +64,30 @@ where
                 .collect();
             let why = crate::chain(&error);
             log::warn!(token:% = token, address:% = from, error:% = why; "a host may not join");
+            if matches!(error, JoinError::Refused(Refusal::Used)) {
+                alarm(centre, &request, from).await;
+            }
             centre
                 .remember_stranger(entry(from, token, "JOIN_REFUSED", why))
                 .await;
             refuse(&error)
         }
+    }
+}
+
+/// Two keys for one token: one of the two machines is perhaps not the operator's.
+async fn alarm(centre: &Centre, request: &JoinRequest, from: IpAddr) {
+    let (id, address, now) = (
+        unhex(&request.token_id).unwrap_or_default(),
+        from.to_string(),
+        now_ms(),
+    );
+    let raised = centre
+        .store
+        .write(move |c| tokens::shown_twice(c, id, &address, now))
+        .await;
+    if let Err(error) = raised {
+        log::error!(error:% = crate::chain(&error); "an alarm cannot be kept");
     }
 }
 
@@ -109,7 +128,8 @@ async fn admit(centre: &Arc<Centre>, request: &JoinRequest, from: IpAddr) -> Res
     Ok(joined.await?)
 }
 
-fn reply(centre: &Centre, joined: Joined) -> JoinReply {
+/// What a host is told that has a certificate now.
+pub(super) fn reply(centre: &Centre, joined: Joined) -> JoinReply {
     JoinReply {
         host: joined.host,
         name: joined.name,
@@ -118,6 +138,7 @@ fn reply(centre: &Centre, joined: Joined) -> JoinReply {
         authorities: centre.authority.root_pem().to_owned(),
         domains: joined.domains,
         git_remotes: joined.git_remotes,
+        renew_after_secs: Some(centre.config.certificate_life.as_secs() / 3),
     }
 }
 

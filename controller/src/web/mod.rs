@@ -3,6 +3,7 @@
 
 pub mod bootstrap;
 mod join;
+mod renew;
 
 use crate::api::Api;
 use crate::centre::Centre;
@@ -78,7 +79,10 @@ impl Web {
             (&Method::POST, "/v1/join") if self.limiter.lets(from) => {
                 join::join(&self.centre, request, from).await
             }
-            (&Method::POST, "/v1/join") => http::refusal(
+            (&Method::POST, "/v1/renew") if self.limiter.lets(from) => {
+                renew::renew(&self.centre, request, from).await
+            }
+            (&Method::POST, "/v1/join" | "/v1/renew") => http::refusal(
                 StatusCode::TOO_MANY_REQUESTS,
                 &Advice::new(
                     "TOO_MANY_TRIES",

@@ -133,6 +133,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
     }
 }
 
+/// Dials, says hello, and hears what it is told.
+pub(crate) async fn knocks(world: &World, identity: Identity) -> Option<ToAgent> {
+    let mut agent = Agent::dial(world, identity).await;
+    let greeting = ToController::Hello(Box::new(hello(Uuid::new_v4())));
+    agent.say(&greeting).await;
+    agent.hear().await
+}
+
 pub(crate) fn hello(epoch: Uuid) -> Hello {
     Hello {
         protocol_min: 1,
@@ -144,6 +152,7 @@ pub(crate) fn hello(epoch: Uuid) -> Hello {
         system: "Debian GNU/Linux 13".into(),
         architecture: "x86_64".into(),
         steps: Vec::new(),
+        acked: 0,
     }
 }
 

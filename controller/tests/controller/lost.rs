@@ -2,9 +2,10 @@
 
 use crate::agent::{Agent, joined};
 use crate::deployments::{deploy, deploy_request};
+use crate::generations::Host;
 use crate::world::World;
 use chatalot_protocol::api::DeploymentView;
-use chatalot_protocol::message::{ToAgent, ToController};
+use chatalot_protocol::message::{RejectReason, ToAgent, ToController};
 use chatalot_protocol::report::DeploymentState;
 use chatalotctl::access::Role;
 use chatalotctl::backup::{self, BackupError};
@@ -69,6 +70,41 @@ async fn f33_a_lost_controller_comes_back_elsewhere_with_every_agent_a_higher_ep
     assert!(used.is_none(), "an invitation from before is worth nothing");
     // The record goes on, and says what happened.
     assert!(world.audit().await.iter().any(|entry| entry.action == "restore"));
+}
+
+#[tokio::test]
+async fn f33_a_host_that_has_renewed_since_the_backup_comes_back_and_its_certificate_before_does_not() {
+    let world = World::start().await;
+    let before = Host::join(&world, "chat-1").await;
+    let revoked = Host::join(&world, "chat-2").await;
+    let outdated = Host::join(&world, "chat-3").await;
+    let late = outdated.renew(&world).await.unwrap();
+    assert!(late.is_welcome(&world).await);
+    let path = "/v1/hosts/chat-2/revoke";
+    assert!(
+        world
+            .command::<_, serde_json::Value>("POST", path, &())
+            .await
+            .0
+            .is_success()
+    );
+    let bytes = backup::take(&world.centre.config.state).unwrap();
+    let since = before.renew(&world).await.unwrap();
+    assert!(since.is_welcome(&world).await);
+    drop(world.stop().await);
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    backup::restore(&bytes, &elsewhere.path().join("state"), false).unwrap();
+    let world = World::start_with(elsewhere, |_| ()).await;
+    assert!(since.is_welcome(&world).await && since.is_welcome(&world).await);
+    assert!(
+        late.is_welcome(&world).await,
+        "what was in force at the backup is so now"
+    );
+    assert!(revoked.is_rejected(&world, RejectReason::Revoked).await);
+    let next = since.renew(&world).await.unwrap();
+    assert!(next.is_welcome(&world).await);
+    assert!(before.is_rejected(&world, RejectReason::Locked).await);
 }
 
 #[tokio::test]

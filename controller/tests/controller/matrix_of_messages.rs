@@ -4,7 +4,7 @@ use crate::agent::{Agent, hello, identity, join, joined, key};
 use crate::world::{Identity, World, tls, token};
 use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::identity::{ALPN_CHANNEL, agent_uri};
-use chatalot_protocol::message::{Answer, ToAgent, ToController};
+use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
 use chatalot_protocol::names::{DeploymentId, HostId, StepId};
 use chatalotctl::api::routes::ROUTES;
 use hyper::StatusCode;
@@ -31,6 +31,7 @@ fn messages() -> Vec<ToController> {
         ToController::Audited {
             anchor: Anchor::START,
         },
+        ToController::EpochRefused { known: 9 },
     ];
     for message in &all {
         match message {
@@ -41,6 +42,7 @@ fn messages() -> Vec<ToController> {
             | ToController::Ping { .. }
             | ToController::Pong { .. }
             | ToController::Audited { .. }
+            | ToController::EpochRefused { .. }
             | ToController::Unknown => {}
         }
     }
@@ -126,8 +128,11 @@ async fn f11_every_first_message_against_every_kind_of_certificate() {
             let is_hello = matches!(message, ToController::Hello(_));
             let fits = match (&heard, wanted, is_hello) {
                 (Some(ToAgent::Welcome(_)), "welcome", true)
-                | (Some(ToAgent::Rejected { .. }), "rejected", true) => true,
-                (None, wanted, is_hello) => !is_hello || wanted == "silence",
+                | (Some(ToAgent::Rejected { .. }), "rejected", true)
+                | (None, "silence", _) => true,
+                (Some(ToAgent::Rejected { reason, .. }), wanted, false) => {
+                    *reason == RejectReason::Malformed && wanted != "silence"
+                }
                 _ => false,
             };
             assert!(fits, "{name} says {message:?} and hears {heard:?}");

@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 const ADDRESS: &str = "127.0.0.1:18999";
 
-struct Reaped(Child);
+pub(crate) struct Reaped(pub(crate) Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {
@@ -89,7 +89,7 @@ async fn an_idle_agent_costs_the_controller_little_memory() {
 }
 
 /// A host that has joined, without the visits that it takes: an address may only try twenty times a minute.
-async fn enrolled(world: &World, number: usize) -> Identity {
+pub(crate) async fn enrolled(world: &World, number: usize) -> Identity {
     let (key, now) = (key(), now_ms());
     let request = rcgen::CertificateParams::default()
         .serialize_request(&key)

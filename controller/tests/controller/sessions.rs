@@ -307,6 +307,12 @@ async fn f70_the_end_of_the_controller_ends_every_session() {
     assert_eq!(hosts.len(), 5);
     let world = world.restart().await;
     for (_, mut agent) in agents {
+        let told = agent.hear().await;
+        let stopping = RejectReason::Stopping;
+        assert!(
+            matches!(told, Some(ToAgent::Rejected { reason, .. }) if reason == stopping),
+            "{told:?}"
+        );
         assert!(agent.hear().await.is_none());
     }
     assert!(world.centre.fleet.is_empty());

@@ -187,6 +187,8 @@ pub(crate) fn config(folder: &Path) -> Config {
         standby: Vec::new(),
         binaries: vec![("x86_64", agent), ("aarch64", folder.join("none"))],
         certificate_life: Duration::from_hours(24),
+        refused_retry: Duration::from_mins(5),
+        readmit_time: Duration::from_hours(1),
         token_life: Duration::from_mins(15),
         job_life: Duration::from_mins(15),
         keep: Duration::from_hours(24),

@@ -142,7 +142,7 @@ impl World {
         let mut refusal = page(401, "application/json", "{}");
         refusal.headers.push((
             "www-authenticate".to_owned(),
-            "Basic realm=\"sandbox\"".to_owned(),
+            "Basic realm=\"registry\"".to_owned(),
         ));
         refusal
     }

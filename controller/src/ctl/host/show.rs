@@ -102,6 +102,10 @@ fn detail(host: &HostView, now_ms: i64, page: Page) -> String {
     if let Some(until) = host.certificate_until_ms {
         lines.push(("certificate", format!("until {}", day(until))));
     }
+    if let Some(until) = host.readmit_until_ms.filter(|until| *until > now_ms) {
+        let minutes = (until - now_ms + 59_999) / 60_000;
+        lines.push(("readmitted", format!("may come back within {minutes} min")));
+    }
     if !host.domains.is_empty() {
         let domains: Vec<&str> = host.domains.iter().map(Domain::as_str).collect();
         lines.push(("may serve", domains.join(" ")));
@@ -131,6 +135,7 @@ fn link(host: &HostView, now_ms: i64) -> String {
     match (host.membership, host.seen_ms) {
         (Membership::Invited, _) => "not joined".to_owned(),
         (Membership::Revoked, _) => "revoked".to_owned(),
+        (Membership::Locked, _) => "locked".to_owned(),
         _ if host.connected => "connected".to_owned(),
         (_, Some(seen)) => format!("away, seen {}", ago(seen, now_ms)),
         (_, None) => "never connected".to_owned(),
@@ -184,6 +189,7 @@ mod tests {
             labels: Vec::new(),
             joined_ms: Some(0),
             certificate_until_ms: Some(31_536_000_000),
+            readmit_until_ms: None,
             seen_ms: Some(0),
             address: Some("203.0.113.42".into()),
             agent: None,

@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "NGINX_WITHOUT_CONF_D",
         cause: "an nginx that does not read conf.d",
         fix: "include conf.d in its http block, then deploy again",
-        ..ENDED
+        ..TOLD
     },
     Row {
         code: "TRAEFIK_NOT_RUNNING",
@@ -73,31 +73,25 @@ pub(super) const ROWS: &[Row] = &[
         code: "TRAEFIK_WITHOUT_DOCKER",
         cause: "a Traefik that does not look at containers",
         fix: "turn its docker provider on, or deploy with another proxy",
-        ..ENDED
+        ..TOLD
     },
     Row {
         code: "TRAEFIK_WITHOUT_HTTPS",
         cause: "a Traefik without an entrypoint for HTTPS",
         fix: "give it one on port 443, or deploy with another proxy",
-        ..ENDED
-    },
-    Row {
-        code: "TRAEFIK_WITHOUT_RESOLVER",
-        cause: "a Traefik that gets no certificates",
-        fix: "give it a certificate resolver, or deploy with another proxy",
-        ..ENDED
+        ..TOLD
     },
     Row {
         code: "TRAEFIK_ON_BRIDGE",
         cause: "a Traefik in the default network, where names are not known",
         fix: "give it a network of its own",
-        ..ENDED
+        ..TOLD
     },
     Row {
         code: "TRAEFIK_ENGINE_MISMATCH",
         cause: "a Traefik that does not speak with this Engine",
         fix: "upgrade Traefik to 3.6.1 or newer",
-        ..ENDED
+        ..TOLD
     },
     Row {
         code: "OVERRIDE_UNREADABLE",
@@ -115,6 +109,18 @@ pub(super) const ROWS: &[Row] = &[
         code: "COMPOSE_UP_FAILED",
         cause: "containers that do not come up with the new labels",
         fix: "run `docker compose up -d` in chatalot's folder and mend what it names",
+        ..ENDED
+    },
+    Row {
+        code: "TRAEFIK_WITHOUT_RESOLVER",
+        cause: "a Traefik that gets no certificates",
+        fix: "give it a certificate resolver, or deploy with another proxy",
+        ..TOLD
+    },
+    Row {
+        code: "NGINX_RELOAD_FAILED",
+        cause: "an nginx that does not take up its configuration",
+        fix: "look at its journal, mend what it names, then deploy again",
         ..ENDED
     },
 ];
