@@ -3,6 +3,7 @@
 mod approval;
 mod audit;
 mod backup;
+mod ca;
 mod host;
 mod login;
 mod remote;
@@ -83,6 +84,9 @@ enum Verb {
     /// See and decide what waits for somebody else's approval
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
+    /// See the authority that hosts trust, and put another root in its place, in phases
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
     /// See who asked for what, and verify that record
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -195,6 +199,7 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         Verb::Token(command) => command.run(&controller, out).await,
         Verb::Approval(command) => command.run(&controller, out).await,
         Verb::Audit(command) => command.run(&controller, out).await,
+        Verb::Ca(command) => command.run(&controller, out).await,
         Verb::Host(command) => command.run(&controller, out).await,
         Verb::Deploy(on_host) => commands::deploy(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Plan(on_host) => commands::plan(&on(&on_host.host)?, &on_host.args, out).await,

@@ -92,7 +92,7 @@ impl World {
     }
 
     pub(crate) fn pin(&self) -> [u8; 32] {
-        self.centre.authority.root_pin()
+        self.centre.authority.now().root.pin()
     }
 
     /// A command over the operator's socket.
