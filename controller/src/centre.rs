@@ -21,7 +21,7 @@ use chatalot_protocol::names::{DeploymentId, HostId};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -32,6 +32,9 @@ pub enum CentreError {
     /// The state folder.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is none.
+    #[error("there is no controller's state in `{}`", .0.display())]
+    NoState(PathBuf),
     /// Another controller has it.
     #[error("another `chatalotctl serve` uses the state folder `{}`", .0.display())]
     Busy(PathBuf),
@@ -87,7 +90,7 @@ impl Centre {
     /// The same, with somebody else to do what blocks.
     pub async fn open_with(config: Config, hands: Hands) -> Result<Arc<Self>, CentreError> {
         files::folder(&config.state)?;
-        let lock = lock(&config)?;
+        let lock = lock(&config.state)?;
         let store = Store::open_with(&config.state.join("controller.db"), &hands)?;
         let known = store.read(store::cluster).await?;
         let cluster = known.unwrap_or_else(Cluster::fresh);
@@ -247,13 +250,23 @@ async fn authority(
 ) -> Result<Authority, CentreError> {
     let known = store.read(|c| Ok::<_, StoreError>((rotation::read(c)?, rotation::bundle(c)?)));
     let (at, bundle) = known.await?;
-    let authority = Authority::open(&config.state.join("ca"), at, cluster.id, bundle.as_ref(), is_first)?;
+    let authority = Authority::open(
+        &config.state.join("ca"),
+        at,
+        cluster.id,
+        bundle.as_ref(),
+        is_first,
+    )?;
     let standing = authority.now();
     if is_first || bundle.as_ref() != Some(&standing.bundle) {
         let signed = standing.bundle.clone();
         let named = store.write(move |c| {
             rotation::keep(c, &at, &signed)?;
-            if is_first { store::found(c, cluster) } else { Ok(()) }
+            if is_first {
+                store::found(c, cluster)
+            } else {
+                Ok(())
+            }
         });
         named.await?;
     }
@@ -261,8 +274,9 @@ async fn authority(
     Ok(authority)
 }
 
-fn lock(config: &Config) -> Result<Flock<File>, CentreError> {
-    let path = config.state.join("lock");
+/// The state folder, for as long as this is kept.
+pub(crate) fn lock(state: &Path) -> Result<Flock<File>, CentreError> {
+    let path = state.join("lock");
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -270,7 +284,7 @@ fn lock(config: &Config) -> Result<Flock<File>, CentreError> {
         .open(path)
         .map_err(CentreError::Lock)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        nix::errno::Errno::EWOULDBLOCK => CentreError::Busy(config.state.clone()),
+        nix::errno::Errno::EWOULDBLOCK => CentreError::Busy(state.to_owned()),
         other => CentreError::Lock(other.into()),
     })
 }

@@ -34,7 +34,10 @@ pub fn config(
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned { pins: pins.into(), provider }));
+        .with_custom_certificate_verifier(Arc::new(Pinned {
+            pins: pins.into(),
+            provider,
+        }));
     let mut config = match identity {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         None => builder.with_no_client_auth(),

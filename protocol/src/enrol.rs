@@ -211,7 +211,12 @@ mod tests {
         let mut both = token();
         both.pins.next = Some([8; 32]);
         let text = both.text();
-        let one = token().text().expose().split('_').map(str::len).collect::<Vec<_>>();
+        let one = token()
+            .text()
+            .expose()
+            .split('_')
+            .map(str::len)
+            .collect::<Vec<_>>();
         let two = text.expose().split('_').map(str::len).collect::<Vec<_>>();
         assert_eq!((one, two), (vec![4, 64, 16, 64, 8], vec![4, 128, 16, 64, 8]));
         let read: JoinToken = text.expose().parse().unwrap();

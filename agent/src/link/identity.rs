@@ -193,7 +193,13 @@ pub fn store(state: &Path, controller: &str, key_pem: &str, reply: &JoinReply) -
         renewal: Renewal::after(reply.renew_after_secs, now_ms(), dice()),
         trusts: reply.trusts,
     };
-    put(state, &membership, key_pem, &reply.certificate, &reply.authorities)
+    put(
+        state,
+        &membership,
+        key_pem,
+        &reply.certificate,
+        &reply.authorities,
+    )
 }
 
 /// Stores what renewing has brought: who we are, and to whom, stays. Whom we trust changes by what we trust already,
@@ -232,7 +238,13 @@ pub(super) fn trust(state: &Path, before: &Identity, bundle: &SignedBundle) -> R
         ..before.membership.clone()
     };
     let (key, certificate) = (trust::key_pem(&before.key), trust::pem(&before.chain));
-    put(state, &membership, key.expose(), &certificate, &bundle.authorities)?;
+    put(
+        state,
+        &membership,
+        key.expose(),
+        &certificate,
+        &bundle.authorities,
+    )?;
     Ok(bundle.version)
 }
 

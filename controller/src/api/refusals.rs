@@ -94,10 +94,17 @@ pub(super) fn hosts_left_behind(stragglers: &[Straggler]) -> Reply {
             Lack::Trust => "has not said that it trusts what it was told to",
             Lack::Certificate | Lack::Unknown => "has a certificate of the root that is to end",
         };
-        let here = if straggler.connected { "" } else { ", not connected" };
+        let here = if straggler.connected {
+            ""
+        } else {
+            ", not connected"
+        };
         format!("{}: {lacks}{here}", straggler.host)
     });
-    let mut names: Vec<&str> = stragglers.iter().map(|straggler| straggler.host.as_str()).collect();
+    let mut names: Vec<&str> = stragglers
+        .iter()
+        .map(|straggler| straggler.host.as_str())
+        .collect();
     names.dedup();
     let shown: Vec<&str> = names.iter().copied().take(5).collect();
     let more = if names.len() > shown.len() { ", …" } else { "" };

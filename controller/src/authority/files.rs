@@ -104,7 +104,11 @@ mod tests {
             let (key_name, certificate) = root(number);
             names.extend([key_name, certificate, key(number), server(number)]);
         }
-        assert!(names.iter().all(|name| is_ours(name) && is_ours(&format!("{name}.new"))));
+        assert!(
+            names
+                .iter()
+                .all(|name| is_ours(name) && is_ours(&format!("{name}.new")))
+        );
         assert!(!is_ours("README") && !is_ours("rooted.pem") && !is_ours("root.txt"));
         let count = names.len();
         names.sort();

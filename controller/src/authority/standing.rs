@@ -84,7 +84,10 @@ impl Standing {
             may_make: anew,
         };
         let root = Root::load(&kept, at.root)?;
-        let keys = [kept.key(&files::key(at.key))?, fresh.key(&files::key(at.key + 1))?];
+        let keys = [
+            kept.key(&files::key(at.key))?,
+            fresh.key(&files::key(at.key + 1))?,
+        ];
         let server = kept.certificate(&files::server(at.root), || ca::server(&keys[0], &root.issuer))?;
         let next = at.next.map(|number| Root::load(&fresh, number)).transpose()?;
         let mut chain = vec![server, root.certificate.clone()];

@@ -2,8 +2,9 @@
 
 use super::table::{Cell, plain, table};
 use crate::clock::{ago, day, now_ms};
+use crate::config::STATE;
 use crate::rotation::view::{CaView, Lack, Rotate, Straggler};
-use crate::rotation::{Phase, Step};
+use crate::rotation::{self, Phase, Step};
 use chatalot_console::ask::confirm;
 use chatalot_console::client::Client;
 use chatalot_console::exit::{Exit, Failure};
@@ -11,6 +12,7 @@ use chatalot_console::output::{Format, Output, Page, Style};
 use chatalot_console::text::safe;
 use clap::{Args, Subcommand};
 use std::fmt::Write;
+use std::path::PathBuf;
 
 /// What can be done with the authority.
 #[derive(Debug, Subcommand)]
@@ -21,6 +23,8 @@ pub(super) enum CaCommand {
     Rotate(StepArgs),
     /// Go back to the root that there was; possible until the old one is dropped
     Rollback(StepArgs),
+    /// Make another root at once and end every certificate and token: for a root that may be in other hands
+    Replace(ReplaceArgs),
 }
 
 /// `ca rotate`, `ca rollback`
@@ -31,35 +35,76 @@ pub(super) struct StepArgs {
     yes: bool,
 }
 
+/// `ca replace`
+#[derive(Debug, Args)]
+pub(super) struct ReplaceArgs {
+    /// The folder of the controller's state; the controller must not be running
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    state: PathBuf,
+    #[command(flatten)]
+    step: StepArgs,
+}
+
 impl CaCommand {
     /// Does it.
-    pub(super) async fn run(self, client: &Client, out: &mut Output) -> Result<Exit, Failure> {
-        let now: CaView = client.get("/v1/ca").await?;
+    pub(super) async fn run(
+        self,
+        client: impl FnOnce() -> Result<Client, Failure>,
+        out: &mut Output,
+    ) -> Result<Exit, Failure> {
         match self {
-            Self::Status => tell(&now, out),
-            Self::Rotate(args) => {
-                // Where nothing goes on from here the controller says why.
-                let step = now.phase.forward().unwrap_or(Step::Publish);
-                if !agreed(&forward(step, &now), &args, out)? {
-                    out.note("Nothing was done.")?;
-                    return Ok(Exit::Cancelled);
-                }
-                let then: CaView = match step {
-                    Step::DropOld => client.post("/v1/ca/drop-old", &()).await?,
-                    to => client.post("/v1/ca/rotate", &Rotate { to }).await?,
-                };
-                tell(&then, out)
-            }
-            Self::Rollback(args) => {
-                if !agreed(&backward(&now), &args, out)? {
-                    out.note("Nothing was done.")?;
-                    return Ok(Exit::Cancelled);
-                }
-                let then: CaView = client.post("/v1/ca/rollback", &()).await?;
-                tell(&then, out)
-            }
+            Self::Status => tell(&client()?.get("/v1/ca").await?, out),
+            Self::Rotate(args) => rotate(&client()?, &args, out).await,
+            Self::Rollback(args) => rollback(&client()?, &args, out).await,
+            Self::Replace(args) => replace(&args, out).await,
         }
     }
+}
+
+async fn rotate(client: &Client, args: &StepArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let now: CaView = client.get("/v1/ca").await?;
+    // Where nothing goes on from here the controller says why.
+    let step = now.phase.forward().unwrap_or(Step::Publish);
+    if !agreed(&forward(step, &now), args, out)? {
+        return Ok(Exit::Cancelled);
+    }
+    let then: CaView = match step {
+        Step::DropOld => client.post("/v1/ca/drop-old", &()).await?,
+        to => client.post("/v1/ca/rotate", &Rotate { to }).await?,
+    };
+    tell(&then, out)
+}
+
+async fn rollback(client: &Client, args: &StepArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let now: CaView = client.get("/v1/ca").await?;
+    if !agreed(&backward(&now), args, out)? {
+        return Ok(Exit::Cancelled);
+    }
+    let then: CaView = client.post("/v1/ca/rollback", &()).await?;
+    tell(&then, out)
+}
+
+/// Makes another authority in the place of one that is not to be believed.
+async fn replace(args: &ReplaceArgs, out: &mut Output) -> Result<Exit, Failure> {
+    let what = "Every host, every token and every login has to be given anew after this. It is for a root that may be \
+                in other hands; for everything else there is `chatalotctl ca rotate`.";
+    if !agreed(what, &args.step, out)? {
+        return Ok(Exit::Cancelled);
+    }
+    let root = rotation::replace(&args.state)
+        .await
+        .map_err(|error| Failure::Usage(crate::chain(&error)))?;
+    match out.format {
+        Format::Json => out.json(&root)?,
+        Format::Text => {
+            out.line(&format!("There is another root now, number {}.", root.number))?;
+            out.note(
+                "Start the controller again. Then, for each host: chatalotctl host add NAME, and on the host, as root:\n\
+                 CHATALOT_JOIN=TOKEN chatalot-agent join --controller HOST:PORT",
+            )?;
+        }
+    }
+    Ok(Exit::Done)
 }
 
 /// Says what is going to happen, and asks; a program has to have said `--yes`.
@@ -73,7 +118,11 @@ fn agreed(what: &str, args: &StepArgs, out: &mut Output) -> Result<bool, Failure
         ));
     }
     out.note(what)?;
-    confirm(&mut *out.term, "Take this step?")
+    let is_agreed = confirm(&mut *out.term, "Take this step?")?;
+    if !is_agreed {
+        out.note("Nothing was done.")?;
+    }
+    Ok(is_agreed)
 }
 
 fn forward(step: Step, now: &CaView) -> String {
@@ -85,9 +134,10 @@ fn forward(step: Step, now: &CaView) -> String {
         Step::IssueNew => "From now on hosts get certificates of the new root, thirty at a time.".to_owned(),
         Step::ServeNew => "From now on the controller shows a certificate of the new root.".to_owned(),
         _ => {
-            let mut text = "The old root and its key are removed, here and on every host. This cannot be taken back: \
+            let mut text =
+                "The old root and its key are removed, here and on every host. This cannot be taken back: \
                             until here `chatalotctl ca rollback` would have."
-                .to_owned();
+                    .to_owned();
             if !now.old_tokens.is_empty() {
                 // Writing to a string does not fail.
                 let _ = write!(
@@ -135,7 +185,11 @@ fn text(view: &CaView, now_ms: i64, page: Page) -> String {
     for (name, root) in [("root", Some(&view.root)), ("next", view.next.as_ref())] {
         if let Some(root) = root {
             let pin = safe(root.pin.get(..16).unwrap_or(&root.pin)).into_owned();
-            text += &format!("{name}   {} ({pin}…), until {}\n", root.number, day(root.until_ms));
+            text += &format!(
+                "{name}   {} ({pin}…), until {}\n",
+                root.number,
+                day(root.until_ms)
+            );
         }
     }
     text += &format!("hosts  {}\n", view.hosts);
@@ -144,7 +198,11 @@ fn text(view: &CaView, now_ms: i64, page: Page) -> String {
         text += &format!("tokens that end with the old root: {}\n", safe(&names));
     }
     if !view.stragglers.is_empty() {
-        let rows: Vec<[Cell; 3]> = view.stragglers.iter().map(|straggler| row(straggler, now_ms)).collect();
+        let rows: Vec<[Cell; 3]> = view
+            .stragglers
+            .iter()
+            .map(|straggler| row(straggler, now_ms))
+            .collect();
         text.push('\n');
         text += &table(["HOST", "LACKS", "SEEN"], &rows, page);
     }
@@ -170,17 +228,22 @@ fn note(view: &CaView) -> Option<String> {
     let text = match (view.phase, view.stragglers.is_empty()) {
         (Phase::Standby, _) if view.since_ms == 0 => return None,
         (Phase::Standby, _) => {
-            "The rotation is over. Take a backup now: one from before does not fit the hosts any more.".to_owned()
+            "The rotation is over. Take a backup now: one from before does not fit the hosts any more."
+                .to_owned()
         }
         (Phase::Back, true) => "The new root is given up in a moment.".to_owned(),
-        (Phase::Back, false) => "The new root is given up once these hosts have renewed, by itself.".to_owned(),
+        (Phase::Back, false) => {
+            "The new root is given up once these hosts have renewed, by itself.".to_owned()
+        }
         (_, true) => format!(
             "Every host is ready for `{}`: take a backup, then chatalotctl ca rotate. The way back: chatalotctl ca rollback",
             view.forward.map_or("", Step::word)
         ),
-        (_, false) => "The next phase begins when these hosts are ready, which takes them a minute of being connected. \
+        (_, false) => {
+            "The next phase begins when these hosts are ready, which takes them a minute of being connected. \
                        One that will not come back: chatalotctl host revoke NAME"
-            .to_owned(),
+                .to_owned()
+        }
     };
     Some(text)
 }
@@ -237,7 +300,10 @@ mod tests {
     #[test]
     fn f18_dropping_the_old_root_says_what_ends_with_it() {
         let question = forward(Step::DropOld, &view());
-        assert!(question.contains("cannot be taken back") && question.contains("ci"), "{question}");
+        assert!(
+            question.contains("cannot be taken back") && question.contains("ci"),
+            "{question}"
+        );
         assert!(!forward(Step::ServeNew, &view()).contains("ci,"));
     }
 }

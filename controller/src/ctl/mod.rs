@@ -185,6 +185,7 @@ async fn ask(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Failu
         Verb::Restore(args) => backup::restore(&args, out),
         Verb::Login(args) => login::login(&args, way.token_file.as_deref(), out).await,
         Verb::Logout => login::logout(out),
+        Verb::Ca(command) => command.run(|| clients(way, "/v1"), out).await,
         Verb::Inputs { .. } => commands::inputs_schema(out),
         verb => tell(verb, way, out).await,
     }
@@ -199,7 +200,6 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         Verb::Token(command) => command.run(&controller, out).await,
         Verb::Approval(command) => command.run(&controller, out).await,
         Verb::Audit(command) => command.run(&controller, out).await,
-        Verb::Ca(command) => command.run(&controller, out).await,
         Verb::Host(command) => command.run(&controller, out).await,
         Verb::Deploy(on_host) => commands::deploy(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Plan(on_host) => commands::plan(&on(&on_host.host)?, &on_host.args, out).await,
@@ -219,6 +219,7 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         | Verb::Restore(_)
         | Verb::Login(_)
         | Verb::Logout
+        | Verb::Ca(_)
         | Verb::Inputs { .. } => Ok(Exit::Done),
     }
 }

@@ -70,7 +70,10 @@ async fn end(centre: &Arc<Centre>) -> Result<(), TurnError> {
         detail: "no host has a certificate of the new root any more".to_owned(),
         ..Entry::default()
     };
-    centre.remember(entry).await.map_err(|error: StoreError| error.into())
+    centre
+        .remember(entry)
+        .await
+        .map_err(|error: StoreError| error.into())
 }
 
 /// Who was asked when.
@@ -85,7 +88,10 @@ impl Batches {
     /// has waited the longest else.
     fn next(&mut self, here: Vec<HostId>, now: Instant) -> Vec<HostId> {
         let has_time = |host: &HostId| self.asked.get(host).is_some_and(|at| now < *at + BATCH_TIME);
-        if here.iter().any(|host| self.batch.contains(host) && has_time(host)) {
+        if here
+            .iter()
+            .any(|host| self.batch.contains(host) && has_time(host))
+        {
             return Vec::new();
         }
         let mut next = here;
@@ -107,7 +113,10 @@ mod tests {
         let (mut batches, mut now) = (Batches::default(), Instant::now());
         let stuck = batches.next(all.clone(), now)[0];
         assert_eq!(batches.batch.len(), 30);
-        assert!(batches.next(all.clone(), now + LOOK).is_empty(), "one batch at a time");
+        assert!(
+            batches.next(all.clone(), now + LOOK).is_empty(),
+            "one batch at a time"
+        );
         let mut rounds = 1;
         while all.len() > 1 {
             let renewed = batches.batch.clone();

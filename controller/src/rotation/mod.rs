@@ -14,10 +14,12 @@
 //! has ended, so that a crash anywhere leaves a state that is of one phase or of the next.
 
 mod drive;
+mod replace;
 mod turn;
 pub mod view;
 
 pub(crate) use drive::drive;
+pub use replace::replace;
 pub use turn::TurnError;
 
 use serde::{Deserialize, Serialize};
@@ -232,6 +234,22 @@ impl Rotation {
         })
     }
 
+    /// Where a controller is whose root and keys nobody is to believe any more.
+    pub fn replaced(&self, now_ms: i64) -> Self {
+        Self {
+            phase: Phase::Standby,
+            root: self.made + 1,
+            next: None,
+            before: None,
+            made: self.made + 1,
+            // The next key lay beside the one that is not to be believed.
+            key: self.key + 2,
+            version: self.newer(now_ms),
+            since_ms: now_ms,
+            begun_ms: now_ms,
+        }
+    }
+
     /// A version that no other life of this controller has given away.
     pub fn newer(&self, now_ms: i64) -> u64 {
         let seconds = u64::try_from(now_ms / 1000).unwrap_or_default();
@@ -261,7 +279,10 @@ mod tests {
     fn f18_each_phase_leads_to_the_next_one_or_back_and_nowhere_else() {
         for done in 0..4 {
             let at = path(&ALL[..done]);
-            let follows: Vec<Step> = ALL.into_iter().filter(|step| at.after(*step, 0).is_some()).collect();
+            let follows: Vec<Step> = ALL
+                .into_iter()
+                .filter(|step| at.after(*step, 0).is_some())
+                .collect();
             let wanted = match done {
                 0 => vec![Step::Publish],
                 _ => vec![ALL[done], Step::Rollback],
@@ -269,7 +290,10 @@ mod tests {
             assert_eq!(follows, wanted, "{}", at.phase);
         }
         let back = path(&[Step::Publish, Step::IssueNew, Step::Rollback]);
-        assert_eq!((back.issuer(), back.ending(), back.phase.forward()), (1, Some(2), None));
+        assert_eq!(
+            (back.issuer(), back.ending(), back.phase.forward()),
+            (1, Some(2), None)
+        );
         let home = back.after(Step::DropNew, 5_000).unwrap();
         assert_eq!((home.root, home.next, home.phase), (1, None, Phase::Standby));
         // A root that was given up gives its number to no other.
@@ -281,7 +305,10 @@ mod tests {
         let versions: Vec<u64> = (0..=4).map(|done| path(&ALL[..done]).version).collect();
         assert_eq!(versions, [1, 5, 5, 5, 6]);
         let done = path(&ALL[..4]);
-        assert_eq!((done.root, done.before, done.key, done.issuer()), (2, Some(1), 2, 2));
+        assert_eq!(
+            (done.root, done.before, done.key, done.issuer()),
+            (2, Some(1), 2, 2)
+        );
         assert_eq!(path(&ALL[..2]).issuer(), 2);
         assert!(path(&ALL[..3]).serves_next() && !path(&ALL[..2]).serves_next());
     }

@@ -107,7 +107,11 @@ impl Batch {
     }
 
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.opened.is_empty() && self.chunks.is_empty() && !self.jobs && self.trusts.is_none()
+        self.events.is_empty()
+            && self.opened.is_empty()
+            && self.chunks.is_empty()
+            && !self.jobs
+            && self.trusts.is_none()
     }
 
     /// The work of storing what has gathered, if anything has.

@@ -46,6 +46,18 @@ pub fn restored(connection: &Connection, now_ms: i64) -> Result<(), StoreError> 
     Ok(())
 }
 
+/// Ends everything that was signed or handed out.
+pub fn end_all(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
+    connection.execute_batch(
+        "DELETE FROM tokens; DELETE FROM certificates; UPDATE hosts SET trusts = 0, readmit_until_ms = NULL",
+    )?;
+    connection.execute(
+        "UPDATE api_tokens SET revoked_ms = ?1 WHERE revoked_ms IS NULL",
+        [now_ms],
+    )?;
+    Ok(())
+}
+
 /// The root that signs hosts' certificates at this moment.
 pub fn issuer(connection: &Connection) -> Result<u32, StoreError> {
     Ok(read(connection)?.issuer())
@@ -75,7 +87,9 @@ pub fn hold_ups(connection: &Connection, at: &Rotation, step: Step) -> Result<Ve
             all.extend(holders(connection, at.root)?);
             Ok(all)
         }
-        Step::DropNew => at.next.map_or_else(|| Ok(Vec::new()), |next| holders(connection, next)),
+        Step::DropNew => at
+            .next
+            .map_or_else(|| Ok(Vec::new()), |next| holders(connection, next)),
         Step::Publish | Step::Rollback | Step::Unknown => Ok(Vec::new()),
     }
 }
@@ -88,7 +102,8 @@ fn unconvinced(connection: &Connection, version: u64) -> Result<Vec<Straggler>, 
 
 /// The hosts that have a certificate of a root, in force or about to be.
 pub fn holders(connection: &Connection, root: u32) -> Result<Vec<Straggler>, StoreError> {
-    let sql = "SELECT id, name, seen_ms FROM hosts h WHERE state = 'active' AND EXISTS (SELECT 1 FROM certificates
+    let sql =
+        "SELECT id, name, seen_ms FROM hosts h WHERE state = 'active' AND EXISTS (SELECT 1 FROM certificates
         WHERE host = h.id AND state IN ('current', 'pending') AND root = ?1) ORDER BY name";
     stragglers(connection, sql, root, Lack::Certificate)
 }

@@ -119,7 +119,9 @@ async fn admit(centre: &Arc<Centre>, request: &JoinRequest, from: IpAddr) -> Res
     let joined = centre.store.write(move |c| {
         let joined = tokens::consume(c, &shown, now, |host| {
             let life = signer.config.certificate_life;
-            signer.authority.issue(c, signer.cluster.id, host, (&applicant, life))
+            signer
+                .authority
+                .issue(c, signer.cluster.id, host, (&applicant, life))
         })?;
         let again = if joined.again { "the same answer again" } else { "" };
         audit::append(c, &entry(from, joined.name.to_string(), "done", again.to_owned()))?;

@@ -41,7 +41,10 @@ impl RealAgent {
 
     /// Joins with what an operator has handed on.
     pub(crate) async fn joined(world: &World, added: &Added) -> Self {
-        let (state, host) = (tempfile::tempdir().unwrap(), LinuxHost::new(linux::Config::default()));
+        let (state, host) = (
+            tempfile::tempdir().unwrap(),
+            LinuxHost::new(linux::Config::default()),
+        );
         let address = world.address.to_string();
         let token = added.token.parse().unwrap();
         join::join(&host, state.path(), &address, &token).await.unwrap();
@@ -51,6 +54,15 @@ impl RealAgent {
             host: Arc::new(host),
             life: None,
         }
+    }
+
+    /// Joins anew, as the same host.
+    pub(crate) async fn join_again(&mut self, world: &World) {
+        let token = world.add(&self.name).await.token.parse().unwrap();
+        let address = world.address.to_string();
+        join::join(&self.host, self.state.path(), &address, &token)
+            .await
+            .unwrap();
     }
 
     pub(crate) fn start(&mut self) {

@@ -49,7 +49,8 @@ impl World {
 
     /// Waits until nobody holds the next step up, and takes it.
     async fn go_on(&self, step: Step) -> CaView {
-        self.ca_becomes("nobody holds it up", |view| view.stragglers.is_empty()).await;
+        self.ca_becomes("nobody holds it up", |view| view.stragglers.is_empty())
+            .await;
         self.step(step).await.unwrap()
     }
 
@@ -72,7 +73,7 @@ fn signer(identity: &Identity) -> String {
 }
 
 /// Whether a host takes who shows such certificates for its controller.
-async fn takes_for_its_controller(identity: &Identity, shown: &Standing) -> bool {
+pub(crate) async fn takes_for_its_controller(identity: &Identity, shown: &Standing) -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (config, _) = shown.tls.choose(std::iter::once(b"http/1.1".as_slice()));
@@ -85,14 +86,17 @@ async fn takes_for_its_controller(identity: &Identity, shown: &Standing) -> bool
     for root in &identity.authorities {
         roots.add(root.clone()).unwrap();
     }
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
     let name = rustls_pki_types::ServerName::try_from("controller.chatalot.internal").unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
-    let connected = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let connected = tokio_rustls::TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await;
     shows.await.unwrap();
     connected.is_ok()
 }
@@ -113,22 +117,37 @@ async fn f18_hosts_go_through_every_phase_new_ones_join_in_each_and_the_old_root
             assert_eq!(view.old_tokens, ["before"]);
             agents.push(RealAgent::joined(&world, &invited).await);
             agents.last_mut().unwrap().start();
-            assert_eq!(world.remote(&token, "GET", "/v1/hosts", &()).await.0, StatusCode::OK);
+            assert_eq!(
+                world.remote(&token, "GET", "/v1/hosts", &()).await.0,
+                StatusCode::OK
+            );
         }
         agents.push(RealAgent::new(&world, &format!("new-{number}")).await);
-        assert!(world.add(&format!("line-{number}")).await.fetch.contains("--pinnedpubkey"));
+        assert!(
+            world
+                .add(&format!("line-{number}"))
+                .await
+                .fetch
+                .contains("--pinnedpubkey")
+        );
     }
     let now = world.standing();
     let new = &now.root;
     assert_eq!((new.number, now.rotation.phase), (2, Phase::Standby));
     for agent in &agents {
         agent
-            .becomes("trusts the new root alone", |identity| trusts(identity, &[&new.certificate]))
+            .becomes("trusts the new root alone", |identity| {
+                trusts(identity, &[&new.certificate])
+            })
             .await;
         agent.is_connected(&world).await;
         assert!(signer(&agent.identity()).ends_with("root 2"), "{}", agent.name);
         assert!(takes_for_its_controller(&agent.identity(), &now).await);
-        assert!(!takes_for_its_controller(&agent.identity(), &old).await, "{}", agent.name);
+        assert!(
+            !takes_for_its_controller(&agent.identity(), &old).await,
+            "{}",
+            agent.name
+        );
     }
     // Nor does the controller take a certificate of the old root, and its key is gone.
     assert!(takes_for_its_controller(&before, &old).await);
@@ -142,9 +161,24 @@ async fn f18_hosts_go_through_every_phase_new_ones_join_in_each_and_the_old_root
     assert_eq!(pins.split(';').nth(1), now.curl_pins().split(';').next());
     assert!(world.add("last").await.fetch.contains(&now.curl_pins()));
     // What pins the old root alone does not know this controller any more.
-    assert!(world.dial(&tls(old.root.pin(), &[b"http/1.1"], None)).await.is_err());
-    assert!(world.dial(&tls(old_and_new(&old, &now), &[b"http/1.1"], None)).await.is_ok());
-    let said: Vec<String> = world.audit().await.into_iter().map(|entry| entry.action).collect();
+    assert!(
+        world
+            .dial(&tls(old.root.pin(), &[b"http/1.1"], None))
+            .await
+            .is_err()
+    );
+    assert!(
+        world
+            .dial(&tls(old_and_new(&old, &now), &[b"http/1.1"], None))
+            .await
+            .is_ok()
+    );
+    let said: Vec<String> = world
+        .audit()
+        .await
+        .into_iter()
+        .map(|entry| entry.action)
+        .collect();
     assert!(said.contains(&"ca.rotate".to_owned()) && said.contains(&"ca.drop-old".to_owned()));
 }
 
@@ -170,11 +204,17 @@ async fn f18_a_host_that_is_away_all_the_time_holds_the_rotation_up_until_it_is_
     let held = world
         .ca_becomes("only one holds it up", |view| view.stragglers.len() == 1)
         .await;
-    assert_eq!((held.stragglers[0].host.as_str(), held.stragglers[0].lacks), ("away", Lack::Trust));
+    assert_eq!(
+        (held.stragglers[0].host.as_str(), held.stragglers[0].lacks),
+        ("away", Lack::Trust)
+    );
     for _ in 0..2 {
         let refused = world.step(Step::IssueNew).await.unwrap_err();
         assert_eq!(refused["code"], "CA_HOSTS_BEHIND");
-        assert!(refused["evidence"][0].as_str().unwrap().starts_with("away: "), "{refused}");
+        assert!(
+            refused["evidence"][0].as_str().unwrap().starts_with("away: "),
+            "{refused}"
+        );
     }
     let skipped = world.step(Step::DropOld).await.unwrap_err();
     assert_eq!(skipped["code"], "CA_STEP_OUT_OF_ORDER");
@@ -185,13 +225,17 @@ async fn f18_a_host_that_is_away_all_the_time_holds_the_rotation_up_until_it_is_
     world.go_on_without(&away, Step::ServeNew).await;
     assert_eq!(world.ca().await.root.number, 2);
     assert_eq!(world.standing().root.pin(), unhexed(&new.pin));
-    let told = world.command::<_, Value>("POST", "/v1/hosts/away/readmit", &()).await;
+    let told = world
+        .command::<_, Value>("POST", "/v1/hosts/away/readmit", &())
+        .await;
     assert_eq!(told.0, StatusCode::OK);
     away.start();
     away.is_connected(&world).await;
     let roots = world.standing();
-    away.becomes("trusts the new root", |identity| trusts(identity, &[&roots.root.certificate]))
-        .await;
+    away.becomes("trusts the new root", |identity| {
+        trusts(identity, &[&roots.root.certificate])
+    })
+    .await;
     here.is_connected(&world).await;
     world.ca_becomes("all are back", |view| view.hosts == 2).await;
 }
@@ -215,7 +259,9 @@ impl World {
 
     async fn go_on_for(&self, step: Step, away: &str) {
         self.ca_becomes("it may go on", |view| {
-            view.stragglers.iter().all(|straggler| straggler.host.as_str() == away)
+            view.stragglers
+                .iter()
+                .all(|straggler| straggler.host.as_str() == away)
         })
         .await;
         self.step(step).await.unwrap();
@@ -229,14 +275,18 @@ async fn f18_a_host_that_missed_everything_finds_back_when_it_is_readmitted() {
     away.stop().await;
     let before = away.identity();
     world.step(Step::Publish).await.unwrap();
-    let out = world.command::<_, Value>("POST", "/v1/hosts/away/revoke", &()).await;
+    let out = world
+        .command::<_, Value>("POST", "/v1/hosts/away/revoke", &())
+        .await;
     assert_eq!(out.0, StatusCode::OK);
     for step in &FORWARD[1..] {
         world.step(*step).await.unwrap();
     }
     // It trusts the old root alone, whose word for the new one it is shown.
     assert!(takes_for_its_controller(&before, &world.standing()).await);
-    let back = world.command::<_, Value>("POST", "/v1/hosts/away/readmit", &()).await;
+    let back = world
+        .command::<_, Value>("POST", "/v1/hosts/away/readmit", &())
+        .await;
     assert_eq!(back.0, StatusCode::OK);
     away.start();
     away.is_connected(&world).await;
@@ -248,15 +298,20 @@ async fn f18_a_host_that_missed_everything_finds_back_when_it_is_readmitted() {
     }
     away.is_connected(&world).await;
     assert_eq!(world.ca().await.root.number, 3);
-    away.becomes("has the third root's certificate", |identity| signer(identity).ends_with("root 3"))
-        .await;
+    away.becomes("has the third root's certificate", |identity| {
+        signer(identity).ends_with("root 3")
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f18_a_rollback_midway_leaves_all_connected() {
     for reached in 1..=3 {
         let world = World::start().await;
-        let agents = [RealAgent::new(&world, "one").await, RealAgent::new(&world, "two").await];
+        let agents = [
+            RealAgent::new(&world, "one").await,
+            RealAgent::new(&world, "two").await,
+        ];
         let old = world.standing();
         for step in &FORWARD[..reached] {
             world.go_on(*step).await;
@@ -264,11 +319,14 @@ async fn f18_a_rollback_midway_leaves_all_connected() {
         let both = RealAgent::new(&world, "three").await;
         let back = world.step(Step::Rollback).await.unwrap();
         assert!(matches!(back.phase, Phase::Back | Phase::Standby));
-        world.ca_becomes("it is over", |view| view.phase == Phase::Standby).await;
+        world
+            .ca_becomes("it is over", |view| view.phase == Phase::Standby)
+            .await;
         for agent in agents.iter().chain([&both]) {
             agent
                 .becomes("is as before", |identity| {
-                    trusts(identity, &[&old.root.certificate]) && signer(identity).ends_with("controller root")
+                    trusts(identity, &[&old.root.certificate])
+                        && signer(identity).ends_with("controller root")
                 })
                 .await;
             agent.is_connected(&world).await;

@@ -1,14 +1,17 @@
 //! Row 18: a rotation that is cut off anywhere, or restored from a backup, is in one phase or in the next.
 
+use crate::agent::knocks;
 use crate::generations::Host;
 use crate::real::RealAgent;
 use crate::world::World;
+use chatalotctl::access::Role;
 use chatalotctl::backup;
 use chatalotctl::centre::Centre;
 use chatalotctl::clock::now_ms;
-use chatalotctl::rotation::{Phase, Step};
+use chatalotctl::rotation::{self, Phase, Step};
 use chatalotctl::store::rotation as kept;
 use hyper::StatusCode;
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -36,7 +39,10 @@ fn files(state: &Path) -> Vec<String> {
 async fn begin(centre: &Arc<Centre>, step: Step, is_kept: bool) {
     let before = centre.authority.now();
     let after = before.rotation.after(step, now_ms()).unwrap();
-    let standing = centre.authority.prepare(&before, after, centre.cluster.id).unwrap();
+    let standing = centre
+        .authority
+        .prepare(&before, after, centre.cluster.id)
+        .unwrap();
     if is_kept {
         let keep = move |c: &rusqlite::Connection| kept::keep(c, &after, &standing.bundle);
         centre.store.write(keep).await.unwrap();
@@ -57,15 +63,22 @@ async fn f18_a_step_that_is_cut_off_was_taken_or_was_not() {
             begin(&world.centre, *last, is_kept).await;
             world = world.restart().await;
             let now = world.ca().await;
-            assert_eq!(now.phase != was.phase || now.root != was.root, is_kept, "{path:?}");
+            assert_eq!(
+                now.phase != was.phase || now.root != was.root,
+                is_kept,
+                "{path:?}"
+            );
             assert!(is_kept || (now == was && files(&state) == names), "{path:?}");
             assert_eq!(world.centre.cluster.id, cluster);
             // It goes on from there, and hosts join and come in.
+            if !is_kept {
+                world.step(*last).await.unwrap();
+            }
+            world
+                .ca_becomes("a way back ends", |view| view.phase != Phase::Back)
+                .await;
             let host = Host::join(&world, "chat-1").await;
             assert!(host.is_welcome(&world).await, "{path:?}");
-            if !is_kept {
-                world.step(*last).await.unwrap_or_else(|_| panic!("{path:?} is taken"));
-            }
             let bundle = world.centre.authority.now().bundle.clone();
             world = world.restart().await;
             assert_eq!(world.centre.authority.now().bundle, bundle, "signed once");
@@ -79,7 +92,9 @@ async fn f18_a_controller_and_an_agent_that_are_started_again_between_all_phases
     let mut world = World::start().await;
     let mut agent = RealAgent::new(&world, "chat-1").await;
     for step in [Step::Publish, Step::IssueNew, Step::ServeNew, Step::DropOld] {
-        world.ca_becomes("nobody holds it up", |view| view.stragglers.is_empty()).await;
+        world
+            .ca_becomes("nobody holds it up", |view| view.stragglers.is_empty())
+            .await;
         world.step(step).await.unwrap();
         agent.stop().await;
         let address = world.address;
@@ -102,7 +117,9 @@ async fn f18_a_backup_of_any_phase_makes_a_controller_that_goes_on_with_it() {
         let mut agent = RealAgent::new(&world, "chat-1").await;
         let steps = [Step::Publish, Step::IssueNew, Step::ServeNew, Step::DropOld];
         for step in &steps[..reached] {
-            world.ca_becomes("nobody holds it up", |view| view.stragglers.is_empty()).await;
+            world
+                .ca_becomes("nobody holds it up", |view| view.stragglers.is_empty())
+                .await;
             world.step(*step).await.unwrap();
         }
         let (was, address) = (world.ca().await, world.address);
@@ -110,11 +127,15 @@ async fn f18_a_backup_of_any_phase_makes_a_controller_that_goes_on_with_it() {
         if reached == 1 {
             // What happens after the backup is not forgotten by the host.
             for step in &steps[1..] {
-                world.ca_becomes("nobody holds it up", |view| view.stragglers.is_empty()).await;
+                world
+                    .ca_becomes("nobody holds it up", |view| view.stragglers.is_empty())
+                    .await;
                 world.step(*step).await.unwrap();
             }
             agent
-                .becomes("has dropped the old root", |identity| identity.authorities.len() == 1)
+                .becomes("has dropped the old root", |identity| {
+                    identity.authorities.len() == 1
+                })
                 .await;
         }
         agent.stop().await;
@@ -123,13 +144,18 @@ async fn f18_a_backup_of_any_phase_makes_a_controller_that_goes_on_with_it() {
         backup::restore(&bytes, &elsewhere.path().join("state"), false).unwrap();
         world = World::start_with(elsewhere, |config| config.listen = address).await;
         let now = world.ca().await;
-        assert_eq!((now.phase, &now.root, &now.next), (was.phase, &was.root, &was.next));
+        assert_eq!(
+            (now.phase, &now.root, &now.next),
+            (was.phase, &was.root, &was.next)
+        );
         let is_midway = now.phase != Phase::Standby;
         assert_eq!(now.version > was.version, is_midway, "news to whoever knows more");
         agent.start();
         agent.is_connected(&world).await;
         for step in &steps[reached..] {
-            world.ca_becomes("nobody holds it up", |view| view.stragglers.is_empty()).await;
+            world
+                .ca_becomes("nobody holds it up", |view| view.stragglers.is_empty())
+                .await;
             world.step(*step).await.unwrap();
         }
         let roots = world.centre.authority.now();
@@ -161,4 +187,50 @@ async fn f18_a_missing_file_of_a_rotation_is_told_and_none_is_made_in_its_place(
         std::fs::write(&path, kept).unwrap();
     }
     Centre::open(config).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_a_root_in_other_hands_is_replaced_at_once_and_every_host_joins_again_as_what_it_was() {
+    let world = World::start().await;
+    let mut agent = RealAgent::new(&world, "chat-1").await;
+    let was = agent.is_connected(&world).await;
+    let (stolen, address) = (world.centre.authority.now(), world.address);
+    let token = world.token("alice", Role::Admin, json!({})).await;
+    let state = world.centre.config.state.clone();
+    let running = rotation::replace(&state).await.unwrap_err();
+    assert!(
+        running.to_string().contains("another `chatalotctl serve`"),
+        "{running}"
+    );
+    agent.stop().await;
+    let folder = world.stop().await;
+    let root = rotation::replace(&state).await.unwrap();
+    assert_eq!((root.number, files(&state).len()), (2, 5));
+    let world = World::start_with(folder, |config| config.listen = address).await;
+    assert_eq!(world.ca().await.root, root);
+    let (now, before) = (world.centre.authority.now(), agent.identity());
+    assert!(!crate::rotation::takes_for_its_controller(&before, &now).await);
+    let pins = now.curl_pins();
+    assert!(
+        stolen.curl_pins().split(';').all(|pin| !pins.contains(pin)),
+        "the next key was stolen as well"
+    );
+    assert_eq!(knocks(&world, (before.chain, before.key)).await, None);
+    assert_eq!(
+        world.remote(&token, "GET", "/v1/hosts", &()).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    agent.join_again(&world).await;
+    agent.start();
+    let is = agent.is_connected(&world).await;
+    assert_eq!((is.id, is.name), (was.id, was.name));
+    assert!(crate::rotation::takes_for_its_controller(&agent.identity(), &now).await);
+    assert!(!crate::rotation::takes_for_its_controller(&agent.identity(), &stolen).await);
+    assert!(
+        world
+            .audit()
+            .await
+            .iter()
+            .any(|entry| entry.action == "ca.replace")
+    );
 }

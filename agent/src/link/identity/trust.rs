@@ -34,7 +34,11 @@ pub enum TrustError {
 pub(super) fn judge(before: &Identity, signed: &SignedBundle) -> Result<Option<Bundle>, TrustError> {
     let body = SignedBundle::signed(&signed.bundle);
     let proofs: Vec<Vec<u8>> = signed.signatures.iter().filter_map(|text| unhex(text)).collect();
-    if !before.authorities.iter().any(|root| has_signed(root, &body, &proofs)) {
+    if !before
+        .authorities
+        .iter()
+        .any(|root| has_signed(root, &body, &proofs))
+    {
         return Err(TrustError::Unsigned);
     }
     let bundle = signed.read()?;
@@ -45,7 +49,8 @@ pub(super) fn judge(before: &Identity, signed: &SignedBundle) -> Result<Option<B
         return Ok(None);
     }
     let roots: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bundle.authorities.as_bytes()).collect();
-    let usable = |root: &CertificateDer<'_>| X509Certificate::from_der(root).is_ok_and(|(_, root)| root.is_ca());
+    let usable =
+        |root: &CertificateDer<'_>| X509Certificate::from_der(root).is_ok_and(|(_, root)| root.is_ca());
     match roots {
         Ok(roots) if !roots.is_empty() && roots.iter().all(usable) => Ok(Some(bundle)),
         _ => Err(TrustError::Nobody),
@@ -70,7 +75,10 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 
 /// Certificates in PEM.
 pub(super) fn pem(certificates: &[CertificateDer<'_>]) -> String {
-    certificates.iter().map(|der| armour("CERTIFICATE", der)).collect()
+    certificates
+        .iter()
+        .map(|der| armour("CERTIFICATE", der))
+        .collect()
 }
 
 /// A key in PEM.
@@ -90,4 +98,120 @@ fn armour(kind: &str, der: &[u8]) -> String {
         text.push('\n');
     }
     text + "-----END " + kind + "-----\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::identity::{load, store, trust};
+    use chatalot_protocol::enrol::JoinReply;
+    use chatalot_protocol::names::HostId;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SigningKey};
+    use uuid::Uuid;
+
+    struct Root {
+        key: KeyPair,
+        pem: String,
+    }
+
+    fn root() -> Root {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Root { key, pem }
+    }
+
+    /// A host that trusts a root, and that root.
+    fn joined(state: &std::path::Path) -> (Root, Identity) {
+        let (root, key) = (root(), KeyPair::generate().unwrap());
+        let reply = JoinReply {
+            host: HostId::fresh(),
+            name: "chat-1".parse().unwrap(),
+            cluster: Uuid::new_v4(),
+            certificate: root.pem.clone(),
+            authorities: root.pem.clone(),
+            trusts: 3,
+            bundle: None,
+            domains: Vec::new(),
+            git_remotes: Vec::new(),
+            renew_after_secs: Some(1000),
+        };
+        store(state, "one:1", &key.serialize_pem(), &reply).unwrap();
+        (root, load(state).unwrap().unwrap())
+    }
+
+    fn signed(version: u64, cluster: Uuid, roots: &[&Root], by: &[&Root]) -> SignedBundle {
+        let authorities = roots.iter().map(|root| root.pem.as_str()).collect();
+        let bundle = Bundle {
+            version,
+            cluster,
+            authorities,
+        };
+        let bundle = serde_json::to_string(&bundle).unwrap();
+        let body = SignedBundle::signed(&bundle);
+        let signatures = by
+            .iter()
+            .map(|root| hex(&root.key.sign(&body).unwrap()))
+            .collect();
+        SignedBundle { bundle, signatures }
+    }
+
+    #[test]
+    fn f18_whom_to_trust_is_taken_from_whom_is_trusted_only_once_and_survives_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, before) = joined(folder.path());
+        let (new, cluster) = (root(), before.membership.cluster);
+        let good = signed(4, cluster, &[&old, &new], &[&new, &old]);
+        assert_eq!(trust(folder.path(), &before, &good).unwrap(), 4);
+        let now = load(folder.path()).unwrap().unwrap();
+        assert_eq!((now.authorities.len(), now.membership.trusts), (2, 4));
+        assert_eq!(
+            (&now.chain, &now.key),
+            (&before.chain, &before.key),
+            "who we are stays"
+        );
+        assert_eq!(now.membership.stream, before.membership.stream);
+        // An older one, or the same again, changes nothing.
+        for version in [1, 4] {
+            let known = signed(version, cluster, &[&old], &[&old]);
+            assert_eq!(trust(folder.path(), &now, &known).unwrap(), 4);
+        }
+        // What was dropped has no say any more.
+        let dropped = signed(5, cluster, &[&new], &[&old, &new]);
+        assert_eq!(trust(folder.path(), &now, &dropped).unwrap(), 5);
+        let then = load(folder.path()).unwrap().unwrap();
+        let again = signed(6, cluster, &[&old], &[&old]);
+        assert!(matches!(judge(&then, &again), Err(TrustError::Unsigned)));
+    }
+
+    #[test]
+    fn f18_whom_to_trust_is_refused_from_anybody_else_for_anybody_else_and_without_anybody() {
+        let folder = tempfile::tempdir().unwrap();
+        let (old, before) = joined(folder.path());
+        let (thief, cluster) = (root(), before.membership.cluster);
+        let refused = |bundle: &SignedBundle| judge(&before, bundle).unwrap_err();
+        let stolen = signed(4, cluster, &[&thief], &[&thief]);
+        assert!(matches!(refused(&stolen), TrustError::Unsigned));
+        let good = signed(4, cluster, &[&old, &thief], &[&old]);
+        let mut changed = good.clone();
+        changed.bundle = stolen.bundle;
+        assert!(matches!(refused(&changed), TrustError::Unsigned));
+        let mut senseless = good;
+        senseless.signatures = vec!["é0".to_owned(), "3".to_owned(), String::new()];
+        assert!(matches!(refused(&senseless), TrustError::Unsigned));
+        let elsewhere = signed(4, Uuid::new_v4(), &[&old], &[&old]);
+        assert!(matches!(refused(&elsewhere), TrustError::Elsewhere));
+        let mut nobody = root();
+        nobody.pem = "no certificate".to_owned();
+        assert!(matches!(
+            refused(&signed(4, cluster, &[&nobody], &[&old])),
+            TrustError::Nobody
+        ));
+        let unreadable = SignedBundle {
+            bundle: "{}".to_owned(),
+            signatures: vec![hex(&old.key.sign(&SignedBundle::signed("{}")).unwrap())],
+        };
+        assert!(matches!(refused(&unreadable), TrustError::Unreadable(_)));
+    }
 }
