@@ -112,8 +112,9 @@ pub(super) fn hosts_left_behind(stragglers: &[Straggler]) -> Reply {
         "CA_HOSTS_BEHIND",
         format!("hosts would be left behind: {}{more}", shown.join(", ")),
         "every host that may come in ready for this step",
-        "wait until they were connected for a while; put out one that will not come back with `chatalotctl host revoke \
-         NAME`, and let it in again with `chatalotctl host readmit NAME` when it does",
+        "wait until they were connected for a while, and upgrade agents that are older than this controller; put out a \
+         host that will not come back with `chatalotctl host revoke NAME`, and let it in again with `chatalotctl host \
+         readmit NAME` when it does",
     )
     .with_evidence(lines);
     http::refusal(StatusCode::CONFLICT, &advice)

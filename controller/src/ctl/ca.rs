@@ -227,8 +227,11 @@ fn row(straggler: &Straggler, now_ms: i64) -> [Cell; 3] {
 fn note(view: &CaView) -> Option<String> {
     let text = match (view.phase, view.stragglers.is_empty()) {
         (Phase::Standby, _) if view.since_ms == 0 => return None,
-        (Phase::Standby, _) => {
-            "The rotation is over. Take a backup now: one from before does not fit the hosts any more."
+        (Phase::Standby, false) => {
+            "These hosts hear of the end of the rotation when they next come; nothing has to be done for that.".to_owned()
+        }
+        (Phase::Standby, true) => {
+            "The rotation is over. Take a backup now: one from before may not fit the hosts any more."
                 .to_owned()
         }
         (Phase::Back, true) => "The new root is given up in a moment.".to_owned(),

@@ -82,14 +82,10 @@ impl Centre {
     pub async fn ca(&self) -> Result<CaView, StoreError> {
         let standing = self.authority.now();
         let (rotation, now) = (standing.rotation, now_ms());
-        let forward = rotation.phase.forward();
-        let backward = rotation.phase.backward();
-        let asked = forward.or(backward);
         let found = self.store.read(move |c| {
-            let stragglers = asked.map(|step| kept::hold_ups(c, &rotation, step)).transpose()?;
             Ok::<_, StoreError>((
                 kept::active(c)?,
-                stragglers.unwrap_or_default(),
+                kept::behind(c, &rotation)?,
                 kept::old_tokens(c, &rotation, now)?,
             ))
         });
@@ -100,8 +96,8 @@ impl Centre {
             version: rotation.version,
             root: standing.root.view(),
             next: standing.next.as_ref().map(crate::authority::Root::view),
-            forward,
-            backward,
+            forward: rotation.phase.forward(),
+            backward: rotation.phase.backward(),
             hosts,
             stragglers: self.seen(stragglers),
             old_tokens,

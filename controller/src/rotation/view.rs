@@ -79,7 +79,8 @@ pub struct CaView {
     pub backward: Option<Step>,
     /// How many hosts may come in.
     pub hosts: u64,
-    /// Those of them that hold up the step that goes on, or the end of the way back.
+    /// Those of them that hold up the step that goes on, or the end of the way back; after a rotation, those that have
+    /// not heard of its end.
     pub stragglers: Vec<Straggler>,
     /// API tokens that know the old root alone: they end with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

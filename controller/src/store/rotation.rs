@@ -78,6 +78,15 @@ pub fn active(connection: &Connection) -> Result<u64, StoreError> {
     Ok(count.cast_unsigned())
 }
 
+/// The hosts that hold up what comes next; after a rotation, those that have not heard of its end.
+pub fn behind(connection: &Connection, at: &Rotation) -> Result<Vec<Straggler>, StoreError> {
+    match at.phase.forward().or(at.phase.backward()) {
+        Some(Step::Publish) if at.version != Rotation::FIRST.version => unconvinced(connection, at.version),
+        Some(step) => hold_ups(connection, at, step),
+        None => Ok(Vec::new()),
+    }
+}
+
 /// The hosts that a step would leave behind, those that are revoked left aside.
 pub fn hold_ups(connection: &Connection, at: &Rotation, step: Step) -> Result<Vec<Straggler>, StoreError> {
     match step {

@@ -4,7 +4,8 @@ use crate::agent::knocks;
 use crate::real::RealAgent;
 use crate::world::{World, tls};
 use chatalot_agent::link::identity::Identity;
-use chatalotctl::access::Role;
+use chatalot_protocol::enrol::Pins;
+use chatalotctl::access::{ApiToken, Role};
 use chatalotctl::authority::Standing;
 use chatalotctl::rotation::view::{CaView, Lack};
 use chatalotctl::rotation::{Phase, Step};
@@ -109,9 +110,14 @@ async fn f18_hosts_go_through_every_phase_new_ones_join_in_each_and_the_old_root
     let invited = world.add("late").await;
     let token = world.token("before", Role::Read, json!({})).await;
     let pins = old.curl_pins();
+    let (mut during, mut early) = (None, None);
     for (number, step) in FORWARD.into_iter().enumerate() {
         let view = world.go_on(step).await;
         assert_eq!(view.hosts, 1 + number as u64 + u64::from(step == Step::DropOld));
+        if step == Step::Publish {
+            during = Some(world.token("during", Role::Read, json!({})).await);
+            early = Some(world.add("early").await);
+        }
         if step == Step::ServeNew {
             // A token from before the rotation is good for as long as its root is.
             assert_eq!(view.old_tokens, ["before"]);
@@ -160,19 +166,16 @@ async fn f18_hosts_go_through_every_phase_new_ones_join_in_each_and_the_old_root
     // curl pins the key that was the next one, and another is the next.
     assert_eq!(pins.split(';').nth(1), now.curl_pins().split(';').next());
     assert!(world.add("last").await.fetch.contains(&now.curl_pins()));
-    // What pins the old root alone does not know this controller any more.
-    assert!(
-        world
-            .dial(&tls(old.root.pin(), &[b"http/1.1"], None))
-            .await
-            .is_err()
-    );
-    assert!(
-        world
-            .dial(&tls(old_and_new(&old, &now), &[b"http/1.1"], None))
-            .await
-            .is_ok()
-    );
+    let dialled = |pins: Pins| {
+        let config = tls(pins, &[b"http/1.1"], None);
+        let world = &world;
+        async move { world.dial(&config).await.is_ok() }
+    };
+    let (before, during): (ApiToken, ApiToken) = (token.parse().unwrap(), during.unwrap().parse().unwrap());
+    assert!(!dialled(before.pins).await && dialled(during.pins).await);
+    // A line from the first phase is good to the end.
+    let late = RealAgent::joined(&world, &early.unwrap()).await;
+    assert!(trusts(&late.identity(), &[&new.certificate]));
     let said: Vec<String> = world
         .audit()
         .await
@@ -180,13 +183,6 @@ async fn f18_hosts_go_through_every_phase_new_ones_join_in_each_and_the_old_root
         .map(|entry| entry.action)
         .collect();
     assert!(said.contains(&"ca.rotate".to_owned()) && said.contains(&"ca.drop-old".to_owned()));
-}
-
-fn old_and_new(old: &Standing, now: &Standing) -> chatalot_protocol::enrol::Pins {
-    chatalot_protocol::enrol::Pins {
-        now: old.root.pin(),
-        next: Some(now.root.pin()),
-    }
 }
 
 /// What somebody hears who comes with an identity that was; `None` where TLS does not even let him speak.
