@@ -177,26 +177,23 @@ fn tell(view: &CaView, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn text(view: &CaView, now_ms: i64, page: Page) -> String {
-    let mut text = format!("phase  {}", view.phase);
-    if view.since_ms > 0 {
-        text += &format!(", since {}", ago(view.since_ms, now_ms));
-    }
-    text.push('\n');
+    let since = match view.since_ms {
+        0 => String::new(),
+        at => format!(", since {}", ago(at, now_ms)),
+    };
+    let mut lines = vec![format!("phase  {}{since}", view.phase)];
     for (name, root) in [("root", Some(&view.root)), ("next", view.next.as_ref())] {
-        if let Some(root) = root {
+        lines.extend(root.map(|root| {
             let pin = safe(root.pin.get(..16).unwrap_or(&root.pin)).into_owned();
-            text += &format!(
-                "{name}   {} ({pin}…), until {}\n",
-                root.number,
-                day(root.until_ms)
-            );
-        }
+            format!("{name}   {} ({pin}…), until {}", root.number, day(root.until_ms))
+        }));
     }
-    text += &format!("hosts  {}\n", view.hosts);
+    lines.push(format!("hosts  {}", view.hosts));
     if !view.old_tokens.is_empty() {
         let names = view.old_tokens.join(", ");
-        text += &format!("tokens that end with the old root: {}\n", safe(&names));
+        lines.push(format!("tokens that end with the old root: {}", safe(&names)));
     }
+    let mut text = lines.join("\n") + "\n";
     if !view.stragglers.is_empty() {
         let rows: Vec<[Cell; 3]> = view
             .stragglers
@@ -204,7 +201,7 @@ fn text(view: &CaView, now_ms: i64, page: Page) -> String {
             .map(|straggler| row(straggler, now_ms))
             .collect();
         text.push('\n');
-        text += &table(["HOST", "LACKS", "SEEN"], &rows, page);
+        text.push_str(&table(["HOST", "LACKS", "SEEN"], &rows, page));
     }
     text
 }

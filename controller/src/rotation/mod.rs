@@ -235,6 +235,7 @@ impl Rotation {
     }
 
     /// Where a controller is whose root and keys nobody is to believe any more.
+    #[must_use]
     pub fn replaced(&self, now_ms: i64) -> Self {
         Self {
             phase: Phase::Standby,
