@@ -14,6 +14,7 @@ use crate::logs::Logs;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
 use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
+use crate::waiting::Waiting;
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
@@ -69,6 +70,8 @@ pub struct Centre {
     pub hands: Hands,
     /// Requests that wait for somebody's approval.
     pub held: Held,
+    /// Keys that ask to join.
+    pub waiting: Waiting,
     strangers: Limiter,
     was_restored: bool,
     _lock: Flock<File>,
@@ -109,6 +112,7 @@ impl Centre {
             jobs,
             hands,
             held,
+            waiting: Waiting::default(),
             strangers: Limiter::default(),
             was_restored,
             _lock: lock,

@@ -7,6 +7,7 @@ mod audit;
 mod deployments;
 pub mod gate;
 mod hosts;
+mod joins;
 mod lifecycle;
 mod refusals;
 pub mod routes;
