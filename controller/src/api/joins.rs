@@ -58,6 +58,7 @@ impl Api {
     }
 
     /// Turns a key away.
+    #[allow(clippy::unused_async, reason = "every handler is called in one way")]
     pub(super) async fn deny_join(&self, call: Call) -> Reply {
         let waiter = self.centre.waiting.find(call.name());
         match waiter.filter(|waiter| self.centre.waiting.deny(&waiter.spki)) {

@@ -113,18 +113,17 @@ pub fn admit(
         return Err(Refusal::Revoked);
     }
     let again = serial.is_some();
-    let certificate = match serial {
-        Some(serial) => recorded(connection, serial)?.ok_or(Refusal::Unknown)?,
-        None => {
-            let issued = issue(host)?;
-            connection
-                .execute(
-                    "UPDATE approved SET serial = ?2 WHERE spki = ?1",
-                    (spki, &issued.serial),
-                )
-                .map_err(StoreError::Sql)?;
-            tokens::admit(connection, host, spki, issued, now_ms)?
-        }
+    let certificate = if let Some(serial) = serial {
+        recorded(connection, serial)?.ok_or(Refusal::Unknown)?
+    } else {
+        let issued = issue(host)?;
+        connection
+            .execute(
+                "UPDATE approved SET serial = ?2 WHERE spki = ?1",
+                (spki, &issued.serial),
+            )
+            .map_err(StoreError::Sql)?;
+        tokens::admit(connection, host, spki, issued, now_ms)?
     };
     Ok(tokens::joined(connection, host, certificate, again)?)
 }

@@ -215,9 +215,9 @@ async fn nobody_but_an_admin_of_all_hosts_sees_or_decides_who_waits() {
     let limited = world
         .token("limited", Role::Admin, json!({"host": "chat-1"}))
         .await;
-    let approver = world.token("approver", Role::Approve, json!({})).await;
+    let lesser = world.token("approver", Role::Approve, json!({})).await;
     let order = json!({"host": "chat-1", "fingerprint": join.words});
-    for token in [&limited, &approver] {
+    for token in [&limited, &lesser] {
         for (method, path) in [
             ("GET", "/v1/joins".to_owned()),
             ("POST", format!("/v1/joins/{}/approve", join.id)),

@@ -60,11 +60,18 @@ pub(crate) fn are_nowhere(journey: &Journey, needles: &Needles, said: &[String])
             .iter()
             .any(|(place, _)| *place == database.display().to_string())
     );
-    places.extend(said.iter().map(|text| (text.clone(), text.clone().into_bytes())));
-    for (place, content) in &places {
-        let found = needles.found_in(content);
-        assert!(found.is_empty(), "{found:?} in {place}");
-    }
+    let spoken = |text: &String| {
+        let begin: String = text.chars().take(60).collect();
+        (format!("what was said: {begin}"), text.clone().into_bytes())
+    };
+    places.extend(said.iter().map(spoken));
+    let found: Vec<String> = places
+        .iter()
+        .map(|(place, content)| (place, needles.found_in(content)))
+        .filter(|(_, found)| !found.is_empty())
+        .map(|(place, found)| format!("{found:?} in {place}"))
+        .collect();
+    assert!(found.is_empty(), "{found:#?}");
     Ok(())
 }
 
