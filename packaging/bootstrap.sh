@@ -5,7 +5,8 @@
 #   (a controller serves this file with its own last line)    with one
 #
 # A file cut short does nothing: only its last line does anything, and nothing without explicit arguments.
-# The join token comes in the environment, as CHATALOT_JOIN, and is the agent's business alone.
+# What the host joins with comes in the environment, as CHATALOT_JOIN, and is the agent's business alone: a token, or only
+# a pin, and then the agent shows six words and waits until they are approved at the controller.
 
 say() { printf '%s\n' "chatalot: $*"; }
 fail() { printf '%s\n' "chatalot: $1" "  wanted: $2" "  fix:    $3" >&2; exit 1; }

@@ -301,13 +301,13 @@ async fn set_up(config: &Config, what: Setup) -> ExitCode {
     let done = match what {
         Setup::Leave => setup::leave(&host, &mut say).await,
         Setup::Join(controller) => join(&host, controller, &mut say).await,
-        Setup::Install(controller) => match token() {
-            Ok(token) => {
+        Setup::Install(controller) => match invitation() {
+            Ok(invitation) => {
                 setup::install(
                     &host,
                     &Install {
                         controller,
-                        token,
+                        invitation,
                         anew: false,
                     },
                     &mut say,
@@ -332,14 +332,14 @@ async fn set_up(config: &Config, what: Setup) -> ExitCode {
 async fn join(host: &LinuxHost, controller: String, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let order = Install {
         controller: Some(controller),
-        token: token()?,
+        invitation: invitation()?,
         anew: true,
     };
     setup::install(host, &order, say).await
 }
 
-fn token() -> Result<Option<chatalot_protocol::enrol::JoinToken>, SetupError> {
-    setup::token_from(std::env::var(TOKEN_VARIABLE).ok(), stdin())
+fn invitation() -> Result<Option<chatalot_protocol::approve::Invitation>, SetupError> {
+    setup::invitation_from(std::env::var(TOKEN_VARIABLE).ok(), stdin())
 }
 
 fn fail(why: &str) -> ExitCode {

@@ -15,6 +15,7 @@ use crate::logs::Logs;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
 use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old, rotation};
+use crate::waiting::Waiting;
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
@@ -74,6 +75,8 @@ pub struct Centre {
     pub hands: Hands,
     /// Requests that wait for somebody's approval.
     pub held: Held,
+    /// Keys that ask to join.
+    pub waiting: Waiting,
     strangers: Limiter,
     /// One step of a rotation at a time.
     pub(crate) turning: Mutex<()>,
@@ -112,6 +115,7 @@ impl Centre {
             jobs,
             hands,
             held,
+            waiting: Waiting::default(),
             strangers: Limiter::default(),
             turning: Mutex::default(),
             was_restored,

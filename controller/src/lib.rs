@@ -14,8 +14,8 @@
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
 //! | [`api`], [`watch`], [`model`], [`access`] | the operator's API: who may do what, in one table |
 //!
-//! Who trusts whom: an agent knows the SHA-256 of the root's key from its join token, and nothing else; its own
-//! identity is the URI in the certificate that it got for the token, judged against the store whenever it comes.
+//! Who trusts whom: an agent knows the SHA-256 of the root's key from its invitation, and nothing else; its own
+//! identity is the URI in the certificate that it got for a token or an approval, judged against the store whenever it comes.
 //! The operator is whoever may use the socket, or shows a token over the one port.
 #![forbid(unsafe_code)]
 
@@ -48,6 +48,7 @@ pub mod serve;
 pub mod session;
 pub mod store;
 pub mod tls;
+pub mod waiting;
 pub mod watch;
 pub mod web;
 

@@ -5,9 +5,13 @@
 //! | `POST /v1/hosts` | [`AddHost`] | [`Added`] |
 //! | `POST /v1/hosts/NAME/revoke`, `…/readmit` | | [`HostView`] |
 //! | `POST /v1/hosts/NAME/rename` | [`RenameHost`] | [`HostView`] |
+//! | `GET /v1/joins` | | [`Joins`] |
+//! | `POST /v1/joins/ID/approve` | [`ApproveJoin`] | [`HostView`] |
+//! | `POST /v1/joins/ID/deny` | | [`JoinView`] |
 //! | `GET /v1/hosts` | | a list of [`HostView`]s |
 //! | `GET /v1/hosts/NAME?wait=connected&secs=N&since=MS` | | [`HostView`], once it has joined since and is connected, or the time is over |
 
+use crate::waiting::Waiter;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::report::{CheckState, DeploymentState, Level};
@@ -31,6 +35,55 @@ pub struct AddHost {
     /// How long the join token is valid; a quarter of an hour where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_secs: Option<u64>,
+    /// Whether it joins without a secret, by a key that the operator approves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub approve: bool,
+}
+
+/// Who wants to join without a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joins {
+    /// The hosts that are awaited.
+    pub awaited: Vec<HostName>,
+    /// The keys that wait, the first come first.
+    pub waiting: Vec<JoinView>,
+}
+
+/// A key that waits for approval. What the host calls itself is untrusted text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinView {
+    /// Its id.
+    pub id: String,
+    /// The six words that the host shows, if it is the right one.
+    pub words: String,
+    /// Where it asks from.
+    pub address: String,
+    /// What the host calls itself.
+    #[serde(default)]
+    pub hostname: String,
+    /// Since when it waits, in milliseconds since 1970.
+    pub since_ms: i64,
+}
+
+impl From<Waiter> for JoinView {
+    fn from(waiter: Waiter) -> Self {
+        Self {
+            id: waiter.id,
+            words: waiter.words,
+            address: waiter.address.to_string(),
+            hostname: waiter.hostname,
+            since_ms: waiter.since_ms,
+        }
+    }
+}
+
+/// Which host a key is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ApproveJoin {
+    /// The host: one that is awaited.
+    pub host: HostName,
+    /// The six words as they were read on the host.
+    pub fingerprint: String,
 }
 
 /// Another name for a host.
@@ -55,7 +108,7 @@ pub struct Added {
     /// The first half of it: what fetches the script as `chatalot-join.sh`, which takes the token from the
     /// environment as `CHATALOT_JOIN`.
     pub fetch: String,
-    /// The join token.
+    /// The join token; where the operator approves the key, the pin of the controller's root, which is no secret.
     pub token: String,
     /// When it was made, in milliseconds since 1970.
     pub issued_ms: i64,

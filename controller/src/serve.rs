@@ -100,6 +100,7 @@ impl Controller {
         log::info!(sessions = self.centre.fleet.len(); "the controller stops");
         token.cancel();
         self.centre.fleet.close();
+        self.centre.waiting.close();
         tasks.close();
         if timeout(GRACE, tasks.wait()).await.is_err() {
             log::warn!(left = tasks.len(); "the time to end is over");

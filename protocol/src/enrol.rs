@@ -30,11 +30,11 @@ impl Pins {
         self.now == pin || self.next.is_some_and(|next| next == pin)
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         hex(&self.now) + &self.next.map(|next| hex(&next)).unwrap_or_default()
     }
 
-    fn read(text: &str) -> Option<Self> {
+    pub(crate) fn read(text: &str) -> Option<Self> {
         match text.split_at_checked(64)? {
             (now, "") => Some(Self::from(unhex(now)?)),
             (now, next) => Some(Self {
@@ -139,7 +139,7 @@ pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
 }
 
 /// CRC-32 (IEEE), bit by bit: forty lines of table would serve nobody.
-fn checksum(bytes: &[u8]) -> u32 {
+pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
             (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())

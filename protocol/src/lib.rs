@@ -29,7 +29,7 @@
 //! | [`work`] | what a job does with its site |
 //! | [`event`] | what happened, in order |
 //! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
-//! | [`enrol`] | the join token and the enrolment exchange |
+//! | [`enrol`], [`approve`] | the join token and the enrolment exchange; joining without a secret |
 //! | [`trust`] | whom agents trust, while one root follows another |
 //! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
@@ -37,6 +37,7 @@
 
 pub mod advice;
 pub mod api;
+pub mod approve;
 pub mod audit;
 pub mod enrol;
 pub mod event;

@@ -7,9 +7,12 @@
     reason = "what a test cannot do is a failed test"
 )]
 
+use chatalot_protocol::approve::{EnrolReply, EnrolRequest};
+use chatalot_protocol::enrol::{JoinReply, JoinRequest};
 use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::frame::{self, HEADER, MAX_CONTROL};
 use chatalot_protocol::message::{Answer, Ask, ToAgent, ToController};
+use chatalot_protocol::renew::RenewRequest;
 use chatalot_protocol::version::{NEWEST, OLDEST};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +49,7 @@ fn through_this_build(name: &str, value: &Value) -> Value {
         "to_controller" => again(name, value, &ToController::Unknown),
         "ask" => again(name, value, &Ask::Unknown),
         "answer" => again(name, value, &Answer::Unknown),
+        "http" => over_http(name, value),
         "event" => {
             let event: Event = serde_json::from_value(value.clone()).unwrap();
             assert_ne!(event.what, What::Unknown, "{name} is not known any more");
@@ -53,6 +57,23 @@ fn through_this_build(name: &str, value: &Value) -> Value {
         }
         other => panic!("a file of the unknown kind {other}"),
     }
+}
+
+/// What is asked and answered over HTTPS, before there is a session.
+fn over_http(name: &str, value: &Value) -> Value {
+    fn read<T: DeserializeOwned + Serialize>(name: &str, value: &Value) -> Value {
+        let read: T = serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        serde_json::to_value(read).unwrap()
+    }
+    let read = match name {
+        "http.join_request" => read::<JoinRequest>,
+        "http.join_reply" => read::<JoinReply>,
+        "http.renew_request" => read::<RenewRequest>,
+        "http.enrol_request" => read::<EnrolRequest>,
+        "http.enrol_waiting" | "http.enrol_joined" => read::<EnrolReply>,
+        other => panic!("a file of the unknown exchange {other}"),
+    };
+    read(name, value)
 }
 
 /// Everything that was said is still there; more may be.

@@ -49,6 +49,15 @@ impl Controller {
         command
     }
 
+    /// A command of somebody elsewhere, who has this API token in a file; whatever its exit code.
+    pub fn from_afar(&self, token: &Path, args: &[&str]) -> Result<Output> {
+        let program = shipped("chatalotctl");
+        let there = format!("--controller={}:{}", Sandbox::GATEWAY, self.port);
+        let token = format!("--token-file={}", token.display());
+        let args = [&[there.as_str(), token.as_str()], args].concat();
+        run(&program.to_string_lossy(), &args)
+    }
+
     /// Kills the controller without a word and starts it again.
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.process.kill().map_err(failed(&self.state))?;

@@ -21,6 +21,8 @@ pub struct Journey {
     pub domain: String,
     /// What the operator calls the VPS.
     pub name: String,
+    /// The line that it has joined with.
+    pub line: String,
 }
 
 impl Journey {
@@ -34,19 +36,26 @@ impl Journey {
         let domain = format!("{name}.example.com");
         let controller = Controller::start(name)?;
         sandbox.dns(&domain, Some(vps.address()), None)?;
-        let journey = Self {
+        let mut journey = Self {
             controller,
             vps,
             domain,
             name: name.to_owned(),
+            line: String::new(),
         };
-        journey.paste()?;
+        journey.line = journey.printed()?;
+        journey.paste_line(&journey.line)?;
         Ok(journey)
     }
 
     /// Asks the controller for a line and pastes it into the VPS, twice: the second time it upgrades, and keeps the
     /// identity although the token is used.
     pub fn paste(&self) -> Result<Output> {
+        self.paste_line(&self.printed()?)
+    }
+
+    /// The line that the controller prints for this VPS.
+    fn printed(&self) -> Result<String> {
         let printed = self
             .controller
             .ctl(&["host", "add", &self.name, "--git-remote", Sandbox::REPOSITORY])?
@@ -57,6 +66,10 @@ impl Journey {
             .map(str::trim)
             .find(|line| line.starts_with("curl "))
             .unwrap_or_default();
+        Ok(line.to_owned())
+    }
+
+    fn paste_line(&self, line: &str) -> Result<Output> {
         self.vps.sh(line)?.ok()?;
         let pasted = self.vps.sh(line)?.ok()?;
         if !pasted.stdout.contains("keeps its identity") {

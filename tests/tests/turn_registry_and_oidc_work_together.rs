@@ -1,12 +1,20 @@
-//! Voice and video, a private registry and single sign-on at once, with Debian's coturn, docker-registry and nginx.
+//! Voice and video, a private registry and single sign-on at once, with Debian's coturn, docker-registry and nginx; and
+//! no secret of it is left anywhere but where the installer has put it.
 
+mod nowhere;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chatalot_tests::{Journey, Output, Result, Sandbox, phase};
+use chatalot_tests::{Failed, Journey, Needles, Output, Result, Sandbox, phase};
 
 const SOON: Duration = Duration::from_mins(1);
 const TOKEN: &str = "/root/registry-token";
 const SECRET: &str = "/root/oidc-secret";
+/// With characters that look otherwise in a URL, in JSON and in base64.
+const OIDC_SECRET: &str = "oidc-cl/ent+s3cret=7";
 const ISSUER: &str = "https://id.example.net/o/chatalot/";
 
 #[test]
@@ -16,7 +24,7 @@ fn turn_a_private_registry_and_single_sign_on_work_together() -> Result<()> {
     journey
         .vps
         .write(TOKEN, Sandbox::PRIVATE_REGISTRY.2.as_bytes(), 0o600)?;
-    journey.vps.write(SECRET, b"oidc-client-s3cret", 0o600)?;
+    journey.vps.write(SECRET, OIDC_SECRET.as_bytes(), 0o600)?;
 
     phase("an issuer that is another one", || {
         refused(
@@ -35,30 +43,163 @@ fn turn_a_private_registry_and_single_sign_on_work_together() -> Result<()> {
         refused(&deploy(&journey, ISSUER, "/root/wrong-token")?, "REGISTRY_DENIED");
         Ok(())
     })?;
-    let deployed = phase("deploy", || deploy(&journey, ISSUER, TOKEN))?.ok()?;
+    nowhere::watch_processes(&journey.vps)?;
+    let operator = Operator::elsewhere(&journey)?;
+    let deployed = phase("deploy", || operator.deploys(&journey))?.ok()?;
     let relays = format!("relays at {}:49", journey.vps.address());
     assert!(deployed.stdout.contains(&relays), "{}", deployed.stdout);
     assert!(journey.public_health()?.contains("\"status\":\"ok\""));
     phase("the updater's credentials", || {
         the_updater_gets_its_credentials_back(&journey)
     })?;
-    phase("the TURN server", || turn_is_judged_by_what_it_does(&journey))
+    phase("the TURN server", || turn_is_judged_by_what_it_does(&journey))?;
+    phase("f59 the secrets", || {
+        f59_no_secret_that_went_in_is_in_any_artefact(&journey, &operator, &deployed)
+    })
 }
 
-fn deploy(journey: &Journey, issuer: &str, token: &str) -> Result<Output> {
-    let site = journey.site();
+/// Somebody with an API token who deploys from another machine, and the files with what is secret.
+struct Operator {
+    folder: PathBuf,
+    token: String,
+}
+
+impl Operator {
+    fn elsewhere(journey: &Journey) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("chatalot-operator-{}", std::process::id()));
+        fs::create_dir_all(&folder).map_err(failed(&folder))?;
+        let operator = Self {
+            folder,
+            token: journey
+                .controller
+                .ctl(&["token", "add", "alice", "--role", "admin"])?
+                .ok()?
+                .stdout
+                .trim()
+                .to_owned(),
+        };
+        operator.keeps("token", &operator.token)?;
+        operator.keeps("registry", Sandbox::PRIVATE_REGISTRY.2)?;
+        operator.keeps("oidc", OIDC_SECRET)?;
+        Ok(operator)
+    }
+
+    fn keeps(&self, name: &str, secret: &str) -> Result<()> {
+        let path = self.file(name);
+        fs::write(&path, secret).map_err(failed(&path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed(&path))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn deploys(&self, journey: &Journey) -> Result<Output> {
+        let [registry, oidc] = ["registry", "oidc"].map(|name| self.file(name).display().to_string());
+        let (site, options) = (journey.site(), options(journey, ISSUER, &registry, &oidc));
+        let mut args = vec!["deploy", journey.name.as_str(), "--yes", "--verbose"];
+        args.extend(site.iter().chain(&options).map(String::as_str));
+        self.asks(journey, &args)
+    }
+
+    fn asks(&self, journey: &Journey, args: &[&str]) -> Result<Output> {
+        journey.controller.from_afar(&self.file("token"), args)
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // There is nobody to tell.
+        drop(fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn f59_no_secret_that_went_in_is_in_any_artefact(
+    journey: &Journey,
+    operator: &Operator,
+    deployed: &Output,
+) -> Result<()> {
+    let turn = journey.vps.must("cat /srv/chatalot/secrets/turn_secret")?;
+    let there = Needles::default()
+        .and("the registry token", Sandbox::PRIVATE_REGISTRY.2)
+        .and("the OIDC client secret", OIDC_SECRET)
+        .and("the TURN secret", turn.trim());
+    // The search finds what is there.
+    let site = journey
+        .vps
+        .sh("find /srv/chatalot -type f -exec cat {} +")?
+        .ok()?;
+    assert_eq!(there.found_in(&site.bytes), there.names());
+    let join = journey
+        .line
+        .split_once("CHATALOT_JOIN=")
+        .and_then(|(_, rest)| rest.split(' ').next());
+    let join = join.unwrap_or_default();
+    // A token is its secret; its pin and id are public.
+    let secret = |token: &str| token.split('_').nth(3).unwrap_or_default().to_owned();
+    let all = there
+        .and("the join token", &secret(join))
+        .and("the API token", &secret(&operator.token));
+
+    let bundle = operator.file("bundle").display().to_string();
+    let mut said = vec![deployed.stdout.clone(), deployed.stderr.clone()];
+    for args in [
+        &["status", &journey.name][..],
+        &["handover", &journey.name],
+        &["verify", &journey.name],
+        &["diagnose", &journey.name],
+        &["host", "show", &journey.name],
+        &["audit", "list", "--last", "1000"],
+        &["diagnose", &journey.name, "--bundle", &bundle],
+    ] {
+        let output = operator.asks(journey, &[&["--output", "json"], args].concat())?;
+        // That something is wrong with the TURN server by now is an answer, too.
+        assert!(
+            matches!(output.code, 0 | 1 | 3),
+            "{args:?}: {}{}",
+            output.stdout,
+            output.stderr
+        );
+        said.extend([output.stdout, output.stderr]);
+    }
+    said.push(fs::read_to_string(&bundle).map_err(failed(Path::new(&bundle)))?);
+    said.push(journey.vps.must("chatalot-agent audit list --output json")?);
+    nowhere::are_nowhere(journey, &all, &said)?;
+    nowhere::no_core_is_dumped(&journey.vps)?;
+    nowhere::the_policy_says_beforehand_what_it_would_let_be_done(journey, Sandbox::REPOSITORY)?;
+    nowhere::the_host_is_closed(&journey.vps)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> Failed {
+    let path = path.display().to_string();
+    move |source| Failed::File { path, source }
+}
+
+/// What this journey asks for besides a site.
+fn options(journey: &Journey, issuer: &str, token: &str, secret: &str) -> Vec<String> {
     let address = journey.vps.address().to_string();
-    let mut argv = vec!["chatalot-agent", "deploy", "--yes"];
-    argv.extend(site.iter().map(String::as_str));
-    argv.extend(["--turn-external-ip", &address]);
-    argv.extend([
+    [
+        "--turn-external-ip",
+        &address,
         "--registry-user",
         Sandbox::PRIVATE_REGISTRY.1,
         "--registry-token-file",
         token,
-    ]);
-    argv.extend(["--oidc-issuer", issuer, "--oidc-client-id", "chatalot"]);
-    argv.extend(["--oidc-client-secret-file", SECRET]);
+        "--oidc-issuer",
+        issuer,
+        "--oidc-client-id",
+        "chatalot",
+        "--oidc-client-secret-file",
+        secret,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+fn deploy(journey: &Journey, issuer: &str, token: &str) -> Result<Output> {
+    let (site, options) = (journey.site(), options(journey, issuer, token, SECRET));
+    let mut argv = vec!["chatalot-agent", "deploy", "--yes"];
+    argv.extend(site.iter().chain(&options).map(String::as_str));
     journey.vps.exec(&argv)
 }
 

@@ -11,6 +11,7 @@ use rcgen::KeyPair;
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
 use std::path::Path;
+use std::time::Duration;
 
 /// What the host was added with, beside the identity, for the policy that it begins with.
 const GRANTED: &str = "granted.json";
@@ -51,6 +52,9 @@ pub enum JoinError {
     /// No key could be made.
     #[error("cannot make a key")]
     Key(#[source] rcgen::Error),
+    /// The operator has not approved the key in time.
+    #[error("nobody has approved this host's key within {} min", .0.as_secs().div_ceil(60))]
+    Unapproved(Duration),
     /// The identity cannot be stored.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -84,7 +88,7 @@ pub async fn join(
 }
 
 /// Stores what joining has brought: the identity last, for whoever finds one finds what it was granted, too.
-fn keep(state: &Path, address: &str, key: &KeyPair, reply: &JoinReply) -> Result<(), JoinError> {
+pub(super) fn keep(state: &Path, address: &str, key: &KeyPair, reply: &JoinReply) -> Result<(), JoinError> {
     let path = state.join(GRANTED);
     serde_json::to_vec(&Granted::of(reply))
         .map_err(io::Error::from)

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`identity`] | the key, certificate and authorities, as files |
 //! | [`join`] | a one-time token becomes an identity |
+//! | [`approval`] | a key that the operator approves does |
 //! | [`renewal`] | an identity becomes the next one |
 //! | [`post`] | one request to the controller, without a certificate |
 //! | [`tls`] | whom we trust on this channel: never a public authority |
@@ -16,6 +17,7 @@
 //! | [`logs`] | step output on its way |
 
 mod addresses;
+pub mod approval;
 pub mod dial;
 mod end;
 mod flight;

@@ -7,9 +7,9 @@ use crate::config;
 use crate::host::linux::LinuxHost;
 use crate::host::linux::files::{make_folder, replace};
 use crate::link::identity::{self, Identity, IdentityError};
-use crate::link::join;
+use crate::link::{approval, join};
 use crate::policy;
-use chatalot_protocol::enrol::JoinToken;
+use chatalot_protocol::approve::Invitation;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -20,9 +20,9 @@ use std::path::{Path, PathBuf};
 pub struct Install {
     /// The controller to join, as `host:port`; none to stand alone.
     pub controller: Option<String>,
-    /// The token to join it with; not needed where the host has joined already.
-    pub token: Option<JoinToken>,
-    /// Whether a token that is given replaces an identity of the same controller.
+    /// What to join it with; not needed where the host has joined already.
+    pub invitation: Option<Invitation>,
+    /// Whether an invitation that is given replaces an identity of the same controller.
     pub anew: bool,
 }
 
@@ -79,7 +79,7 @@ async fn steps(host: &LinuxHost, order: &Install, say: &mut dyn FnMut(&str)) -> 
 #[derive(Debug, PartialEq, Eq)]
 enum Joining<'a> {
     Keep(String),
-    Join(&'a JoinToken),
+    Join(&'a Invitation),
 }
 
 /// The same line run again changes nothing: an identity of this controller is kept, unless it is damaged or is to be
@@ -89,13 +89,13 @@ fn decide<'a>(
     controller: &str,
     order: &'a Install,
 ) -> Result<Joining<'a>, SetupError> {
-    match (present, &order.token) {
-        (Ok(Some(identity)), token)
-            if identity.membership.controller == controller && !(order.anew && token.is_some()) =>
+    match (present, &order.invitation) {
+        (Ok(Some(identity)), invitation)
+            if identity.membership.controller == controller && !(order.anew && invitation.is_some()) =>
         {
             Ok(Joining::Keep(identity.membership.name.to_string()))
         }
-        (_, Some(token)) => Ok(Joining::Join(token)),
+        (_, Some(invitation)) => Ok(Joining::Join(invitation)),
         (Err(error), None) => Err(SetupError::advice(
             "IDENTITY_DAMAGED",
             crate::chain(&error),
@@ -119,8 +119,11 @@ async fn join_once(
 ) -> Result<(), SetupError> {
     match decide(identity::load(state()), controller, order)? {
         Joining::Keep(name) => say(&format!("keeps its identity as {name}")),
-        Joining::Join(token) => {
-            let reply = join::join(host, state(), controller, token).await?;
+        Joining::Join(invitation) => {
+            let reply = match invitation {
+                Invitation::Token(token) => join::join(host, state(), controller, token).await?,
+                Invitation::Pins(pins) => approval::join(host, state(), (controller, *pins), say).await?,
+            };
             say(&format!("joined {controller} as {}", reply.name));
         }
     }
@@ -177,7 +180,7 @@ fn file(verb: &'static str, path: &str, source: io::Error) -> SetupError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatalot_protocol::enrol::hex;
+    use chatalot_protocol::enrol::{JoinToken, hex};
     use chatalot_protocol::names::HostId;
     use chatalot_protocol::secret::Secret;
 
@@ -189,7 +192,7 @@ mod tests {
         };
         Install {
             controller: Some("ctl:1".to_owned()),
-            token: with_token.then_some(token),
+            invitation: with_token.then_some(Invitation::Token(token)),
             anew,
         }
     }

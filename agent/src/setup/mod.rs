@@ -17,7 +17,8 @@ use crate::host::{Command, HostError, Look};
 use crate::link::join::JoinError;
 use crate::link::post::PostError;
 use chatalot_protocol::advice::Advice;
-use chatalot_protocol::enrol::{JoinToken, TokenError};
+use chatalot_protocol::approve::Invitation;
+use chatalot_protocol::enrol::TokenError;
 use nix::unistd::geteuid;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,8 @@ const UNIT: &str = "/etc/systemd/system/chatalot-agent.service";
 const UNIT_NAME: &str = "chatalot-agent.service";
 const UNIT_TEXT: &str = include_str!("../../../packaging/chatalot-agent.service");
 const CONFIG_TEXT: &str = include_str!("../../../packaging/config.toml");
-/// The variable that carries the join token: a command line is world-readable, an environment is not.
+/// The variable that carries the join token, or the pin where the operator approves the key: a command line is
+/// world-readable, an environment is not.
 pub const TOKEN_VARIABLE: &str = "CHATALOT_JOIN";
 
 /// Why setting up failed.
@@ -74,6 +76,12 @@ impl SetupError {
                 error.to_string(),
                 "a whole token",
                 "make a new line with `chatalotctl host add NAME` and paste all of it",
+            ),
+            Self::Join(error @ JoinError::Unapproved(_)) => Advice::new(
+                "NOT_APPROVED",
+                error.to_string(),
+                "the operator's approval of the words that were shown",
+                "run the line again; while it waits, at the controller: `chatalotctl host approve NAME`",
             ),
             Self::Join(error) => Advice::new(
                 "JOIN_FAILED",
@@ -137,11 +145,11 @@ async fn systemctl(host: &LinuxHost, args: &[&str]) -> Result<(), SetupError> {
     )))
 }
 
-/// The token from the environment or, for `-`, from standard input.
-pub fn token_from(
+/// The invitation from the environment or, for `-`, from standard input.
+pub fn invitation_from(
     environment: Option<String>,
     stdin: impl std::io::Read,
-) -> Result<Option<JoinToken>, SetupError> {
+) -> Result<Option<Invitation>, SetupError> {
     let text = match environment {
         Some(text) if text.trim() == "-" => {
             let mut text = String::new();

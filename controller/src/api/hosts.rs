@@ -8,8 +8,10 @@ use crate::http::{self, Reply};
 use crate::model::{AddHost, Added, HostView, Membership};
 use crate::store::StoreError;
 use crate::store::access;
+use crate::store::approved;
 use crate::store::hosts::{self, InviteError, Invited};
 use crate::store::tokens::{self, Token};
+use chatalot_protocol::approve::Invitation;
 use chatalot_protocol::enrol::{JoinToken, hex, unhex};
 use chatalot_protocol::message::Ask;
 use chatalot_protocol::names::HostName;
@@ -48,20 +50,20 @@ impl Api {
         if life.is_zero() || life > LONGEST_TOKEN_LIFE {
             return refusals::life_too_long(LONGEST_TOKEN_LIFE.as_secs());
         }
-        let (join, now) = match self.token() {
-            Ok(join) => (join, now_ms()),
+        let now = now_ms();
+        let expires_ms = now.saturating_add_unsigned(u64::try_from(life.as_millis()).unwrap_or(u64::MAX));
+        let (way, text) = match self.way(add.approve, expires_ms) {
+            Ok(way) => way,
             Err(error) => return refusals::failed(&error),
-        };
-        let token = Token {
-            id: join.id,
-            secret: sha256(&unhexed(&join)),
-            expires_ms: now.saturating_add_unsigned(u64::try_from(life.as_millis()).unwrap_or(u64::MAX)),
         };
         let (name, domains, remotes, labels) = (add.name.clone(), add.domains, add.git_remotes, add.labels);
         let kept = self.centre.store.write(move |c| {
             let invited = hosts::invite(c, &name, &domains, now)?;
             hosts::grant(c, invited.host, &remotes)?;
-            tokens::keep(c, invited.host, &token, now)?;
+            match way {
+                Way::Token(token) => tokens::keep(c, invited.host, &token, now)?,
+                Way::Approval => approved::await_host(c, invited.host, expires_ms)?,
+            }
             if !labels.is_empty() {
                 access::label(c, invited.host, &labels)?;
             }
@@ -71,7 +73,7 @@ impl Api {
             Ok(invited) => {
                 log::info!(host:% = invited.host, name:% = add.name, again = invited.again; "a host may join");
                 let note = add.name.to_string();
-                let added = self.added(invited, add.name, &join, (now, token.expires_ms));
+                let added = self.added(invited, add.name, &text, (now, expires_ms));
                 http::noted(http::json(StatusCode::CREATED, &added), note)
             }
             Err(InviteError::Revoked) => refusals::host_revoked(add.name.as_str()),
@@ -140,23 +142,33 @@ impl Api {
         }))
     }
 
-    fn token(&self) -> Result<JoinToken, crate::ca::CaError> {
-        Ok(JoinToken {
-            pins: self.centre.authority.now().pins(),
+    /// How a host is to join, and what it is given for it.
+    fn way(&self, approve: bool, expires_ms: i64) -> Result<(Way, Secret), crate::ca::CaError> {
+        let pins = self.centre.authority.now().pins();
+        if approve {
+            return Ok((Way::Approval, Secret::new(Invitation::of_pins(&pins))));
+        }
+        let join = JoinToken {
+            pins,
             id: random()?,
             secret: Secret::new(hex(&random::<32>()?)),
-        })
+        };
+        let token = Token {
+            id: join.id,
+            secret: sha256(&unhexed(&join)),
+            expires_ms,
+        };
+        Ok((Way::Token(token), join.text()))
     }
 
     fn added(
         &self,
         invited: Invited,
         name: HostName,
-        join: &JoinToken,
+        text: &Secret,
         (issued_ms, expires_ms): (i64, i64),
     ) -> Added {
         // The one place where the token leaves us: to the operator who asked for it.
-        let text = join.text();
         Added {
             host: invited.host,
             name,
@@ -168,6 +180,12 @@ impl Api {
             expires_ms,
         }
     }
+}
+
+/// How a host is to join.
+enum Way {
+    Token(Token),
+    Approval,
 }
 
 /// The bytes of a token's secret.

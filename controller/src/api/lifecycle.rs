@@ -96,7 +96,7 @@ impl Api {
         }
     }
 
-    async fn show_as_it_is(&self, name: &str) -> Reply {
+    pub(super) async fn show_as_it_is(&self, name: &str) -> Reply {
         let found: Result<Option<HostView>, StoreError> = self.host(name).await;
         match found {
             Ok(Some(host)) => http::json(StatusCode::OK, &host),

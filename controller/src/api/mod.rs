@@ -8,6 +8,7 @@ mod ca;
 mod deployments;
 pub mod gate;
 mod hosts;
+mod joins;
 mod lifecycle;
 mod refusals;
 pub mod routes;

@@ -63,6 +63,36 @@ pub(super) fn name_taken(name: &str) -> Reply {
     http::refusal(StatusCode::CONFLICT, &advice)
 }
 
+pub(super) fn join_unknown(id: &str) -> Reply {
+    let advice = Advice::new(
+        "JOIN_UNKNOWN",
+        format!("no key `{}` waits for approval", shown(id)),
+        "the id of a key that waits",
+        "see `chatalotctl host pending`; on the host, run the line again if it has ended",
+    );
+    http::refusal(StatusCode::NOT_FOUND, &advice)
+}
+
+pub(super) fn other_words(words: &str) -> Reply {
+    let advice = Advice::new(
+        "FINGERPRINT_DIFFERS",
+        format!("the key that waits has the words `{words}`"),
+        "the words that the host shows",
+        "read them on the host again; if they differ, run `chatalotctl host deny` with the key's id: it is not your host",
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn not_awaited(name: &str) -> Reply {
+    let advice = Advice::new(
+        "HOST_NOT_AWAITED",
+        format!("`{name}` is not awaited, or no longer"),
+        "a host that is to join by approval",
+        format!("run `chatalotctl host add {name} --approve`; the key goes on waiting"),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
 pub(super) fn life_too_long(most_secs: u64) -> Reply {
     let advice = Advice::new(
         "TOKEN_LIFE_INVALID",

@@ -1,6 +1,7 @@
 //! `chatalotctl host …`
 
 mod add;
+mod approve;
 mod join;
 mod label;
 mod lifecycle;
@@ -19,6 +20,12 @@ pub(super) use show::list;
 pub(super) enum HostCommand {
     /// Let a host join: print the line to run on it, or run it over ssh
     Add(add::AddArgs),
+    /// List the keys that wait for approval, with the words that their hosts show
+    Pending,
+    /// Let a key that waits become a host, once its words were compared
+    Approve(approve::ApproveArgs),
+    /// Turn a key away that waits for approval
+    Deny(approve::DenyArgs),
     /// Give a host labels, which API tokens may reach it by
     Label(label::LabelArgs),
     /// List all hosts
@@ -38,6 +45,9 @@ impl HostCommand {
     pub(super) async fn run(self, client: &Client, out: &mut Output) -> Result<Exit, Failure> {
         match self {
             Self::Add(args) => add::add(client, &args, out).await,
+            Self::Pending => approve::pending(client, out).await,
+            Self::Approve(args) => approve::approve(client, &args, out).await,
+            Self::Deny(args) => approve::deny(client, &args, out).await,
             Self::Label(args) => label::label(client, &args, out).await,
             Self::List => list(client, out).await,
             Self::Show(args) => show::show(client, &args, out).await,

@@ -1,14 +1,14 @@
 //! What an operator does with a host that has joined: out, back in, another name. Its id is never given to another.
 
-use super::{StoreError, alarms, deployments};
+use super::{StoreError, alarms, approved, deployments};
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use rusqlite::{Connection, ErrorCode};
 
-/// Puts a host out: no session, no token, no queued job of it is worth anything from then on. One that has not joined
-/// stays invited, without a token. The deployments that this ends.
+/// Puts a host out: no session, no token, no approval, no queued job of it is worth anything from then on. One that
+/// has not joined stays invited, with no way to join. The deployments that this ends.
 pub fn revoke(connection: &Connection, host: HostId) -> Result<Vec<DeploymentId>, StoreError> {
     let id = host.0.as_bytes();
-    connection.execute("DELETE FROM tokens WHERE host = ?1 AND used_ms IS NULL", [id])?;
+    approved::void(connection, host)?;
     connection.execute(
         "UPDATE hosts SET state = 'revoked', readmit_until_ms = NULL WHERE id = ?1 AND state = 'active'",
         [id],

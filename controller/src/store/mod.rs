@@ -6,6 +6,7 @@
 pub mod access;
 pub mod alarms;
 pub mod approvals;
+pub mod approved;
 pub mod audit;
 pub mod deployments;
 pub mod events;
@@ -33,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("work.sql"),
     include_str!("generations.sql"),
     include_str!("rotation.sql"),
+    include_str!("approve.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;

@@ -28,6 +28,8 @@ pub fn begin(connection: &mut Connection, now_ms: i64, keep_tokens: bool) -> Res
         [i64::to_string(&taken_ms)],
     )?;
     transaction.execute("DELETE FROM tokens WHERE used_ms IS NULL", [])?;
+    transaction.execute("DELETE FROM approved WHERE serial IS NULL", [])?;
+    transaction.execute("UPDATE hosts SET awaited_until_ms = NULL", [])?;
     let tokens_ended = if keep_tokens {
         0
     } else {

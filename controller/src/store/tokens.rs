@@ -2,7 +2,7 @@
 
 use super::alarms::{self, Astray};
 use super::hosts::{host_id, json, name};
-use super::{StoreError, generations};
+use super::{StoreError, approved, generations};
 use crate::ca::{CaError, Issued};
 use chatalot_protocol::names::{HostId, HostName};
 use chatalot_protocol::site::{Domain, GitRemote};
@@ -19,12 +19,9 @@ pub struct Token {
     pub expires_ms: i64,
 }
 
-/// Keeps a token for a host; tokens that the host had and did not use are worth nothing from then on.
+/// Keeps a token for a host; a token or an approval that it had and did not use is worth nothing from then on.
 pub fn keep(connection: &Connection, host: HostId, token: &Token, now_ms: i64) -> Result<(), StoreError> {
-    connection.execute(
-        "DELETE FROM tokens WHERE host = ?1 AND used_ms IS NULL",
-        [host.0.as_bytes()],
-    )?;
+    approved::void(connection, host)?;
     connection.execute(
         "INSERT INTO tokens (id, secret, host, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
         (
@@ -204,36 +201,45 @@ fn record(
     now_ms: i64,
     issued: Issued,
 ) -> Result<String, StoreError> {
+    // A token names a certificate that is there.
     generations::insert(connection, host, &shown.spki, &issued, "current", now_ms)?;
     connection.execute(
         "UPDATE tokens SET serial = ?2 WHERE id = ?1",
         (&shown.id, &issued.serial),
     )?;
-    void_others(connection, shown, host, &issued)?;
-    alarms::forget(connection, host)?;
-    connection.execute(
-        "UPDATE hosts SET state = 'active', joined_ms = ?2, locked_ms = NULL, readmit_until_ms = NULL WHERE id = ?1",
-        (host.0.as_bytes(), now_ms),
-    )?;
-    Ok(issued.pem)
+    enter(connection, host, issued, now_ms)
 }
 
-/// Whoever joins in the name of a host is the host: what was there before has no certificate and no token any more.
-fn void_others(
+/// Gives a key its first certificate as this host.
+pub(super) fn admit(
     connection: &Connection,
-    shown: &Shown,
     host: HostId,
-    issued: &Issued,
-) -> Result<(), StoreError> {
+    spki: &[u8; 32],
+    issued: Issued,
+    now_ms: i64,
+) -> Result<String, StoreError> {
+    generations::insert(connection, host, spki, &issued, "current", now_ms)?;
+    enter(connection, host, issued, now_ms)
+}
+
+/// Whoever joins in the name of a host is the host: what was there before has no certificate, no token and no approval
+/// any more.
+fn enter(connection: &Connection, host: HostId, issued: Issued, now_ms: i64) -> Result<String, StoreError> {
+    let id = host.0.as_bytes();
+    for of_others in [
+        "DELETE FROM tokens WHERE host = ?1 AND serial IS NOT ?2",
+        "DELETE FROM approved WHERE host = ?1 AND serial IS NOT ?2",
+        "DELETE FROM certificates WHERE host = ?1 AND serial IS NOT ?2",
+    ] {
+        connection.execute(of_others, (id, &issued.serial))?;
+    }
+    alarms::forget(connection, host)?;
     connection.execute(
-        "DELETE FROM tokens WHERE host = ?1 AND id != ?2",
-        (host.0.as_bytes(), &shown.id),
+        "UPDATE hosts SET state = 'active', joined_ms = ?2, locked_ms = NULL, readmit_until_ms = NULL,
+         awaited_until_ms = NULL WHERE id = ?1",
+        (id, now_ms),
     )?;
-    connection.execute(
-        "DELETE FROM certificates WHERE host = ?1 AND serial != ?2",
-        (host.0.as_bytes(), &issued.serial),
-    )?;
-    Ok(())
+    Ok(issued.pem)
 }
 
 fn recorded(connection: &Connection, shown: &Shown) -> Result<String, StoreError> {

@@ -92,7 +92,7 @@ async fn alarm(centre: &Centre, request: &JoinRequest, from: IpAddr) {
 }
 
 /// What the audit says of somebody who wants to join.
-fn entry(from: IpAddr, subject: String, verdict: &str, detail: String) -> Entry {
+pub(super) fn entry(from: IpAddr, subject: String, verdict: &str, detail: String) -> Entry {
     Entry {
         at_ms: now_ms(),
         action: "join".to_owned(),
@@ -149,15 +149,7 @@ pub(super) fn reply(centre: &Centre, joined: Joined) -> JoinReply {
 
 fn refuse(error: &JoinError) -> Reply {
     match error {
-        JoinError::Csr(why) => http::refusal(
-            StatusCode::BAD_REQUEST,
-            &Advice::new(
-                "REQUEST_INVALID",
-                why.to_string(),
-                "a certificate request for a P-256 key, signed by it",
-                "install the agent that this controller serves",
-            ),
-        ),
+        JoinError::Csr(why) => bad_request(why),
         JoinError::Refused(Refusal::Store(_) | Refusal::Issue(_)) => http::failure(),
         JoinError::Token | JoinError::Refused(_) => http::refusal(
             StatusCode::FORBIDDEN,
@@ -169,4 +161,17 @@ fn refuse(error: &JoinError) -> Reply {
             ),
         ),
     }
+}
+
+/// What whoever sends no request is told.
+pub(super) fn bad_request(why: &CsrError) -> Reply {
+    http::refusal(
+        StatusCode::BAD_REQUEST,
+        &Advice::new(
+            "REQUEST_INVALID",
+            why.to_string(),
+            "a certificate request for a P-256 key, signed by it",
+            "install the agent that this controller serves",
+        ),
+    )
 }

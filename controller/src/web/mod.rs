@@ -2,6 +2,7 @@
 //! and the operator's API for those who show a token.
 
 pub mod bootstrap;
+mod enrol;
 mod join;
 mod renew;
 
@@ -82,7 +83,10 @@ impl Web {
             (&Method::POST, "/v1/renew") if self.limiter.lets(from) => {
                 renew::renew(&self.centre, request, from).await
             }
-            (&Method::POST, "/v1/join" | "/v1/renew") => http::refusal(
+            (&Method::POST, "/v1/enrol") if self.limiter.lets(from) => {
+                enrol::enrol(&self.centre, request, from).await
+            }
+            (&Method::POST, "/v1/join" | "/v1/renew" | "/v1/enrol") => http::refusal(
                 StatusCode::TOO_MANY_REQUESTS,
                 &Advice::new(
                     "TOO_MANY_TRIES",

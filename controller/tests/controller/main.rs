@@ -9,6 +9,7 @@
 
 mod access;
 mod agent;
+mod approving;
 mod audits;
 mod commands;
 mod deployments;

@@ -157,6 +157,7 @@ impl Gate {
             .replace("{deployment}", &self.deployment.to_string())
             .replace("{approval}", &self.approval.to_string())
             .replace("{token}", "nobody")
+            .replace("{join}", "0000000000000000")
     }
 
     async fn ask(&mut self, who: &Who, route: &Route, body: &Value) -> (StatusCode, Value) {

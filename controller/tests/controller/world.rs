@@ -87,6 +87,7 @@ impl World {
             labels: Vec::new(),
             git_remotes: Vec::new(),
             ttl_secs: None,
+            approve: false,
         };
         self.command("POST", "/v1/hosts", &add).await.1.unwrap()
     }

@@ -29,12 +29,15 @@ pub(in crate::ctl) struct AddArgs {
     /// A repository that the host may clone, or `*` for any; chatalot's own only, where none is named
     #[arg(long = "git-remote", value_name = "URL")]
     git_remotes: Vec<GitRemote>,
-    /// How long the join token is valid: 90s, 15m, 2h
+    /// How long the join token is valid, or the host is awaited: 90s, 15m, 2h
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = seconds)]
     ttl: u64,
     /// Run the line on the host with your own ssh, and wait until the host is connected
     #[arg(long, value_name = "USER@HOST", conflicts_with = "from", value_parser = destination)]
     ssh: Option<String>,
+    /// Let it join without a secret: the line may be seen by anybody, and you approve the key by the words that the host shows
+    #[arg(long, conflicts_with = "ssh")]
+    approve: bool,
     /// Add the hosts of a file: on each line a name and its domains
     #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "domains"])]
     from: Option<PathBuf>,
@@ -59,6 +62,7 @@ pub(super) async fn add(client: &Client, args: &AddArgs, out: &mut Output) -> Re
             labels: args.labels.clone(),
             git_remotes: args.git_remotes.clone(),
             ttl_secs: Some(args.ttl),
+            approve: args.approve,
         };
         let added: Added = client.post("/v1/hosts", &add).await?;
         if added.again && out.format == Format::Text {
@@ -96,13 +100,25 @@ fn tell(added: &Added, several: bool, args: &AddArgs, out: &mut Output) -> Resul
     if several {
         out.line(&format!("# {}", added.name))?;
     } else {
-        let minutes = args.ttl.div_ceil(60);
+        out.note(&heading(&added.name, args))?;
+    }
+    out.line(&added.one_liner)?;
+    if args.approve && !several {
         out.note(&format!(
-            "Run this as root on {}; it works once, within {minutes} min:",
+            "It shows six words and waits. Then, here: chatalotctl host approve {}",
             added.name
         ))?;
     }
-    out.line(&added.one_liner)
+    Ok(())
+}
+
+fn heading(name: &HostName, args: &AddArgs) -> String {
+    let minutes = args.ttl.div_ceil(60);
+    if args.approve {
+        format!("Run this as root on {name} within {minutes} min; there is no secret in it:")
+    } else {
+        format!("Run this as root on {name}; it works once, within {minutes} min:")
+    }
 }
 
 /// Waits until the host is connected, for as long as its token is valid and a little longer.
