@@ -11,6 +11,7 @@ use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
 use crate::limiter::Limiter;
 use crate::logs::Logs;
+use crate::outside::Outside;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
 use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
@@ -69,6 +70,8 @@ pub struct Centre {
     pub hands: Hands,
     /// Requests that wait for somebody's approval.
     pub held: Held,
+    /// How much is looked at from outside.
+    pub outside: Outside,
     strangers: Limiter,
     was_restored: bool,
     _lock: Flock<File>,
@@ -109,6 +112,7 @@ impl Centre {
             jobs,
             hands,
             held,
+            outside: Outside::default(),
             strangers: Limiter::default(),
             was_restored,
             _lock: lock,

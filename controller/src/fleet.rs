@@ -2,6 +2,7 @@
 
 use chatalot_protocol::message::{Answer, Ask};
 use chatalot_protocol::names::{DeploymentId, HostId};
+use chatalot_protocol::outside::Told;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,8 @@ pub enum Command {
     Jobs,
     /// Tell the agent to end a deployment.
     Cancel(DeploymentId),
+    /// Tell the agent what was seen from outside, for the question with this number.
+    Told(u64, Box<Told>),
 }
 
 /// Why a host gave no answer.

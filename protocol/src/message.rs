@@ -5,6 +5,7 @@ use crate::audit::{Anchor, Record};
 use crate::event::Event;
 use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
+use crate::outside::{Look, Told};
 use crate::plan::{Plan, PlanHash};
 use crate::report::{Drift, Finding, Status};
 use crate::site::{Secrets, Site};
@@ -60,6 +61,9 @@ pub struct Welcome {
     /// Where the controller is and may be one day, for an agent that does not reach it where it joined: `host:port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
+    /// Whether it looks at a site from outside when it is asked to.
+    #[serde(default)]
+    pub looks: bool,
 }
 
 /// Why a session is refused.
@@ -126,6 +130,13 @@ pub enum ToAgent {
         /// How many bytes; [`NOTHING_MORE`] where none of it is wanted.
         offset: u64,
     },
+    /// What was seen from outside.
+    SeenFromOutside {
+        /// Pairs it with what was asked.
+        id: u64,
+        /// What was seen, or why nothing can be told.
+        told: Box<Told>,
+    },
     /// Are you there?
     Ping {
         /// Given back.
@@ -173,6 +184,13 @@ pub enum ToController {
     EpochRefused {
         /// The highest epoch that the host has seen.
         known: u64,
+    },
+    /// Look at the site from outside; asked only of a controller that does. No effect on anything.
+    LookFromOutside {
+        /// Pairs the answer with the question; unique within the agent's life.
+        id: u64,
+        /// At what.
+        look: Box<Look>,
     },
     /// How far the host's audit has got: with each ping, and soon after it has grown.
     Audited {
