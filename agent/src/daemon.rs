@@ -15,10 +15,11 @@ use crate::deployments::Deployments;
 use crate::effect::systemd::SystemdRunner;
 use crate::health::{Health, Watcher};
 use crate::host::Look;
-use crate::host::linux::LinuxHost;
+use crate::host::linux::{self, LinuxHost};
 use crate::ledger::{Ledger, LedgerError, outbox};
 use crate::link::identity::{self, IdentityError};
 use crate::link::renewal::Keeper;
+use crate::outside::{Desk, Way};
 use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
@@ -78,14 +79,18 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         .create(&config.state)
         .map_err(|error| make(&config.state, error))?;
     let ledger = Ledger::open(&config.state.join("ledger.sqlite"))?;
-    let host = Arc::new(LinuxHost::new(config.host()));
     let identity = identity::load(&config.state)?;
+    let desk = Arc::new(Desk::new(identity.is_some()));
+    let host = Arc::new(LinuxHost::new(linux::Config {
+        outside: Way::Desk(desk.clone()),
+        ..config.host()
+    }));
     let (watcher, health, hurry) = watcher(&ledger, host.clone());
     let pulse = watcher.pulse.subscribe();
     let controller = identity
         .as_ref()
         .map(|identity| identity.membership.controller.clone());
-    let service = Arc::new(service(&config, ledger, host.clone(), health, controller).await?);
+    let service = Arc::new(service(&config, ledger, host.clone(), health, (controller, desk)).await?);
     let listener = local::bind(&config.socket).map_err(|error| make(&config.socket, error))?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(local::serve(listener, service.clone(), stop.clone()));
@@ -127,7 +132,9 @@ pub async fn lone_service(config: &Config) -> Result<Arc<Service>, DaemonError> 
     let ledger = Ledger::open_to_read(&config.state.join("ledger.sqlite"))?;
     let host = Arc::new(LinuxHost::new(config.host()));
     let (_, health, _) = watcher(&ledger, host.clone());
-    Ok(Arc::new(service(config, ledger, host, health, None).await?))
+    Ok(Arc::new(
+        service(config, ledger, host, health, (None, Arc::new(Desk::new(false)))).await?,
+    ))
 }
 
 fn watcher(ledger: &Ledger, host: Arc<LinuxHost>) -> (Watcher, watch::Receiver<Health>, Arc<Notify>) {
@@ -152,7 +159,7 @@ async fn service(
     ledger: Ledger,
     host: Arc<LinuxHost>,
     health: watch::Receiver<Health>,
-    controller: Option<String>,
+    (controller, outside): (Option<String>, Arc<Desk>),
 ) -> Result<Service, DaemonError> {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from(crate::setup::PROGRAM));
     let pulse = Arc::new(Pulse::default());
@@ -189,6 +196,7 @@ async fn service(
         state,
         controller,
         connection,
+        outside,
         started,
     })
 }

@@ -12,6 +12,7 @@
 //! | [`health`] | is it still well |
 //! | [`link`] | talking home |
 //! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
+//! | [`outside`] | asking the controller to look at the site from outside |
 //! | [`policy`] | what this host lets be done to it |
 //! | [`pulse`] | a sign of life for the watchdog |
 //! | [`setup`] | onto a host, and off it again |
@@ -31,6 +32,7 @@ pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod logging;
+pub mod outside;
 pub mod policy;
 pub mod pulse;
 pub mod runbook;

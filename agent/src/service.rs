@@ -6,6 +6,7 @@ use crate::deployments::Deployments;
 use crate::health::Health;
 use crate::host::{Look, plain_line};
 use crate::ledger::{Ledger, LedgerError, audit, deployments as records};
+use crate::outside::Desk;
 use crate::policy;
 use crate::runbook::{Cx, StepError, chapters, plan};
 use chatalot_protocol::advice::Advice;
@@ -37,6 +38,8 @@ pub struct Service {
     pub controller: Option<String>,
     /// The address that the controller sees us at, while a session is acknowledged.
     pub connection: watch::Sender<Option<IpAddr>>,
+    /// Where the controller is asked for a look from outside.
+    pub outside: Arc<Desk>,
     /// When the agent started.
     pub started: Instant,
 }

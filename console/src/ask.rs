@@ -26,6 +26,7 @@ pub trait Term {
 const SELDOM: &[&str] = &[
     "cloudflare_token",
     "overwrite_env",
+    "loopback_only",
     "repository",
     "ref",
     "folder",
@@ -207,6 +208,7 @@ fn place<'a>(inputs: &'a mut Inputs, name: &str) -> Option<Place<'a>> {
         "oidc_disable_password_login" => Place::Bool(&mut inputs.oidc_disable_password_login),
         "cloudflare_token" => Place::Hidden(&mut inputs.cloudflare_token),
         "overwrite_env" => Place::Bool(&mut inputs.overwrite_env),
+        "loopback_only" => Place::Bool(&mut inputs.loopback_only),
         "repository" => Place::Text(&mut inputs.repository),
         "ref" => Place::Text(&mut inputs.reference),
         "folder" => Place::Text(&mut inputs.folder),

@@ -57,6 +57,9 @@ pub struct SiteFlags {
     /// If the installer has to run, have it write `.env` anew, after a copy was made
     #[arg(long)]
     pub overwrite_env: bool,
+    /// Publish chatalot's own port 8080 on 127.0.0.1 alone, by docker-compose.override.yml
+    #[arg(long)]
+    pub loopback_only: bool,
     /// The git repository that is installed
     #[arg(long, visible_alias = "repo", value_name = "URL")]
     pub repository: Option<String>,
@@ -166,6 +169,9 @@ impl SiteFlags {
         }
         if self.overwrite_env {
             inputs.overwrite_env = Some(true);
+        }
+        if self.loopback_only {
+            inputs.loopback_only = Some(true);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What is said of a running deployment: events in, text out.
 
+use crate::advice;
 use crate::output::{Page, Style};
 use crate::render::heading;
 use crate::text::{lasted, padded, safe, shortened, width};
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::event::{Event, StepEnd, What};
 use chatalot_protocol::names::StepId;
 use std::fmt::Write as _;
@@ -112,14 +114,24 @@ impl Progress {
                 end,
                 saw,
                 millis,
+                advice,
                 ..
             } => {
                 self.current = None;
                 self.done = self.place(step);
                 self.last_step = Some(step.clone());
+                // What did not end well is told whole at the end of all.
+                let is_well = matches!(end, StepEnd::Satisfied | StepEnd::Done);
+                let note = advice.as_ref().filter(|_| is_well);
                 match self.manner {
-                    Manner::Chapters => self.chapter_line(step, *end, saw, *millis),
-                    Manner::Lines => self.plain_line(step, word(*end), &lasted(*millis), saw),
+                    Manner::Chapters => self.chapter_line(step, *end, saw, *millis) + &self.note(note),
+                    Manner::Lines => {
+                        let saw = match note {
+                            Some(note) => format!("{saw}; {}: {}: {}", note.code, note.saw, note.fix),
+                            None => saw.clone(),
+                        };
+                        self.plain_line(step, word(*end), &lasted(*millis), &saw)
+                    }
                 }
             }
             What::DeploymentFinished { .. } => {
@@ -191,6 +203,15 @@ impl Progress {
         let line = format!("  {} {title}  {saw}", self.page.paint(style, mark));
         let _ = writeln!(text, "{}", line.trim_end());
         text
+    }
+
+    /// What a person should know of a step although it ended well.
+    fn note(&self, note: Option<&Advice>) -> String {
+        let Some(note) = note else {
+            return String::new();
+        };
+        let code = self.page.paint(Style::Attention, &safe(&note.code));
+        format!("    ! {code}\n{}", advice::body(note, self.page, 6))
     }
 
     fn plain_line(&self, step: &StepId, word: &str, took: &str, saw: &str) -> String {

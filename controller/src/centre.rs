@@ -12,6 +12,7 @@ use crate::held::Held;
 use crate::jobs::{JobError, Jobs};
 use crate::limiter::Limiter;
 use crate::logs::Logs;
+use crate::outside::Outside;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
 use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old, rotation};
@@ -77,6 +78,8 @@ pub struct Centre {
     pub held: Held,
     /// Keys that ask to join.
     pub waiting: Waiting,
+    /// How much is looked at from outside.
+    pub outside: Outside,
     strangers: Limiter,
     /// One step of a rotation at a time.
     pub(crate) turning: Mutex<()>,
@@ -116,6 +119,7 @@ impl Centre {
             hands,
             held,
             waiting: Waiting::default(),
+            outside: Outside::default(),
             strangers: Limiter::default(),
             turning: Mutex::default(),
             was_restored,

@@ -2,6 +2,8 @@
 
 use crate::access::Role;
 use crate::api::routes::Effect;
+use crate::outside::names::Server;
+use crate::outside::reach::Network;
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -42,6 +44,12 @@ pub struct ServeArgs {
     /// Have what cannot be taken back approved by somebody else, who has this role
     #[arg(long, value_name = "ROLE", value_enum)]
     pub second_approver: Option<Role>,
+    /// A resolver to ask for a site's addresses when it is looked at from outside, in place of the system's
+    #[arg(long = "resolver", value_name = "IP[:PORT]")]
+    pub resolvers: Vec<Server>,
+    /// A network whose private addresses are looked at too, for hosts that are not on the internet
+    #[arg(long = "look-at", value_name = "NETWORK")]
+    pub reach: Vec<Network>,
 }
 
 /// What it means.
@@ -75,6 +83,10 @@ pub struct Config {
     pub second_approver: Option<Role>,
     /// How long a request may wait for approval.
     pub approval_life: Duration,
+    /// Who is asked for a site's addresses; the system's resolvers, where nobody is named.
+    pub resolvers: Vec<Server>,
+    /// The networks that are looked at although they are not public.
+    pub reach: Vec<Network>,
 }
 
 impl From<ServeArgs> for Config {
@@ -105,6 +117,8 @@ impl From<ServeArgs> for Config {
             approval_by: typed.require_approval_by,
             second_approver: typed.second_approver,
             approval_life: Duration::from_hours(24),
+            resolvers: typed.resolvers,
+            reach: typed.reach,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use chatalot_protocol::message::{Answer, Ask};
 use chatalot_protocol::names::{DeploymentId, HostId};
+use chatalot_protocol::outside::Told;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,8 @@ pub enum Command {
     Trust,
     /// Have the agent renew its certificate.
     Renew,
+    /// Tell the agent what was seen from outside, for the question with this number.
+    Told(u64, Box<Told>),
 }
 
 /// Why a host gave no answer.

@@ -11,6 +11,7 @@
 //! | [`tls`], [`peer`], [`pin`] | how the port speaks, who is at either end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
 //! | [`anchors`] | an eye on the audit of each host |
+//! | [`outside`] | a look at a site from outside, for its host |
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
 //! | [`api`], [`watch`], [`model`], [`access`] | the operator's API: who may do what, in one table |
 //!
@@ -41,6 +42,7 @@ pub mod listener;
 pub mod logging;
 pub mod logs;
 pub mod model;
+pub mod outside;
 pub mod peer;
 pub mod pin;
 pub mod rotation;

@@ -87,7 +87,7 @@ pub enum What {
         saw: String,
         /// How long it took, all attempts together.
         millis: u64,
-        /// What to do, where it did not end well.
+        /// What to do where it did not end well, or what a person should know although it did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         advice: Option<Advice>,
         /// The log stream of the last attempt; zero when there is none.

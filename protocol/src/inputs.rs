@@ -109,6 +109,13 @@ pub const INPUTS: &[Input] = &[
         )
     },
     Input {
+        default: Some("false"),
+        ..input(
+            "loopback_only",
+            "Publish chatalot's own port 8080 on 127.0.0.1 alone, not to the world?",
+        )
+    },
+    Input {
         default: Some("https://forgejo.seglamater.app/seglamater/chatalot.git"),
         ..input("repository", "Which git repository is installed?")
     },
@@ -165,6 +172,7 @@ pub struct Inputs {
     pub oidc_disable_password_login: Option<bool>,
     pub cloudflare_token: Option<Secret>,
     pub overwrite_env: Option<bool>,
+    pub loopback_only: Option<bool>,
     pub repository: Option<String>,
     #[serde(rename = "ref")]
     pub reference: Option<String>,
@@ -232,6 +240,7 @@ impl Inputs {
             oidc,
             tunnel,
             overwrite_env: self.overwrite_env.unwrap_or(false),
+            loopback_only: self.loopback_only.unwrap_or(false),
             source,
             folder,
             acme,

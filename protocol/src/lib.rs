@@ -15,6 +15,8 @@
 //!    [`message::ToAgent::Acked`] covers them; the controller stores before it acknowledges.
 //! 5. Step output travels as raw chunks ([`frame::LogChunk`]) with offsets; the controller says how much of a
 //!    stream it has stored, and the agent goes on from there.
+//! 6. A controller that says so in its welcome looks at the site from outside when the agent asks
+//!    ([`message::ToController::LookFromOutside`], answered once).
 //!
 //! Compatibility: unknown fields are ignored, an unknown message decodes as `Unknown` and is answered or
 //! skipped, open sets (steps, proxies, advice codes) are names rather than enums. The shapes of the frame
@@ -31,6 +33,7 @@
 //! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
 //! | [`enrol`], [`approve`] | the join token and the enrolment exchange; joining without a secret |
 //! | [`trust`] | whom agents trust, while one root follows another |
+//! | [`outside`], [`stun`] | what a controller is asked to look at from outside, and how a port is asked whether it is there |
 //! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
 #![forbid(unsafe_code)]
@@ -47,6 +50,7 @@ pub mod identity;
 pub mod inputs;
 pub mod message;
 pub mod names;
+pub mod outside;
 pub mod plan;
 pub mod reading;
 pub mod renew;
@@ -55,6 +59,7 @@ pub mod secret;
 pub mod site;
 #[cfg(feature = "stream")]
 pub mod stream;
+pub mod stun;
 pub mod trust;
 pub mod version;
 pub mod work;

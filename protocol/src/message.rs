@@ -5,6 +5,7 @@ use crate::audit::{Anchor, Record};
 use crate::event::Event;
 use crate::handover::Handover;
 use crate::names::{DeploymentId, StepId};
+use crate::outside::{Look, Told};
 use crate::plan::{Plan, PlanHash};
 use crate::report::{Drift, Finding, Status};
 use crate::site::{Secrets, Site};
@@ -64,6 +65,9 @@ pub struct Welcome {
     /// Where the controller is and may be one day, for an agent that does not reach it where it joined: `host:port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<String>,
+    /// Whether it looks at a site from outside when it is asked to.
+    #[serde(default)]
+    pub looks: bool,
 }
 
 /// Why a session is refused.
@@ -134,6 +138,13 @@ pub enum ToAgent {
     Trust(Box<SignedBundle>),
     /// Renew the certificate soon, whatever the time.
     Renew,
+    /// What was seen from outside.
+    SeenFromOutside {
+        /// Pairs it with what was asked.
+        id: u64,
+        /// What was seen, or why nothing can be told.
+        told: Box<Told>,
+    },
     /// Are you there?
     Ping {
         /// Given back.
@@ -186,6 +197,13 @@ pub enum ToController {
     Trusts {
         /// Which.
         version: u64,
+    },
+    /// Look at the site from outside; asked only of a controller that does. No effect on anything.
+    LookFromOutside {
+        /// Pairs the answer with the question; unique within the agent's life.
+        id: u64,
+        /// At what.
+        look: Box<Look>,
     },
     /// How far the host's audit has got: with each ping, and soon after it has grown.
     Audited {

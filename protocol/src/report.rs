@@ -12,6 +12,9 @@ pub enum Verdict {
     Satisfied {
         /// What shows it, in a few words.
         saw: String,
+        /// What a person should know all the same: something that cannot be told from here, or should be better.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Box<Advice>>,
     },
     /// Not yet; applying the step is meant to change that.
     Needed {
@@ -28,7 +31,18 @@ pub enum Verdict {
 impl Verdict {
     /// As it should be, because of what was seen.
     pub fn satisfied(saw: impl Into<String>) -> Self {
-        Self::Satisfied { saw: saw.into() }
+        Self::Satisfied {
+            saw: saw.into(),
+            note: None,
+        }
+    }
+
+    /// As it should be, with what a person should know all the same.
+    pub fn noted(saw: impl Into<String>, note: Option<Advice>) -> Self {
+        Self::Satisfied {
+            saw: saw.into(),
+            note: note.map(Box::new),
+        }
     }
 
     /// Not yet, because of what is missing.

@@ -354,6 +354,9 @@ pub struct Site {
     /// Whether an installer that has to run writes its `.env` anew.
     #[serde(default, skip_serializing_if = "is_not")]
     pub overwrite_env: bool,
+    /// Whether chatalot's own port is published on the host alone.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub loopback_only: bool,
     /// Where the source comes from.
     pub source: Source,
     /// Where it is put.

@@ -16,20 +16,32 @@ use crate::wait::wait_until;
 pub struct Controller {
     state: PathBuf,
     port: u16,
+    more: Vec<String>,
     process: Child,
 }
 
 impl Controller {
     /// Starts a controller that the sandbox's VPSes can reach.
     pub fn start(name: &str) -> Result<Self> {
+        Self::start_with(name, &[])
+    }
+
+    /// The same with more flags.
+    pub fn start_with(name: &str, more: &[&str]) -> Result<Self> {
         let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
         fs::create_dir_all(&state).map_err(failed(&state))?;
         let port = TcpListener::bind((Sandbox::GATEWAY, 0))
             .and_then(|listener| listener.local_addr())
             .map_err(failed(Path::new("a free port")))?
             .port();
-        let process = serve(&state, port)?;
-        let controller = Self { state, port, process };
+        let more: Vec<String> = more.iter().map(ToString::to_string).collect();
+        let process = serve(&state, port, &more)?;
+        let controller = Self {
+            state,
+            port,
+            more,
+            process,
+        };
         controller.wait_until_it_answers()?;
         Ok(controller)
     }
@@ -62,7 +74,7 @@ impl Controller {
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.process.kill().map_err(failed(&self.state))?;
         self.process.wait().map_err(failed(&self.state))?;
-        self.process = serve(&self.state, self.port)?;
+        self.process = serve(&self.state, self.port, &self.more)?;
         self.wait_until_it_answers()
     }
 
@@ -99,7 +111,7 @@ impl Drop for Controller {
     }
 }
 
-fn serve(state: &Path, port: u16) -> Result<Child> {
+fn serve(state: &Path, port: u16, more: &[String]) -> Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
@@ -111,6 +123,7 @@ fn serve(state: &Path, port: u16) -> Result<Child> {
         .arg(state)
         .args(["--listen", &address, "--address", &address, "--agent-binary"])
         .arg(shipped("chatalot-agent"))
+        .args(more)
         .env_remove("JOURNAL_STREAM")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -33,8 +33,18 @@ impl Journey {
 
     /// The same with this VPS.
     pub fn joined_by(sandbox: &Sandbox, name: &str, vps: Vps) -> Result<Self> {
+        Self::joined_to(sandbox, name, vps, Controller::start(name)?)
+    }
+
+    /// The same with a controller that looks from outside: it asks the sandbox's own resolver.
+    pub fn looked_at(sandbox: &Sandbox, name: &str) -> Result<Self> {
+        let resolver = Sandbox::INTERNET.to_string();
+        let controller = Controller::start_with(name, &["--resolver", &resolver])?;
+        Self::joined_to(sandbox, name, Vps::fresh(sandbox, name)?, controller)
+    }
+
+    fn joined_to(sandbox: &Sandbox, name: &str, vps: Vps, controller: Controller) -> Result<Self> {
         let domain = format!("{name}.example.com");
-        let controller = Controller::start(name)?;
         sandbox.dns(&domain, Some(vps.address()), None)?;
         let mut journey = Self {
             controller,

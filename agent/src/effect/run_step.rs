@@ -6,6 +6,7 @@ use super::folder::JobFolder;
 use super::{EffectJob, Ended, Outcome};
 use crate::config::Config;
 use crate::host::linux::{LinuxActor, LinuxHost};
+use crate::outside::Way;
 use crate::runbook::output::Sink;
 use crate::runbook::{self, ActCx, Cx, Step, distro};
 use chatalot_protocol::names::DeploymentId;
@@ -38,7 +39,10 @@ pub async fn run(config: &Config, deployment: DeploymentId, stream: u32) -> io::
 
 async fn apply(step: &'static dyn Step, job: &EffectJob, config: &Config, sink: Sink) -> Outcome {
     let limits = config.patience.within(step.limits());
-    let actor = LinuxActor::new(LinuxHost::new(config.host()), sink.clone(), limits);
+    let mut host = config.host();
+    // The session with the controller is the daemon's.
+    host.outside = Way::Daemon(config.socket.clone());
+    let actor = LinuxActor::new(LinuxHost::new(host), sink.clone(), limits);
     let outcome = match tokio::time::timeout(limits.deadline + GRACE, applied(step, job, &actor)).await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Lost {

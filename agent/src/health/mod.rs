@@ -205,7 +205,7 @@ impl Watcher {
     async fn publish(&self, one: &Watched, verdict: Verdict, changed_from: Option<Level>) {
         let now = self.host.now_ms();
         let (saw, advice) = match verdict {
-            Verdict::Satisfied { saw } => (saw, None),
+            Verdict::Satisfied { saw, .. } => (saw, None),
             Verdict::Needed { why } => (why, None),
             Verdict::Blocked { advice } => (advice.saw.clone(), Some(advice)),
         };

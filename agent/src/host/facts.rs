@@ -106,6 +106,8 @@ pub struct Container {
     pub image_id: String,
     /// The ports that it publishes on the host.
     pub ports: Vec<u16>,
+    /// Those of them that it publishes on loopback alone.
+    pub loopback: Vec<u16>,
     /// The version that its image names.
     pub version: String,
     /// What it was started with.
@@ -120,14 +122,7 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
 }
 
-/// TCP or UDP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Transport {
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-}
+pub use chatalot_protocol::outside::Transport;
 
 /// Who listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -17,6 +17,8 @@ pub use facts::{
 
 use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
+use chatalot_protocol::outside::{self, Door, Told};
+use chatalot_protocol::site::Domain;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -322,6 +324,8 @@ pub trait Look: Send + Sync {
     async fn fetch(&self, fetch: Fetch) -> Result<Fetched, FetchError>;
     /// Asks a TURN server for a relay and hands it back, within a few seconds.
     async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError>;
+    /// Has the controller look at the site from outside; who cannot tell says why.
+    async fn outside(&self, look: outside::Look) -> Told;
 }
 
 /// Changes the host.
@@ -337,6 +341,9 @@ pub trait Act: Look {
     async fn remove(&self, path: &Path) -> Result<(), HostError>;
     /// Makes a folder and those above it.
     async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), HostError>;
+    /// Answers on those of these doors that are free, with a number, while the controller looks for it at a domain. Ends
+    /// by itself within a minute; which doors were open, and what was seen.
+    async fn answer_outside(&self, domain: &Domain, doors: &[Door]) -> Result<(Vec<Door>, Told), HostError>;
     /// Says something in the step's output.
     async fn say(&self, line: &str);
 }

@@ -25,6 +25,7 @@ impl Controller {
             now_ms: None,
             your_address: "203.0.113.9".to_owned(),
             addresses: Vec::new(),
+            looks: true,
         }))
         .await;
     }

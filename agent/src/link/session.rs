@@ -7,19 +7,22 @@ use super::logs::Logs;
 use super::member::Member;
 use super::standing::{self, Standing};
 use crate::ledger::{LedgerError, audit, deployments, outbox};
+use crate::outside::{Asked, Place};
 use crate::service::Service;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::event::What;
 use chatalot_protocol::frame::{self, Frame, MAX_CONTROL, put_message};
 use chatalot_protocol::message::{Answer, Ask, Hello, ToAgent, ToController, Welcome};
+use chatalot_protocol::outside::Told;
 use chatalot_protocol::reading::{self, HeardByAgent};
 use chatalot_protocol::stream::{self, ReadError};
 use chatalot_protocol::version::{NEWEST, OLDEST};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
@@ -179,6 +182,9 @@ struct Session<W> {
     heard: Instant,
     /// The audit's anchor that was said last.
     anchored: Option<Anchor>,
+    /// What is asked of the controller from here, and who waits for the answers.
+    outside: Place,
+    looking: HashMap<u64, oneshot::Sender<Told>>,
 }
 
 impl<W: AsyncWrite + Unpin> Session<W> {
@@ -209,6 +215,8 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             ping: super::dial::about(Duration::from_secs(welcome.ping_secs.clamp(1, 30))),
             heard: Instant::now(),
             anchored: None,
+            outside: service.outside.sit(welcome.looks),
+            looking: HashMap::new(),
         })
     }
 
@@ -226,6 +234,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                     self.take(frame?).await?;
                 }
                 Some(answer) = self.answers.recv() => put_message(&answer, &mut self.out)?, // cancel-safe, as above
+                Some(asked) = self.outside.asked.recv() => self.look_from_outside(asked)?, // cancel-safe, as above
                 changed = latest.changed() => { // cancel-safe per docs on `changed`
                     changed.map_err(|_| LedgerError::Stopped)?;
                     self.send_events().await?;
@@ -253,6 +262,15 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             },
             &mut self.out,
         )?;
+        Ok(())
+    }
+
+    /// Asks the controller; who has stopped waiting is forgotten.
+    fn look_from_outside(&mut self, asked: Asked) -> Result<(), SessionEnd> {
+        self.looking.retain(|_, told| !told.is_closed());
+        self.looking.insert(asked.id, asked.told);
+        let (id, look) = (asked.id, Box::new(asked.look));
+        put_message(&ToController::LookFromOutside { id, look }, &mut self.out)?;
         Ok(())
     }
 
@@ -354,6 +372,12 @@ impl<W: AsyncWrite + Unpin> Session<W> {
             }
             ToAgent::Trust(bundle) => self.member.take(*bundle, self.answering.clone()),
             ToAgent::Renew => self.member.hurry(),
+            ToAgent::SeenFromOutside { id, told } => {
+                if let Some(asker) = self.looking.remove(&id) {
+                    // Who asked may have stopped waiting.
+                    let _ = asker.send(*told);
+                }
+            }
             ToAgent::Ping { n } => put_message(&ToController::Pong { n }, &mut self.out)?,
             ToAgent::Rejected {
                 reason,

@@ -8,6 +8,7 @@ use crate::health::Health;
 use crate::host::fake::FakeHost;
 use crate::ledger::deployments::{self as records, Deployment, DeploymentResult};
 use crate::ledger::{Ledger, outbox};
+use crate::outside::Desk;
 use crate::runbook::distro::DISTROS;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
@@ -61,6 +62,7 @@ pub(super) fn world() -> World {
         state,
         controller,
         connection,
+        outside: Arc::new(Desk::new(true)),
         started,
     };
     World {
@@ -192,6 +194,7 @@ impl Controller {
             now_ms: None,
             your_address,
             addresses: Vec::new(),
+            looks: true,
         }))
         .await;
     }
@@ -228,6 +231,7 @@ async fn only_a_welcomed_agent_counts_as_connected_and_it_learns_its_address() {
             now_ms: None,
             your_address,
             addresses: Vec::new(),
+            looks: true,
         }))
         .await;
     controller

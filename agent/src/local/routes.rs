@@ -66,6 +66,11 @@ async fn dispatch(
             let answer = service.answer(body(request).await?).await;
             Ok(json(StatusCode::OK, &answer))
         }
+        // What a step's own process asks of the controller; the daemon has the session.
+        (&Method::POST, ["v1", "outside"]) => {
+            let told = service.outside.ask(body(request).await?).await;
+            Ok(json(StatusCode::OK, &told))
+        }
         (&Method::POST, ["v1", "deployments"]) => deploy(body(request).await?, service, door).await,
         (&Method::GET, ["v1", "deployments", id]) => Ok(json(StatusCode::OK, &view(service, id).await?)),
         (&Method::GET, ["v1", "deployments", id, "watch"]) => {

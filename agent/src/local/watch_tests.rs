@@ -4,6 +4,7 @@ use crate::effect::fake::FakeRunner;
 use crate::health::Health;
 use crate::host::fake::FakeHost;
 use crate::ledger::Ledger;
+use crate::outside::Desk;
 use crate::runbook::distro::DISTROS;
 use crate::runbook::engine::{Engine, Pace};
 use chatalot_protocol::event::StepEnd;
@@ -32,6 +33,7 @@ pub(in crate::local) fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
+        outside: Arc::new(Desk::new(false)),
         started: std::time::Instant::now(),
     })
 }

@@ -372,7 +372,8 @@ impl Engine {
             stream: report.stream,
             output_bytes: report.output_bytes,
         };
-        if let Some(advice) = &report.advice {
+        let is_well = matches!(report.end, StepEnd::Satisfied | StepEnd::Done);
+        if let Some(advice) = report.advice.as_ref().filter(|_| !is_well) {
             log::warn!(deployment:% = deployment.id, step = step.id(), code:% = advice.code; "a step did not end well");
         } else {
             log::info!(deployment:% = deployment.id, step = step.id(), end:? = report.end; "a step has ended");

@@ -8,6 +8,7 @@
 //! | [`firewalls`] | the host's own firewalls, one file each |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
+//! | [`outside`] | what the controller sees from outside, and what it means |
 //! | [`output`] | what a step's commands write, scrubbed and capped |
 //! | [`diagnosis`], [`drift`] | what is wrong and why, and what is not as it was left |
 //! | [`plan`] | the same steps, asked without any effect |
@@ -28,6 +29,7 @@ pub mod engine_version;
 mod evidence;
 pub mod firewalls;
 pub mod output;
+pub mod outside;
 pub mod packaging;
 pub mod patience;
 pub mod plan;

@@ -120,13 +120,16 @@ impl Walk<'_> {
                 return Ok(StepReport::new(StepEnd::Cancelled, "ended on request"));
             }
             match self.look(so_far.done).await {
-                Ok(Verdict::Satisfied { saw }) => {
+                Ok(Verdict::Satisfied { saw, note }) => {
                     let end = if so_far.applied {
                         StepEnd::Done
                     } else {
                         StepEnd::Satisfied
                     };
-                    return Ok(StepReport::new(end, saw));
+                    return Ok(StepReport {
+                        advice: note.map(|note| *note),
+                        ..StepReport::new(end, saw)
+                    });
                 }
                 Ok(Verdict::Blocked { advice }) => return Ok(StepReport::advised(StepEnd::Blocked, advice)),
                 Ok(Verdict::Needed { why }) => {

@@ -240,9 +240,7 @@ mod tests {
 
     /// What a server says: the request's own id, another class, some attributes.
     fn answer(request: &[u8], class: Class, attributes: &[(Name, &[u8])], key: Option<&[u8]>) -> Vec<u8> {
-        let mut message = Message::parse(request).unwrap();
-        message.kind |= class as u16;
-        message.attributes.clear();
+        let message = Message::parse(request).unwrap().reply(class);
         let whole = attributes
             .iter()
             .fold(message, |message, (name, value)| message.with(*name, *value));
@@ -334,6 +332,15 @@ mod tests {
         let refresh = next(&mut dialogue, &given);
         let end = dialogue.take(&answer(&refresh, Class::Success, &[], None));
         assert!(matches!(end, Ok(Next::Done(relay)) if relay.open));
+    }
+
+    #[test]
+    fn the_long_term_key_is_that_of_rfc_5769() {
+        let key = long_term_key("マトリックス", "example.org", "TheMatrIX");
+        assert_eq!(
+            chatalot_protocol::enrol::hex(&key),
+            "e8ca7ad59d5eb0518e312911d2dab2a9"
+        );
     }
 
     #[test]

@@ -41,6 +41,23 @@ fn watched_the_chapters_are_headings_and_the_steps_have_titles() {
 }
 
 #[test]
+fn what_a_person_should_know_of_a_good_step_is_told_below_it() {
+    let told = |manner| {
+        let mut event = story().remove(1);
+        let What::StepFinished { advice, .. } = &mut event.what else {
+            panic!("{event:?}");
+        };
+        *advice = Some(Advice::new("X_PUBLIC", "TCP 8080", "shut", "shut it"));
+        Progress::new(manner, Page::PLAIN).take(&event)
+    };
+    let text = told(Manner::Chapters);
+    let lines = "    ! X_PUBLIC\n      saw     TCP 8080\n      wanted  shut\n      fix     shut it\n";
+    assert!(text.ends_with(lines), "{text}");
+    let line = told(Manner::Lines);
+    assert!(line.ends_with("; X_PUBLIC: TCP 8080: shut it\n"), "{line}");
+}
+
+#[test]
 fn the_summary_says_where_it_ended_and_after_how_long() {
     let (_, progress) = told(Manner::Lines);
     assert_eq!(progress.summary(false), ", at install.run after 2m 53s");

@@ -13,15 +13,21 @@ pub fn findings(findings: &[Finding], page: Page) -> String {
     let mut text = String::new();
     for finding in findings {
         let (mark, style, saw) = match &finding.verdict {
-            Verdict::Satisfied { saw } => ("✓", Style::Good, safe(saw)),
+            Verdict::Satisfied { saw, note: None } => ("✓", Style::Good, safe(saw)),
+            Verdict::Satisfied { saw, note: Some(_) } => ("!", Style::Attention, safe(saw)),
             Verdict::Needed { why } => ("→", Style::Attention, safe(why)),
             Verdict::Blocked { advice } => ("✗", Style::Bad, safe(&advice.code)),
         };
         let title = padded(&shortened(&safe(&finding.title), titles), titles);
         let line = format!("{} {title}  {saw}", page.paint(style, mark));
         let _ = writeln!(text, "{}", line.trim_end());
-        if let Verdict::Blocked { advice } = &finding.verdict {
-            text.push_str(&advice::body(advice, page, 4));
+        match &finding.verdict {
+            Verdict::Blocked { advice } => text.push_str(&advice::body(advice, page, 4)),
+            Verdict::Satisfied { note: Some(note), .. } => {
+                let _ = writeln!(text, "    {}", safe(&note.code));
+                text.push_str(&advice::body(note, page, 4));
+            }
+            _ => {}
         }
     }
     text
@@ -49,6 +55,10 @@ mod tests {
                 finding("Operating system", Verdict::satisfied("Debian 13\x1b[2J")),
                 finding("Docker", Verdict::needed("not installed")),
                 finding("Domain", testing::wrong_address().into()),
+                finding(
+                    "World",
+                    Verdict::noted("cannot be told", Some(testing::wrong_address())),
+                ),
             ],
             Page::PLAIN,
         );
@@ -57,6 +67,11 @@ mod tests {
             "✓ Operating system  Debian 13\n\
              → Docker            not installed\n\
              ✗ Domain            DNS_WRONG_ADDRESS\n\
+             \x20   saw     203.0.113.9\n\
+             \x20   wanted  203.0.113.42\n\
+             \x20   fix     set the A record of chat.example.com to 203.0.113.42\n\
+             ! World             cannot be told\n\
+             \x20   DNS_WRONG_ADDRESS\n\
              \x20   saw     203.0.113.9\n\
              \x20   wanted  203.0.113.42\n\
              \x20   fix     set the A record of chat.example.com to 203.0.113.42\n"

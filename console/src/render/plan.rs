@@ -94,7 +94,7 @@ fn line(step: &PlannedStep, titles: usize, page: Page) -> String {
 fn standing(standing: &Standing) -> (&'static str, Style, String) {
     match standing {
         Standing::Known { verdict } => match verdict {
-            Verdict::Satisfied { saw } => ("✓", Style::Good, saw.clone()),
+            Verdict::Satisfied { saw, .. } => ("✓", Style::Good, saw.clone()),
             Verdict::Needed { why } => ("→", Style::Attention, why.clone()),
             Verdict::Blocked { advice } => ("✗", Style::Bad, advice.code.to_string()),
         },

@@ -72,6 +72,9 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             "written anew if the installer runs, after a copy".to_owned(),
         ));
     }
+    if site.loopback_only {
+        rows.push(("port 8080", "published on 127.0.0.1 alone".to_owned()));
+    }
     rows
 }
 

@@ -146,6 +146,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         now_ms: Some(now),
         your_address,
         addresses: centre.config.addresses(),
+        looks: true,
     };
     Ok((entry, welcome))
 }

@@ -13,12 +13,14 @@ use crate::anchors::Eye;
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
+use crate::outside;
 use crate::peer::Peer;
 use crate::rotation::Rotation;
 use crate::store::{StoreError, generations, hosts};
 use batch::{Batch, Work};
 use chatalot_protocol::frame::{Frame, FrameError, MAX_CONTROL, MAX_GREETING};
 use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
+use chatalot_protocol::outside::{Look, Told};
 use chatalot_protocol::reading;
 use chatalot_protocol::stream::ReadError;
 use greeting::Greeted;
@@ -31,6 +33,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, WriteHalf};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long an agent may be silent; it sends a ping after a third of it.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -186,6 +189,8 @@ struct Session {
     batch: Batch,
     heard: Instant,
     eye: Eye,
+    /// The look from outside that is on its way; it ends with the session.
+    look: Option<AbortOnDropHandle<()>>,
 }
 
 impl Session {
@@ -199,6 +204,7 @@ impl Session {
             batch: Batch::first(),
             heard: Instant::now(),
             eye: Eye::default(),
+            look: None,
         }
     }
 
@@ -302,6 +308,7 @@ impl Session {
                 self.entry.trusts = version;
                 self.batch.trusts(version);
             }
+            ToController::LookFromOutside { id, look } => self.look(id, *look, outbound)?,
             ToController::Audited { anchor } => self.eye.take(&self.centre, self.peer.host, anchor),
             ToController::Ping { n } => outbound.put(&ToAgent::Pong { n })?,
             ToController::Hello(_) => return Err(SessionError::NotHello),
@@ -313,6 +320,22 @@ impl Session {
             ToController::Pong { .. } | ToController::Unknown => {}
         }
         Ok(None)
+    }
+
+    /// Begins to look from outside, one look at a time.
+    fn look<W: AsyncWrite + Unpin>(
+        &mut self,
+        id: u64,
+        look: Look,
+        outbound: &mut Outbound<W>,
+    ) -> Result<(), SessionError> {
+        if self.look.as_ref().is_some_and(|look| !look.is_finished()) {
+            let told = Box::new(Told::declined(outside::busy()));
+            outbound.put(&ToAgent::SeenFromOutside { id, told })?;
+        } else {
+            self.look = Some(outside::begin(&self.centre, self.peer.host, id, look));
+        }
+        Ok(())
     }
 
     fn obey<W: AsyncWrite + Unpin>(
@@ -333,6 +356,7 @@ impl Session {
             Command::Cancel(deployment) => outbound.put(&ToAgent::Cancel { deployment })?,
             Command::Trust => self.tell_whom_to_trust(outbound)?,
             Command::Renew => outbound.put(&ToAgent::Renew)?,
+            Command::Told(id, told) => outbound.put(&ToAgent::SeenFromOutside { id, told })?,
         }
         Ok(())
     }

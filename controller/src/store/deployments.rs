@@ -32,6 +32,9 @@ pub enum QueueError {
     Files(#[from] tokio::task::JoinError),
 }
 
+/// Who has asked for a deployment that was started on the host: nobody here has approved it.
+pub(super) const HOST_ITSELF: &str = "the host itself";
+
 /// How a deployment ended, beside its state.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {

@@ -105,7 +105,7 @@ fn own(
         connection
             .prepare_cached(
                 "INSERT INTO deployments (id, host, domain, plan, requested_by, created_ms, not_after_ms, work, state, sent)
-                 VALUES (?1, ?2, ?3, ?4, 'the host itself', ?5, ?5, ?6, 'running', 1) ON CONFLICT DO NOTHING",
+                 VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?5, ?6, 'running', 1) ON CONFLICT DO NOTHING",
             )?
             .execute((
                 id.0.as_bytes(),
@@ -114,6 +114,7 @@ fn own(
                 plan.to_string(),
                 now_ms,
                 work.word(),
+                super::deployments::HOST_ITSELF,
             ))?;
     }
     let ours = super::deployments::belongs(connection, id, host)?;

@@ -85,6 +85,20 @@ pub fn grant(connection: &Connection, host: HostId, remotes: &[GitRemote]) -> Re
     Ok(())
 }
 
+/// Whether a host may have a domain looked at from outside: it was added with it, or a plan that was approved here names
+/// it. What a host has started by itself says nothing.
+pub fn may_be_looked_at(connection: &Connection, host: HostId, domain: &Domain) -> Result<bool, StoreError> {
+    let may = "SELECT EXISTS (SELECT 1 FROM hosts h, json_each(h.domains) d WHERE h.id = ?1 AND d.value = ?2)
+        OR EXISTS (SELECT 1 FROM deployments WHERE host = ?1 AND domain = ?2 AND requested_by <> ?3)";
+    let mut statement = connection.prepare_cached(may)?;
+    let named = (
+        host.0.as_bytes(),
+        domain.as_str(),
+        super::deployments::HOST_ITSELF,
+    );
+    Ok(statement.query_row(named, |row| row.get(0))?)
+}
+
 /// All hosts, by name. Whether they are connected is not known here.
 pub fn list(connection: &Connection) -> Result<Vec<HostView>, StoreError> {
     let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} ORDER BY h.name"))?;

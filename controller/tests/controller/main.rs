@@ -24,6 +24,7 @@ mod matrix;
 mod matrix_of_messages;
 mod measure;
 mod odd_agents;
+mod outside;
 mod real;
 mod returning;
 mod rotation;

@@ -6,6 +6,7 @@ use chatalot_protocol::audit::Anchor;
 use chatalot_protocol::identity::{ALPN_CHANNEL, agent_uri};
 use chatalot_protocol::message::{Answer, RejectReason, ToAgent, ToController};
 use chatalot_protocol::names::{DeploymentId, HostId, StepId};
+use chatalot_protocol::outside::{Look, LookAt};
 use chatalotctl::api::routes::ROUTES;
 use hyper::StatusCode;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType};
@@ -33,6 +34,13 @@ fn messages() -> Vec<ToController> {
         },
         ToController::EpochRefused { known: 9 },
         ToController::Trusts { version: 1 },
+        ToController::LookFromOutside {
+            id: 1,
+            look: Box::new(Look {
+                domain: "chat.example.com".parse().unwrap(),
+                at: LookAt::Unknown,
+            }),
+        },
     ];
     for message in &all {
         match message {
@@ -45,6 +53,7 @@ fn messages() -> Vec<ToController> {
             | ToController::Audited { .. }
             | ToController::EpochRefused { .. }
             | ToController::Trusts { .. }
+            | ToController::LookFromOutside { .. }
             | ToController::Unknown => {}
         }
     }

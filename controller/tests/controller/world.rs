@@ -196,6 +196,8 @@ pub(crate) fn config(folder: &Path) -> Config {
         approval_by: None,
         second_approver: None,
         approval_life: Duration::from_hours(24),
+        resolvers: Vec::new(),
+        reach: Vec::new(),
     }
 }
 

@@ -65,6 +65,8 @@ impl Seat {
             approval_by: None,
             second_approver: None,
             approval_life: Duration::from_hours(1),
+            resolvers: Vec::new(),
+            reach: Vec::new(),
         }
     }
 

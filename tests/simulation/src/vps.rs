@@ -14,6 +14,7 @@ use chatalot_agent::ledger::{Ledger, outbox};
 use chatalot_agent::link::renewal::Keeper;
 use chatalot_agent::link::session::{self, SessionEnd};
 use chatalot_agent::link::{Member, dial, identity};
+use chatalot_agent::outside::Desk;
 use chatalot_agent::runbook::distro::DISTROS;
 use chatalot_agent::runbook::engine::{Engine, Pace};
 use chatalot_agent::service::Service;
@@ -156,6 +157,7 @@ impl Vps {
             state: self.folder.clone(),
             controller: Some("controller:8443".to_owned()),
             connection: watch::channel(None).0,
+            outside: Arc::new(Desk::new(true)),
             started: std::time::Instant::now(),
         }
     }

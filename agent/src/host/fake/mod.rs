@@ -10,6 +10,7 @@
 //! | `removal` | what takes things away again |
 //! | `nginx` | nginx and certbot |
 //! | `firewall` | ufw, firewalld and `SELinux` |
+//! | `outside` | a controller that looks from outside |
 //! | `ports` | who listens where |
 //! | `traefik` | compose's view of an override, and Traefik, which reads labels |
 //! | `turn` | the TURN server, with the manners of coturn
@@ -22,6 +23,7 @@ mod git;
 mod installer;
 mod meter;
 mod nginx;
+mod outside;
 mod packages;
 mod ports;
 mod removal;
@@ -32,6 +34,7 @@ mod world;
 
 pub use installer::{Installer, Outcome};
 pub use meter::Mode;
+pub use outside::Outside;
 pub use turn::Turn;
 pub use world::{Checkout, EngineState, Remote, World};
 
@@ -42,6 +45,9 @@ use super::{
 use crate::runbook::distro::Distro;
 use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::outside::{self as outside_look, Door, LookAt, Nonce, Told};
+use chatalot_protocol::site::Domain;
 use meter::Meter;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -152,6 +158,16 @@ async fn lost(mode: Mode, what: &str) -> HostError {
         what: "what the fake host was told to fail",
         why: what.to_owned(),
     }
+}
+
+/// A call that went wrong tells nothing, as a controller that is away.
+fn lost_sight(error: &HostError) -> Advice {
+    Advice::new(
+        "OUTSIDE_NOT_CONNECTED",
+        error.to_string(),
+        "a look from outside",
+        "ask again",
+    )
 }
 
 fn shown(command: &Command) -> String {
@@ -277,6 +293,12 @@ impl Look for FakeHost {
         let answer = self.look(what, |world| world.turn(&ask)).await;
         answer.unwrap_or_else(|error| Err(TurnError::Silent(error.to_string())))
     }
+
+    async fn outside(&self, look: outside_look::Look) -> Told {
+        let what = format!("outside {}", look.domain);
+        let told = self.look(what, |world| world.told(&look, &[])).await;
+        told.unwrap_or_else(|error| Told::declined(lost_sight(&error)))
+    }
 }
 
 #[async_trait]
@@ -314,6 +336,23 @@ impl Act for FakeHost {
     async fn make_folder(&self, path: &Path, _mode: u32) -> Result<(), HostError> {
         self.act(format!("make_folder {}", path.display()), |world| {
             world.folders.insert(path.to_owned());
+        })
+        .await
+    }
+
+    async fn answer_outside(&self, domain: &Domain, doors: &[Door]) -> Result<(Vec<Door>, Told), HostError> {
+        self.act(format!("answer_outside {domain}"), |world| {
+            let free = |door: &&Door| world.port_owner(door.transport, door.port).is_none();
+            let opened: Vec<Door> = doors.iter().filter(free).copied().collect();
+            let look = outside_look::Look {
+                domain: domain.clone(),
+                at: LookAt::Probe {
+                    nonce: Nonce::fresh(),
+                    doors: opened.clone(),
+                },
+            };
+            let told = world.told(&look, &opened);
+            (opened, told)
         })
         .await
     }

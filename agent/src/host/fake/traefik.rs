@@ -27,6 +27,11 @@ fn network(text: &str) -> Option<String> {
     Some(line.trim_matches('"').to_owned())
 }
 
+/// Whether the override puts chatalot's port on loopback in place of the base's.
+fn is_local(text: &str) -> bool {
+    text.contains("ports: !override\n") && text.contains("- \"127.0.0.1:8080:8080\"\n")
+}
+
 impl World {
     /// A Traefik as people run it, with an engine from elsewhere beneath it.
     pub fn run_traefik(&mut self) {
@@ -89,6 +94,7 @@ impl World {
                 .into_iter()
                 .chain(network(&text))
                 .collect();
+            server.loopback = is_local(&text).then_some(8080).into_iter().collect();
             "running".clone_into(&mut server.state);
         }
     }
@@ -150,7 +156,12 @@ fn configuration(text: &str) -> Value {
         .into_iter()
         .map(|(key, value)| (key, value.into()))
         .collect();
-    let mut service = json!({"image": "chatalot/server:0.24.1", "networks": {"default": null}});
+    let mut port = json!({"target": 8080, "published": "8080"});
+    if is_local(text) {
+        port["host_ip"] = "127.0.0.1".into();
+    }
+    let mut service =
+        json!({"image": "chatalot/server:0.24.1", "networks": {"default": null}, "ports": [port]});
     let mut networks = json!({"default": {"name": "chatalot_default"}});
     if let Some(name) = network(text) {
         service["networks"]["chatalot-proxy"] = Value::Null;

@@ -43,7 +43,7 @@ impl World {
     }
 
     /// The external address and the folder of a TURN server that answers there.
-    fn turn_listens(&self, ask: &TurnAsk) -> Result<(IpAddr, String), TurnError> {
+    pub(super) fn turn_listens(&self, ask: &TurnAsk) -> Result<(IpAddr, String), TurnError> {
         let silent = || TurnError::Silent("connection refused".to_owned());
         let running = self.containers.values().filter(|one| one.state == "running");
         let container = running.into_iter().find(|one| one.service == "coturn");

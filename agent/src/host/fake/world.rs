@@ -1,6 +1,7 @@
 //! Everything there is on a fake host.
 
 use super::installer::Installer;
+use super::outside::Outside;
 use super::turn::Turn;
 use crate::host::{
     Answers, Command, Container, Engine, FetchError, Fetched, HostError, Output, Owner, PortOwner, Records,
@@ -94,6 +95,8 @@ pub struct World {
     pub checkouts: BTreeMap<PathBuf, Checkout>,
     pub installer: Installer,
     pub turn: Turn,
+    /// How the world stands to it.
+    pub outside: Outside,
     /// The token that the registry wants of `deploy-alice`; anybody is served without.
     pub registry_token: Option<String>,
     /// The configuration that Caddy runs with.
@@ -164,6 +167,7 @@ impl World {
             checkouts: BTreeMap::new(),
             installer: Installer::default(),
             turn: Turn::default(),
+            outside: Outside::default(),
             registry_token: Some("registry-token-1".to_owned()),
             caddy_loaded: None,
             nginx_loaded: None,

@@ -1,7 +1,7 @@
 //! The host, to be changed.
 
 use super::run::{Patience, run};
-use super::{LinuxHost, files};
+use super::{LinuxHost, files, probe};
 use crate::host::{
     Act, Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
     PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
@@ -10,6 +10,8 @@ use crate::runbook::Limits;
 use crate::runbook::output::Sink;
 use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
+use chatalot_protocol::outside::{self, Door, LookAt, Nonce, Told};
+use chatalot_protocol::site::Domain;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -65,6 +67,22 @@ impl Act for LinuxActor {
 
     async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), HostError> {
         files::make_folder(path, mode)
+    }
+
+    async fn answer_outside(&self, domain: &Domain, doors: &[Door]) -> Result<(Vec<Door>, Told), HostError> {
+        let (nonce, own) = (Nonce::fresh(), self.look.addresses().await?);
+        let answering = probe::open(doors, &own, &nonce).await;
+        let doors = answering.doors.clone();
+        let at = LookAt::Probe {
+            nonce,
+            doors: doors.clone(),
+        };
+        let domain = domain.clone();
+        let look = self.look.outside(outside::Look { domain, at });
+        let told = tokio::time::timeout(probe::LONGEST, look).await;
+        let told = told.unwrap_or_else(|_| Told::declined(probe::late()));
+        drop(answering);
+        Ok((doors, told))
     }
 
     async fn say(&self, line: &str) {
@@ -160,6 +178,10 @@ impl Look for LinuxActor {
 
     async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError> {
         self.look.turn(ask).await
+    }
+
+    async fn outside(&self, look: outside::Look) -> Told {
+        self.look.outside(look).await
     }
 }
 

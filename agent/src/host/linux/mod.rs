@@ -8,6 +8,7 @@
 //! | `ports`, `sock_diag`, `cgroup` | who listens on a port |
 //! | `dns`, `names` | resolvers asked one by one, and names for our own connections |
 //! | `fetch`, `tls` | pages, and the certificates that are served with them
+//! | `probe` | answering the controller's look from outside |
 //! | `turn` | relays, asked for over UDP, TCP and TLS |
 //!
 //! [`LinuxHost`] only reads and lives in the daemon: it starts no thread, and what it needs for a single question
@@ -23,6 +24,7 @@ mod fetch;
 pub(crate) mod files;
 mod names;
 mod ports;
+mod probe;
 mod process;
 mod resources;
 mod run;
@@ -38,8 +40,10 @@ use super::{
     Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
     PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,
 };
+use crate::outside::Way;
 use crate::stun::dialogue::Relay;
 use async_trait::async_trait;
+use chatalot_protocol::outside::{Look as OutsideLook, Told};
 use docker::compose::{Seen, SeenServices};
 use futures_util::Stream;
 use std::net::{IpAddr, SocketAddr};
@@ -68,6 +72,8 @@ pub struct Config {
     pub plugin_folders: Vec<PathBuf>,
     /// A PEM file that is trusted instead of the system's trust store.
     pub trust: Option<PathBuf>,
+    /// Whom to ask for a look from outside.
+    pub outside: Way,
 }
 
 impl Default for Config {
@@ -90,6 +96,7 @@ impl Default for Config {
             .map(PathBuf::from)
             .to_vec(),
             trust: None,
+            outside: Way::default(),
         }
     }
 }
@@ -247,6 +254,10 @@ impl Look for LinuxHost {
 
     async fn turn(&self, ask: TurnAsk) -> Result<Relay, TurnError> {
         turn::ask(&self.inner.config, &ask).await
+    }
+
+    async fn outside(&self, look: OutsideLook) -> Told {
+        self.inner.config.outside.ask(look).await
     }
 }
 

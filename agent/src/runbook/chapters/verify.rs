@@ -10,6 +10,7 @@ use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Acme;
 use std::time::Duration;
 
+mod outside;
 mod public;
 mod tunnel;
 mod turn;
@@ -22,6 +23,7 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &public::Public,
     &public::Certificate,
     &WebSocket,
+    &outside::Outside,
     &Boot,
 ];
 

@@ -111,6 +111,7 @@ pub(super) fn with_everything(distro: &'static Distro) -> Run {
         reference: Some("v0.24.0".into()),
         folder: Some("/opt/apps/chat".into()),
         docker_group: Some("alice".into()),
+        loopback_only: Some(true),
         ..full_inputs()
     };
     run(distro, inputs)
@@ -282,6 +283,13 @@ impl Run {
         let applied = step.apply(&self.act(host, &tags)).now_or_never();
         applied.ok_or(Stop::Killed)??;
         Ok(())
+    }
+
+    /// What applying one step leaves to be remembered.
+    pub(super) fn remembered(&self, host: &FakeHost, step: &'static dyn Step) -> BTreeMap<String, String> {
+        let tags = self.tags();
+        let applied = step.apply(&self.act(host, &tags)).now_or_never();
+        applied.unwrap().unwrap().remember
     }
 
     pub(super) fn handover(&self, host: &FakeHost) -> Handover {

@@ -4,6 +4,7 @@ mod bad_inputs;
 mod driver;
 mod fronts;
 mod options;
+mod outside;
 mod stories;
 mod undoing;
 

@@ -288,7 +288,7 @@ fn one_to_one_nat_is_recognised_and_not_taken_for_a_wrong_address() {
     host.world(behind_nat);
     let verdict = run.check(&host, "preflight.turn").unwrap();
     assert!(
-        matches!(&verdict, Verdict::Satisfied { saw } if saw.contains("one-to-one NAT")),
+        matches!(&verdict, Verdict::Satisfied { saw, .. } if saw.contains("one-to-one NAT")),
         "{verdict:?}"
     );
     let (host, run) = deployed();
@@ -298,7 +298,7 @@ fn one_to_one_nat_is_recognised_and_not_taken_for_a_wrong_address() {
     });
     let verdict = run.check(&host, "verify.turn").unwrap();
     assert!(
-        matches!(&verdict, Verdict::Satisfied { saw } if saw.contains("one-to-one NAT: it listens at 10.0.0.5")),
+        matches!(&verdict, Verdict::Satisfied { saw, .. } if saw.contains("one-to-one NAT: it listens at 10.0.0.5")),
         "{verdict:?}"
     );
 }
@@ -307,7 +307,7 @@ fn one_to_one_nat_is_recognised_and_not_taken_for_a_wrong_address() {
 fn turn_over_tls_is_asked_for_where_somebody_listens() {
     let (host, run) = deployed();
     let saw = |verdict: Verdict| match verdict {
-        Verdict::Satisfied { saw } => saw,
+        Verdict::Satisfied { saw, .. } => saw,
         other => panic!("{other:?}"),
     };
     assert!(saw(run.check(&host, "verify.turn").unwrap()).contains("TLS is off"));

@@ -8,6 +8,7 @@ use bollard::models::{ContainerInspectResponse, ContainerSummary, HealthStatusEn
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use tokio::time::timeout;
 
@@ -147,6 +148,12 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
         .collect();
     ports.sort_unstable();
     ports.dedup();
+    let is_private = |ip: &str| ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_public = |wanted: u16| {
+        let mut bound = summary.ports.iter().flatten();
+        bound.any(|port| port.public_port == Some(wanted) && !port.ip.as_deref().is_some_and(is_private))
+    };
+    let loopback = ports.iter().copied().filter(|port| !is_public(*port)).collect();
     Container {
         name: name(summary),
         project: label(PROJECT),
@@ -166,6 +173,7 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
         image: plain_line(summary.image.as_deref().unwrap_or_default()),
         image_id: plain_line(details.image.as_deref().unwrap_or_default()),
         ports,
+        loopback,
         version: label(VERSION),
         command: command.into_iter().flatten().flatten().collect(),
         environment: config

@@ -2,7 +2,7 @@
 
 use crate::host::Look;
 use crate::runbook::chapters::preflight;
-use crate::runbook::{Cx, Step, StepError};
+use crate::runbook::{Cx, Step, StepError, outside};
 use chatalot_protocol::handover::{Duty, DutyStanding};
 use chatalot_protocol::report::Verdict;
 use std::path::Path;
@@ -35,7 +35,7 @@ async fn dns(cx: &Cx<'_>) -> Duty {
         format!("keep the A and AAAA records of {domain} at your registrar on this host's addresses")
     };
     let (standing, saw) = match preflight::Dns.check(cx).await {
-        Ok(Verdict::Satisfied { saw }) => (DutyStanding::InPlace, saw),
+        Ok(Verdict::Satisfied { saw, .. }) => (DutyStanding::InPlace, saw),
         Ok(Verdict::Needed { why }) => (DutyStanding::NotInPlace, why),
         Ok(Verdict::Blocked { advice }) => (DutyStanding::NotInPlace, advice.saw),
         Err(_) => (DutyStanding::CannotBeTold, "no resolver could tell".to_owned()),
@@ -55,6 +55,10 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
         "keep TCP 80 and 443 open in the provider's firewall and on the host"
     };
     let todo = format!("{door}{turn}; TCP 8080 should be closed there, for Docker publishes it past ufw");
+    let world = outside::look(cx).await?;
+    if let Some((standing, saw)) = from_outside(world) {
+        return Ok(duty("Firewall", standing, saw, todo));
+    }
     let ufw = cx.host.unit("ufw.service").await?.active;
     let rules = cx.host.read(Path::new("/etc/ufw/user.rules")).await?;
     let opened = rules.is_some_and(|rules| opens_443(&String::from_utf8_lossy(&rules)));
@@ -71,10 +75,30 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
     } else {
         (
             DutyStanding::CannotBeTold,
-            "a firewall before the host cannot be seen from the host",
+            "a firewall before the host cannot be seen from the host; `chatalotctl verify HOST` has the controller look",
         )
     };
     Ok(duty("Firewall", standing, saw, todo))
+}
+
+/// How the firewall before the host stands, where the controller could tell.
+fn from_outside(world: outside::Standing) -> Option<(DutyStanding, String)> {
+    match world {
+        outside::Standing::Reached { saw, notes } => {
+            let wrong: Vec<String> = notes
+                .iter()
+                .filter(|note| note.is_certain)
+                .map(|note| note.advice.saw.clone())
+                .collect();
+            Some(if wrong.is_empty() {
+                (DutyStanding::InPlace, saw)
+            } else {
+                (DutyStanding::NotInPlace, wrong.join("; "))
+            })
+        }
+        outside::Standing::Shut(advice) => Some((DutyStanding::NotInPlace, advice.saw)),
+        outside::Standing::Untold(_) => None,
+    }
 }
 
 fn opens_443(rules: &str) -> bool {
@@ -169,6 +193,7 @@ async fn updates(cx: &Cx<'_>) -> Result<Duty, StepError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chatalot_protocol::advice::Advice;
 
     #[test]
     fn only_a_schedule_that_runs_a_backup_counts() {
@@ -179,6 +204,27 @@ mod tests {
             "ExecStart=/usr/local/bin/chatalot-snapshot create\n"
         ));
         assert!(!runs_a_backup("# pg_dump some day\n"));
+    }
+
+    #[test]
+    fn the_firewall_is_in_place_only_where_the_controller_has_seen_nothing_wrong() {
+        let note = |is_certain| outside::Note {
+            advice: Advice::new("PORT_8080_PUBLIC", "TCP 8080 is open", "shut", "shut it"),
+            is_certain,
+        };
+        let reached = |notes| outside::Standing::Reached {
+            saw: "health".to_owned(),
+            notes,
+        };
+        let standing = |world| from_outside(world).map(|(standing, _)| standing);
+        let untold = outside::Standing::Untold(Advice::new("OUTSIDE_X", "x", "y", "z"));
+        assert_eq!(standing(reached(vec![])), Some(DutyStanding::InPlace));
+        assert_eq!(standing(reached(vec![note(false)])), Some(DutyStanding::InPlace));
+        assert_eq!(
+            standing(reached(vec![note(true)])),
+            Some(DutyStanding::NotInPlace)
+        );
+        assert_eq!(standing(untold), None);
     }
 
     #[test]

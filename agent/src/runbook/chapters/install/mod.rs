@@ -2,6 +2,7 @@
 
 mod copies;
 mod flags;
+mod loopback;
 mod outcome;
 mod registry;
 mod summary;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials];
+pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials, &loopback::Loopback];
 
 /// Where what the installer was last run with is remembered.
 const INPUTS: &str = "install.inputs";

@@ -1,10 +1,11 @@
-//! Is this host fit, and does the domain lead to it? Nothing here has an effect.
+//! Is this host fit, and does the domain lead to it? Nothing here has an effect that stays.
 
 mod clock;
 mod dns;
 mod engine;
 mod leftovers;
 mod oidc;
+mod outside;
 mod ports;
 mod resources;
 mod system;
@@ -25,4 +26,5 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &turn::TurnAddress,
     &oidc::Issuer,
     &leftovers::Leftovers,
+    &outside::Outside,
 ];

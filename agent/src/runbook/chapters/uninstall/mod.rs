@@ -7,6 +7,7 @@
 mod containers;
 mod data;
 pub(super) mod group;
+mod port;
 
 use super::super::proxies;
 use super::super::{ActCx, Applied, Cx, Intent, Step, StepError};
@@ -19,6 +20,7 @@ use chatalot_protocol::site::Site;
 pub const STEPS: &[&dyn Step] = &[
     &NotInFront,
     &containers::Containers,
+    &port::NoPort,
     &group::NotInGroup,
     &Folder { data: false },
 ];
@@ -28,6 +30,7 @@ pub const WITH_DATA: &[&dyn Step] = &[
     &NotInFront,
     &containers::Containers,
     &data::Volumes,
+    &port::NoPort,
     &group::NotInGroup,
     &Folder { data: true },
 ];

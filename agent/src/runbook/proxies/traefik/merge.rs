@@ -2,8 +2,10 @@
 //! comments too. Whether it came out right, compose itself is asked (`proof`).
 
 mod out;
+mod ports;
 
 pub use out::without;
+pub use ports::{publish_locally, without_local_port};
 
 use super::yaml::{Block, Lines};
 use std::fmt::Write as _;

@@ -88,13 +88,12 @@ impl Proxy for Traefik {
         let path = override_file(site);
         let there = cx.host.read(&path).await?;
         let text = String::from_utf8_lossy(there.as_deref().unwrap_or_default()).into_owned();
-        let before = config(cx.host, site, &[]).await?;
+        let before = seen_by_compose(cx.host, site, &[]).await?;
         let wanted = wanted(site, &settings, proof::networks(&before));
         let merged = merge::merge(&text, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
-        let candidate = Path::new(site.folder.as_str()).join(CANDIDATE);
-        cx.host.write(&candidate, merged.as_bytes(), 0o644).await?;
-        let after = config(cx.host, site, &["-f", BASE, "-f", CANDIDATE]).await;
-        cx.host.remove(&candidate).await?;
+        cx.host.write(&candidate(site), merged.as_bytes(), 0o644).await?;
+        let after = seen_by_compose(cx.host, site, &proposed()).await;
+        cx.host.remove(&candidate(site)).await?;
         proof::same_but(&before, &after?, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
         cx.host.rewrite(&path, merged.as_bytes()).await?;
         Ok(Written {
@@ -106,30 +105,13 @@ impl Proxy for Traefik {
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         let site = cx.look.site;
         let settings = known(&cx.look).await?.map_err(StepError::Final)?;
-        let seen = config(cx.host, site, &[]).await?;
+        let seen = seen_by_compose(cx.host, site, &[]).await?;
         let wanted = wanted(site, &settings, proof::networks(&seen));
         proof::has(&seen, &wanted).map_err(|why| unreadable(site, &wanted, &why))
     }
 
     async fn reload(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
-        let up = Command::new("docker", &["compose", "up", "-d", "chatalot"])
-            .within(cx.look.site.folder.as_str())
-            .deadline(Duration::from_mins(5));
-        let said = match cx.host.run(up).await {
-            Ok(output) if output.ok() => return Ok(()),
-            Ok(output) => output.last_lines(8),
-            Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
-            Err(other) => return Err(other.into()),
-        };
-        Err(StepError::last(
-            Advice::new(
-                "COMPOSE_UP_FAILED",
-                "`docker compose up -d chatalot` failed with our labels",
-                "a chatalot that runs with them",
-                "our part was taken out again; mend what the lines below name, then deploy again",
-            )
-            .with_evidence(said),
-        ))
+        up(cx).await
     }
 
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
@@ -206,8 +188,41 @@ impl Proxy for Traefik {
     }
 }
 
-fn override_file(site: &Site) -> PathBuf {
+/// Starts chatalot's server with what the override now says.
+pub(in crate::runbook) async fn up(cx: &ActCx<'_>) -> Result<(), StepError> {
+    let up = Command::new("docker", &["compose", "up", "-d", "chatalot"])
+        .within(cx.look.site.folder.as_str())
+        .deadline(Duration::from_mins(5));
+    let said = match cx.host.run(up).await {
+        Ok(output) if output.ok() => return Ok(()),
+        Ok(output) => output.last_lines(8),
+        Err(HostError::Deadline { seconds, .. }) => vec![format!("no end within {seconds} s")],
+        Err(other) => return Err(other.into()),
+    };
+    Err(StepError::last(
+        Advice::new(
+            "COMPOSE_UP_FAILED",
+            "`docker compose up -d chatalot` failed with our part of the override",
+            "a chatalot that runs with it",
+            "mend what the lines below name, then deploy again",
+        )
+        .with_evidence(said),
+    ))
+}
+
+/// The file that compose merges into its own, and people write.
+pub(in crate::runbook) fn override_file(site: &Site) -> PathBuf {
     Path::new(site.folder.as_str()).join("docker-compose.override.yml")
+}
+
+/// Where a merged override is judged before it takes the place of the one that is there.
+pub(in crate::runbook) fn candidate(site: &Site) -> PathBuf {
+    Path::new(site.folder.as_str()).join(CANDIDATE)
+}
+
+/// What compose is told to read to judge it.
+pub(in crate::runbook) const fn proposed() -> [&'static str; 4] {
+    ["-f", BASE, "-f", CANDIDATE]
 }
 
 /// The Traefik that runs, if one does.
@@ -300,7 +315,11 @@ fn wanted(site: &Site, settings: &Settings, others: Vec<String>) -> Wanted {
 }
 
 /// What compose makes of the site's files. It holds the site's secrets, so it is asked and never shown.
-async fn config(host: &dyn Look, site: &Site, files: &[&str]) -> Result<Value, StepError> {
+pub(in crate::runbook) async fn seen_by_compose(
+    host: &dyn Look,
+    site: &Site,
+    files: &[&str],
+) -> Result<Value, StepError> {
     let args = [&["compose"], files, &["config", "--format", "json"]].concat();
     let output = host
         .query(Command::new("docker", &args).within(site.folder.as_str()))

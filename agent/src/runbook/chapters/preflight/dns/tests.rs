@@ -29,7 +29,7 @@ fn fails(resolver: &str, why: &str) -> Answers {
 
 fn code(own: &Own, answers: &[Answers]) -> String {
     match judge("chat.example.com", own, answers) {
-        Ok(Verdict::Satisfied { saw }) => format!("fine: {saw}"),
+        Ok(Verdict::Satisfied { saw, .. }) => format!("fine: {saw}"),
         Ok(Verdict::Needed { why }) => why,
         Ok(Verdict::Blocked { advice }) => advice.code.to_string(),
         Err(StepError::Passing(advice)) => format!("passing {}", advice.code),

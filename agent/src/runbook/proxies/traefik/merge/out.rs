@@ -64,7 +64,7 @@ impl Edit {
         self.0.len() < before
     }
 
-    fn drop_empty(&mut self, path: &[&str]) {
+    pub(super) fn drop_empty(&mut self, path: &[&str]) {
         if let Some(block) = self.find(path)
             && self.lines().inline(block).is_empty()
             && self.within(path).iter().all(|line| line.trim().is_empty())

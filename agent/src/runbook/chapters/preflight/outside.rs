@@ -1,0 +1,164 @@
+//! Before anything is installed: does the world reach this host by the site's name?
+//!
+//! A step of its own that answers on the free ports, in a unit of its own, while the controller looks. It is an
+//! observation: nothing stays of it but what was seen, which counts for a few minutes.
+
+use crate::runbook::firewalls::{self, openings};
+use crate::runbook::outside::judge::{self, Expected};
+use crate::runbook::outside::{Standing, is_direct};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, proxies};
+use async_trait::async_trait;
+use chatalot_protocol::outside::{Door, TURN, WEB, listed};
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Site;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Where it is remembered what was seen.
+const SEEN: &str = "outside.before";
+/// How long that counts.
+const FRESH_MS: i64 = 10 * 60 * 1000;
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The world reaches this host.
+pub(super) struct Outside;
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    at_ms: i64,
+    verdict: Verdict,
+}
+
+#[async_trait]
+impl Step for Outside {
+    fn id(&self) -> &'static str {
+        "preflight.outside"
+    }
+
+    fn title(&self) -> &'static str {
+        "The world reaches this host"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        is_direct(site)
+    }
+
+    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        vec![format!(
+            "answer on {}, where they are free, with a random number for at most 60 s, while the controller looks for it at {}",
+            listed(&wanted(intent.site)),
+            intent.site.domain
+        )]
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            deadline: MINUTE,
+            idle: MINUTE,
+            interruptible: true,
+        }
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let doors = Doors::of(cx).await?;
+        if doors.free.is_empty() {
+            return Ok(Verdict::satisfied(format!(
+                "{}; the site itself is looked at once it is there",
+                doors.why_none()
+            )));
+        }
+        let seen = cx
+            .memory
+            .get(SEEN)
+            .map(|text| serde_json::from_str::<Remembered>(text));
+        Ok(match seen {
+            Some(Ok(seen)) if (0..FRESH_MS).contains(&(cx.host.now_ms() - seen.at_ms)) => seen.verdict,
+            _ => Verdict::needed(format!("{} not looked at from outside yet", listed(&doors.free))),
+        })
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        let site = cx.look.site;
+        let doors = Doors::of(&cx.look).await?;
+        let (opened, told) = cx.host.answer_outside(&site.domain, &doors.free).await?;
+        let expected = Expected {
+            domain: site.domain.as_str(),
+            turn: site.turn.map(|turn| turn.address().into()),
+            version: None,
+            journal: proxies::journal(site),
+            may_shut: false,
+        };
+        let verdict = match judge::probe(told, &expected, &opened) {
+            Standing::Shut(advice) => return Err(StepError::last(advice)),
+            other => other.verdict(),
+        };
+        let remembered = Remembered {
+            at_ms: cx.host.now_ms(),
+            verdict,
+        };
+        let text = serde_json::to_string(&remembered).unwrap_or_default();
+        Ok(Applied {
+            remember: BTreeMap::from([(SEEN.to_owned(), text)]),
+        })
+    }
+}
+
+/// The ports that the world must reach; of the relays' range those that are looked at.
+fn wanted(site: &Site) -> Vec<Door> {
+    let mut wanted = WEB.to_vec();
+    if site.turn.is_some() {
+        wanted.extend(TURN);
+    }
+    wanted
+}
+
+/// Which of them can be answered on.
+struct Doors {
+    free: Vec<Door>,
+    taken: Vec<Door>,
+    shut: Vec<Door>,
+}
+
+impl Doors {
+    async fn of(cx: &Cx<'_>) -> Result<Self, StepError> {
+        let shut = firewalls::look(cx.host, &openings(cx.site)).await?;
+        let is_shut = |door: &Door| {
+            let mut gates = shut.shut.iter().chain(&shut.denied);
+            gates.any(|(_, opening)| {
+                opening.transport == door.transport && (opening.first..=opening.last).contains(&door.port)
+            })
+        };
+        let mut doors = Self {
+            free: Vec::new(),
+            taken: Vec::new(),
+            shut: Vec::new(),
+        };
+        for door in wanted(cx.site) {
+            // Where a TURN server runs, the ports of its relays are its own although they are free now.
+            let is_its = TURN.contains(&door) && doors.taken.iter().any(|taken| TURN.contains(taken));
+            if is_its || cx.host.port_owner(door.transport, door.port).await?.is_some() {
+                doors.taken.push(door);
+            } else if is_shut(&door) {
+                doors.shut.push(door);
+            } else {
+                doors.free.push(door);
+            }
+        }
+        Ok(doors)
+    }
+
+    fn why_none(&self) -> String {
+        let mut why = Vec::new();
+        if !self.taken.is_empty() {
+            why.push(format!("{} taken already", listed(&self.taken)));
+        }
+        if !self.shut.is_empty() {
+            why.push(format!(
+                "{} still shut by the host's own firewall",
+                listed(&self.shut)
+            ));
+        }
+        why.join(", ")
+    }
+}

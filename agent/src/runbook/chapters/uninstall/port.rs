@@ -1,0 +1,58 @@
+//! Our port out of the override again.
+
+use crate::runbook::proxies::traefik::{merge, override_file};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError};
+use async_trait::async_trait;
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::Site;
+
+/// The override has no port of ours.
+pub(super) struct NoPort;
+
+async fn text(cx: &Cx<'_>) -> Result<String, StepError> {
+    let there = cx.host.read(&override_file(cx.site)).await?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&there).into_owned())
+}
+
+#[async_trait]
+impl Step for NoPort {
+    fn id(&self) -> &'static str {
+        "uninstall.port"
+    }
+
+    fn title(&self) -> &'static str {
+        "The override has no port of ours"
+    }
+
+    fn applies(&self, site: &Site) -> bool {
+        site.loopback_only
+    }
+
+    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        vec![format!(
+            "take the port out of {}; what else is in it stays as it is",
+            override_file(intent.site).display()
+        )]
+    }
+
+    async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let there = text(cx).await?;
+        Ok(if merge::without_local_port(&there) == there {
+            Verdict::satisfied("no port of ours in the override")
+        } else {
+            Verdict::needed(format!("our port is in {}", override_file(cx.site).display()))
+        })
+    }
+
+    async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        let there = text(&cx.look).await?;
+        let rest = merge::without_local_port(&there);
+        let path = override_file(cx.look.site);
+        if rest.is_empty() && !there.is_empty() {
+            cx.host.remove(&path).await?;
+        } else if rest != there {
+            cx.host.rewrite(&path, rest.as_bytes()).await?;
+        }
+        Ok(Applied::default())
+    }
+}

@@ -1,0 +1,160 @@
+//! How the world stands to a host: what a firewall before it shuts is in the way, what nobody can tell never is.
+
+use super::driver::{Run, behind_nginx, full, least, with_everything};
+use crate::host::fake::{FakeHost, World};
+use crate::runbook::distro::DISTROS;
+use chatalot_protocol::advice::Advice;
+use chatalot_protocol::handover::DutyStanding;
+use chatalot_protocol::outside::Door;
+use chatalot_protocol::report::Verdict;
+
+fn note(verdict: &Verdict) -> &str {
+    match verdict {
+        Verdict::Satisfied { note: Some(note), .. } => &note.code,
+        Verdict::Satisfied { note: None, .. } => "none",
+        other => panic!("{other:?}"),
+    }
+}
+
+fn firewall(run: &Run, host: &FakeHost) -> DutyStanding {
+    run.handover(host).duties[1].standing
+}
+
+type Spoil = fn(&mut World);
+
+#[test]
+fn a_firewall_before_the_host_stops_a_deployment_before_anything_is_installed() {
+    let cases: &[(&str, Spoil)] = &[
+        ("OUTSIDE_PORT_SHUT", |w| {
+            _ = w.outside.drops.insert(Door::tcp(443))
+        }),
+        ("OUTSIDE_PORT_SHUT", |w| _ = w.outside.drops.insert(Door::tcp(80))),
+        ("OUTSIDE_TURN_SHUT", |w| {
+            _ = w.outside.drops.insert(Door::udp(3478))
+        }),
+        ("OUTSIDE_TURN_SHUT", |w| {
+            _ = w.outside.drops.insert(Door::udp(49_200))
+        }),
+        ("OUTSIDE_ELSEWHERE", |w| {
+            _ = w.outside.elsewhere.insert(Door::tcp(80))
+        }),
+    ];
+    for (code, spoil) in cases {
+        let mut run = full(&DISTROS[0]);
+        let host = run.host();
+        host.world(spoil);
+        assert_eq!(run.deploy(&host).unwrap_err().code(), *code);
+        assert!(host.world(|world| world.packages.is_empty()), "{code}");
+        // Mended, it is looked at again at once.
+        host.world(|world| world.outside = crate::host::fake::Outside::default());
+        run.deploy(&host).unwrap();
+    }
+}
+
+#[test]
+fn what_nobody_can_tell_is_never_in_the_way() {
+    let older: Spoil = |w| w.outside.declined = Some(Advice::new("OUTSIDE_OLDER_CONTROLLER", "x", "y", "z"));
+    let dark: Spoil = |w| w.outside.drops_all = true;
+    for (spoil, code) in [(older, "OUTSIDE_OLDER_CONTROLLER"), (dark, "OUTSIDE_NO_ANSWER")] {
+        let mut run = full(&DISTROS[0]);
+        let host = run.host();
+        host.world(spoil);
+        run.deploy(&host).unwrap();
+        assert_eq!(note(&run.check(&host, "verify.outside").unwrap()), code);
+        assert_eq!(firewall(&run, &host), DutyStanding::CannotBeTold);
+    }
+}
+
+#[test]
+fn a_site_that_the_world_cannot_reach_any_more_is_told() {
+    let mut run = full(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    for (door, code) in [
+        (Door::tcp(443), "OUTSIDE_PORT_SHUT"),
+        (Door::udp(3478), "OUTSIDE_TURN_SHUT"),
+    ] {
+        host.world(|world| world.outside.drops = [door].into());
+        let verdict = run.check(&host, "verify.outside").unwrap();
+        assert!(
+            matches!(&verdict, Verdict::Blocked { advice } if advice.code == code),
+            "{verdict:?}"
+        );
+        assert_eq!(firewall(&run, &host), DutyStanding::NotInPlace);
+    }
+}
+
+#[test]
+fn chatalots_own_port_is_named_while_it_is_public_and_shut_where_that_is_asked_for() {
+    let mut run = least(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    assert_eq!(
+        note(&run.check(&host, "verify.outside").unwrap()),
+        "PORT_8080_PUBLIC"
+    );
+    assert_eq!(firewall(&run, &host), DutyStanding::NotInPlace);
+    run.site.loopback_only = true;
+    run.deploy(&host).unwrap();
+    assert_eq!(note(&run.check(&host, "verify.outside").unwrap()), "none");
+    assert_eq!(firewall(&run, &host), DutyStanding::InPlace);
+    let public = |w: &mut World| w.containers.get_mut("chatalot-server").unwrap().loopback.clear();
+    host.world(public);
+    let verdict = run.check(&host, "install.loopback").unwrap();
+    assert_eq!(verdict, Verdict::needed("TCP 8080 is published to the world"));
+}
+
+#[test]
+fn ports_of_the_operators_own_are_not_written_over() {
+    let mut run = with_everything(&DISTROS[0]);
+    let host = run.host();
+    let theirs = "services:\n  chatalot:\n    ports:\n      - \"9000:8080\"\n";
+    host.world(|world| world.put("/opt/apps/chat/docker-compose.override.yml", theirs));
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "OVERRIDE_PORTS");
+    let kept = host.world(|world| world.text("/opt/apps/chat/docker-compose.override.yml"));
+    assert_eq!(kept.as_deref(), Some(theirs));
+}
+
+#[test]
+fn only_ports_that_are_free_are_answered_on_and_the_check_says_which_are_not() {
+    let mut run = full(&DISTROS[0]);
+    let host = run.host();
+    let probes = |host: &FakeHost| {
+        let log = host.log();
+        log.iter()
+            .filter(|call| call.starts_with("answer_outside"))
+            .count()
+    };
+    run.deploy(&host).unwrap();
+    assert_eq!(probes(&host), 1);
+    run.memory.clear();
+    let verdict = run.check(&host, "preflight.outside").unwrap();
+    assert!(
+        matches!(&verdict, Verdict::Satisfied { saw, .. } if saw.contains("TCP 80, 443, 3478 and 5349") && saw.contains("taken already")),
+        "{verdict:?}"
+    );
+    run.deploy(&host).unwrap();
+    assert_eq!(probes(&host), 1);
+
+    // The host's own firewall is opened later, so it is not to blame now.
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    let verdict = run.check(&host, "preflight.outside").unwrap();
+    assert!(
+        matches!(&verdict, Verdict::Satisfied { saw, .. } if saw.contains("shut by the host's own firewall")),
+        "{verdict:?}"
+    );
+    run.deploy(&host).unwrap();
+}
+
+#[test]
+fn what_was_seen_counts_for_a_few_minutes_alone() {
+    let run = least(&DISTROS[0]);
+    let host = run.host();
+    let mut later = least(&DISTROS[0]);
+    let step = crate::runbook::step("preflight.outside").unwrap();
+    later.memory = run.remembered(&host, step);
+    assert!(later.check(&host, "preflight.outside").unwrap().is_satisfied());
+    host.advance(11 * 60);
+    assert!(!later.check(&host, "preflight.outside").unwrap().is_satisfied());
+}

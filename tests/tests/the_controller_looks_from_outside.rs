@@ -1,0 +1,113 @@
+//! What only the controller can tell of a host: what a firewall before it shuts, and what is open that must not be.
+
+use chatalot_tests::{Journey, Output, Result, Sandbox, phase};
+
+const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
+
+#[test]
+fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<()> {
+    let sandbox = phase("sandbox", Sandbox::up)?;
+    let journey = phase("joined", || Journey::looked_at(&sandbox, "outside"))?;
+    let vps = &journey.vps;
+    let install = "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install iptables";
+    phase("iptables", || vps.must(install))?;
+    let address = vps.address().to_string();
+    let turn = ["--turn-external-ip", address.as_str()];
+
+    phase("443 is shut", || {
+        let failed = shut(&journey, "tcp --dport 443", || journey.deploy(&turn))?;
+        let saw = format!("TCP 443 at {address} is not reached from outside");
+        says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
+        assert_eq!(failed.code, 1, "{}", failed.stdout);
+        assert_eq!(vps.must("ls -A /srv")?, "", "something was installed");
+        Ok(())
+    })?;
+    phase("3478 is shut", || {
+        let failed = shut(&journey, "udp --dport 3478", || journey.deploy(&turn))?;
+        let saw = format!("UDP 3478 at {address} is not reached from outside");
+        says(&failed, &["OUTSIDE_TURN_SHUT", &saw]);
+        Ok(())
+    })?;
+    let deployed = phase("deploy", || journey.deploy(&turn))?.ok()?;
+    let reached = format!("health, WebSocket, TURN at {address}");
+    says(&deployed, &[&reached, "PORT_8080_PUBLIC", "--loopback-only"]);
+
+    phase("3478 is shut to the site", || {
+        let verified = shut(&journey, "udp --dport 3478", || {
+            journey.controller.ctl(&["verify", &journey.name])
+        })?;
+        says(&verified, &["OUTSIDE_TURN_SHUT"]);
+        assert_eq!(verified.code, 3, "{}", verified.stdout);
+        Ok(())
+    })?;
+    phase("8080 is shut where that is asked for", || {
+        the_own_port_is_shut(&journey, &turn)
+    })?;
+    phase("without the controller", || nobody_can_tell(journey))
+}
+
+fn the_own_port_is_shut(journey: &Journey, turn: &[&str]) -> Result<()> {
+    let vps = &journey.vps;
+    let theirs = "# mine\nservices:\n  postgres:\n    labels:\n      - keep=this\n";
+    vps.write(OVERRIDE, theirs.as_bytes(), 0o644)?;
+    let deployed = journey.deploy(&[turn, &["--loopback-only"]].concat())?.ok()?;
+    assert!(
+        !deployed.stdout.contains("PORT_8080_PUBLIC"),
+        "{}",
+        deployed.stdout
+    );
+    let merged = vps.must(&format!("cat {OVERRIDE}"))?;
+    assert!(merged.starts_with(theirs), "{merged}");
+    let published = vps.must("docker port chatalot-server 8080")?;
+    assert_eq!(published.trim(), "127.0.0.1:8080");
+    let verified = journey
+        .controller
+        .ctl(&["--output", "json", "verify", &journey.name])?
+        .ok()?;
+    says(&verified, &["verify.outside", "seen from outside"]);
+    assert!(
+        !verified.stdout.contains("PORT_8080_PUBLIC"),
+        "{}",
+        verified.stdout
+    );
+    let handover = journey
+        .controller
+        .ctl(&["--output", "json", "handover", &journey.name])?
+        .ok()?;
+    let firewall = handover.stdout.split("Firewall").nth(1).unwrap_or_default();
+    assert!(
+        firewall.starts_with("\",\"standing\":\"in_place\""),
+        "{}",
+        handover.stdout
+    );
+    Ok(())
+}
+
+/// The agent says that nobody can tell, and what to type; that is no failure.
+fn nobody_can_tell(journey: Journey) -> Result<()> {
+    let Journey { controller, vps, .. } = journey;
+    drop(controller);
+    vps.wait_for(
+        "chatalot-agent verify | grep -q OUTSIDE_NOT_CONNECTED && chatalot-agent verify | grep -q 'chatalotctl verify'",
+        std::time::Duration::from_mins(1),
+    )?;
+    vps.must("chatalot-agent verify")?;
+    Ok(())
+}
+
+/// While a firewall drops what comes from outside.
+fn shut(journey: &Journey, what: &str, then: impl FnOnce() -> Result<Output>) -> Result<Output> {
+    let rule = format!("INPUT -i eth0 -p {what} -j DROP");
+    journey.vps.must(&format!("iptables -I {rule}"))?;
+    let done = then();
+    journey.vps.must(&format!("iptables -D {rule}"))?;
+    done
+}
+
+#[track_caller]
+fn says(output: &Output, words: &[&str]) {
+    let text = [output.stdout.as_str(), &output.stderr].concat();
+    for word in words {
+        assert!(text.contains(word), "no `{word}`:\n{text}");
+    }
+}
