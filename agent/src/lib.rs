@@ -31,6 +31,7 @@ pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod logging;
+pub mod opener;
 pub mod policy;
 pub mod pulse;
 pub mod runbook;

@@ -251,6 +251,7 @@ fn questions() -> Vec<Ask> {
         Ask::Preflight(order()),
         Ask::Plan(order()),
         Ask::Audit { after: 0 },
+        Ask::Open,
         Ask::Uninstall { delete_data: None },
         Ask::Diagnose,
         Ask::Bundle,
@@ -265,6 +266,7 @@ fn questions() -> Vec<Ask> {
             | Ask::Verify
             | Ask::Handover
             | Ask::Audit { .. }
+            | Ask::Open
             | Ask::Uninstall { .. }
             | Ask::Diagnose
             | Ask::Bundle

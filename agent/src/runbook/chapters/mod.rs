@@ -3,6 +3,7 @@
 mod checkout;
 pub mod handover;
 mod install;
+pub mod opening;
 mod packages;
 mod preflight;
 mod proxy;
