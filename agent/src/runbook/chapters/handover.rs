@@ -48,7 +48,8 @@ pub async fn handover(cx: &Cx<'_>) -> Result<Handover, StepError> {
         None => cx.memory.get("commit").cloned().unwrap_or_default(),
     };
     let registered = admin::registered(cx).await;
-    let limit = route::limit(cx);
+    // Once the administrator is there, it is about to end.
+    let limit = route::limit(cx).filter(|_| !matches!(registered, Ok(Registered::Admin)));
     Ok(Handover {
         domain: cx.site.domain.clone(),
         admin: cx.site.admin.clone(),

@@ -10,7 +10,7 @@ mod proxy;
 pub mod uninstall;
 mod verify;
 
-pub use checkout::stands as checkout_stands;
+pub use checkout::{others as checkout_others, stands as checkout_stands};
 
 use super::Step;
 

@@ -1,7 +1,7 @@
 //! The facts that the table judges by, gathered by looking: what cannot be asked is left out, and never an error.
 
 use crate::host::{Command, Container, Engine, Look, Owner, plain_line};
-use crate::runbook::chapters::opening;
+use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
 use crate::runbook::drift::Baseline;
 use crate::runbook::{Cx, Intent, evidence, plan, steps};
@@ -150,6 +150,9 @@ async fn found(cx: &Cx<'_>) -> BTreeMap<String, Advice> {
         if let Ok(Verdict::Blocked { advice }) = verdict {
             found.insert(step.id().to_owned(), advice);
         }
+    }
+    if let Some(Some(advice)) = within(checkout_others(cx.host, cx.site)).await {
+        found.insert("checkout.source".to_owned(), advice);
     }
     found
 }

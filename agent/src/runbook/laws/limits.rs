@@ -177,7 +177,7 @@ fn a_proxy_that_lets_strangers_in_too_early_is_not_taken_for_one_that_does_not()
     run.deploy(&host).unwrap();
     host.world(|world| {
         let loaded = world.caddy_loaded.take().unwrap();
-        world.caddy_loaded = Some(loaded.replace("respond @outsiders", "# respond @outsiders"));
+        world.caddy_loaded = Some(loaded.replace("respond @outsiders", "respond @nobody"));
     });
     host.advance(600);
     let needed = saw(run.check(&host, "proxy.site").unwrap());

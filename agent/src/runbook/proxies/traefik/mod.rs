@@ -298,13 +298,14 @@ fn labels(site: &Site, settings: &Settings, limit: Option<&LetIn>) -> Vec<(Strin
             "true".to_owned(),
         ),
     ];
+    if let Some(network) = &settings.network {
+        labels.push(("traefik.docker.network".to_owned(), network.clone()));
+    }
+    // The last one, where it is put again after it has gone.
     if let Some(limit) = limit {
         let let_in: Vec<String> = limit.networks().iter().map(ToString::to_string).collect();
         let key = format!("{}{}.sourcerange", merge::LIMIT, settings.allow_list);
         labels.push((key, let_in.join(",")));
-    }
-    if let Some(network) = &settings.network {
-        labels.push(("traefik.docker.network".to_owned(), network.clone()));
     }
     labels
 }
