@@ -97,5 +97,6 @@ pub(crate) fn names(sandbox: &Sandbox, warm: &Warm) -> Result<()> {
         phase(code, || warm.finds(code))?;
     }
     sandbox.dns(DOMAIN, Some(warm.vps.address()), None)?;
-    warm.well()
+    warm.well();
+    Ok(())
 }

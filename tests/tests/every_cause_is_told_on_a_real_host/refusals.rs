@@ -40,5 +40,6 @@ pub(crate) fn each_is_told(warm: &Warm) -> Result<()> {
     }
     vps.must("cp -a /root/env /srv/chatalot/.env")?;
     warm.deploy("")?.ok()?;
-    warm.well()
+    warm.well();
+    Ok(())
 }
