@@ -12,8 +12,8 @@ use crate::setup::{self, Install, SetupError, TOKEN_VARIABLE};
 use crate::{daemon, local, logging};
 use chatalot_console::client::Client;
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
-    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, OpenArgs, PlanArgs,
+    PreflightArgs, StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, HELP, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -46,6 +46,8 @@ enum Verb {
     Plan(PlanArgs),
     /// Deploy chatalot here
     Deploy(Box<DeployArgs>),
+    /// Let everybody in to a site that lets in only a few until its administrator has registered
+    Open(OpenArgs),
     /// Take chatalot away again, as far as deployments have put it here; its data stays unless its name is typed
     Uninstall(UninstallArgs),
     /// Check the deployed site
@@ -210,6 +212,7 @@ async fn ask(command: Verb, client: &Client, out: &mut Output) -> Result<Exit, F
         Verb::Preflight(flags) => commands::preflight(client, &flags, out).await,
         Verb::Plan(flags) => commands::plan(client, &flags, out).await,
         Verb::Deploy(flags) => commands::deploy(client, &flags, out).await,
+        Verb::Open(flags) => commands::open(client, &flags, out).await,
         Verb::Uninstall(flags) => commands::uninstall(client, &flags, out).await,
         Verb::Verify(flags) => commands::verify(client, &flags, out).await,
         Verb::Diagnose(flags) => commands::diagnose(client, &flags, out).await,

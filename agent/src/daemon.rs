@@ -7,6 +7,7 @@
 //! | [`crate::link::dial`] | the session with the controller |
 //! | [`crate::local`] | callers on the local socket |
 //! | [`crate::health`] | the ongoing checks |
+//! | [`crate::opener`] | a limited route, until its administrator has registered |
 //! | [`policy::watch`] | whether the policy can be used |
 //! | [`Watchdog`] | tells systemd that the others answer |
 
@@ -19,6 +20,7 @@ use crate::host::linux::{self, LinuxHost};
 use crate::ledger::{Ledger, LedgerError, outbox};
 use crate::link::identity::{self, IdentityError};
 use crate::link::renewal::Keeper;
+use crate::opener::Opener;
 use crate::outside::{Desk, Way};
 use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
@@ -106,6 +108,12 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         host.clone(),
         stop.clone(),
     ));
+    let opener = Opener {
+        ledger: service.ledger.clone(),
+        host: host.clone(),
+        deployments: service.deployments.clone(),
+    };
+    tasks.spawn(opener.run(stop.clone()));
     tasks.spawn(listen_to_deployments(service.clone(), hurry, stop.clone()));
     tasks.spawn(
         Watchdog {

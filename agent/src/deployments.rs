@@ -217,11 +217,13 @@ impl Deployments {
         }))
     }
 
-    /// Why this host does not take away what it is asked to: it takes away what its own ledger knows, and nothing else.
+    /// Why this host does not take away or open what it is asked to: it does that to what its own ledger knows, and to
+    /// nothing else.
     async fn not_made_here(&self, job: &Job) -> Result<Option<Advice>, LedgerError> {
         let work = job.work;
         let made = match work {
             Work::Deploy => return Ok(None),
+            Work::Open => self.ledger().with(records::deployed).await?,
             Work::Uninstall | Work::UninstallWithData => {
                 self.ledger().with(move |db| records::made(db, work)).await?
             }
@@ -233,7 +235,10 @@ impl Deployments {
                 "NOT_MADE_HERE",
                 format!("work of the kind `{}` on {}", work.word(), job.order.site.domain),
                 "the site that this host's own ledger says was deployed last",
-                "ask for `uninstall` anew, which begins with what the ledger knows",
+                format!(
+                    "ask for `{}` anew, which begins with what the ledger knows",
+                    if work == Work::Open { "open" } else { "uninstall" }
+                ),
             )
         }))
     }

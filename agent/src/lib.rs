@@ -32,6 +32,7 @@ pub mod ledger;
 pub mod link;
 pub mod local;
 pub mod logging;
+pub mod opener;
 pub mod outside;
 pub mod policy;
 pub mod pulse;

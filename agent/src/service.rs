@@ -8,7 +8,7 @@ use crate::host::{Look, plain_line};
 use crate::ledger::{Ledger, LedgerError, audit, deployments as records};
 use crate::outside::Desk;
 use crate::policy;
-use crate::runbook::{Cx, StepError, chapters, plan};
+use crate::runbook::{Cx, StepError, chapters, plan, route};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::message::{Answer, Ask, Order};
 use chatalot_protocol::report::Status;
@@ -53,6 +53,7 @@ impl Service {
             Ask::Preflight(order) => self.preflight(&order).await,
             Ask::Plan(order) => self.plan(&order).await,
             Ask::Uninstall { delete_data } => self.removal(delete_data).await,
+            Ask::Open => self.opening().await,
             Ask::Verify => self.deployed(Wanted::Verify).await,
             Ask::Handover => self.deployed(Wanted::Handover).await,
             Ask::Audit { after } => {
@@ -123,6 +124,29 @@ impl Service {
         })
     }
 
+    /// The plan for letting everybody in to the deployed site.
+    async fn opening(&self) -> Result<Answer, LedgerError> {
+        let Some(deployed) = self.ledger.with(records::deployed).await? else {
+            return Ok(nothing_deployed());
+        };
+        if route::let_in(&deployed.site, &self.deployments.memory(&deployed.site).await?).is_none() {
+            return Ok(refused(Advice::new(
+                "ROUTE_OPEN",
+                format!("{} lets everybody in already", deployed.site.domain),
+                "a site that is limited until its administrator has registered",
+                "there is nothing to do",
+            )));
+        }
+        let order = Order {
+            site: deployed.site,
+            secrets: Secrets::default(),
+        };
+        Ok(match self.deployments.plan(&order, Work::Open).await? {
+            Ok(plan) => Answer::Plan(Box::new(plan)),
+            Err(advice) => refused(advice),
+        })
+    }
+
     async fn preflight(&self, order: &Order) -> Result<Answer, LedgerError> {
         let distro = match self.deployments.distro().await {
             Ok(distro) => distro,
@@ -145,12 +169,7 @@ impl Service {
     /// Answers about the site that was deployed last.
     async fn deployed(&self, wanted: Wanted) -> Result<Answer, LedgerError> {
         let Some(deployment) = self.ledger.with(records::deployed).await? else {
-            return Ok(refused(Advice::new(
-                "NOTHING_DEPLOYED",
-                "no deployment on this host has succeeded yet",
-                "a deployed site",
-                "deploy first",
-            )));
+            return Ok(nothing_deployed());
         };
         let distro = match self.deployments.distro().await {
             Ok(distro) => distro,
@@ -201,6 +220,15 @@ impl Service {
             policy,
         })
     }
+}
+
+fn nothing_deployed() -> Answer {
+    refused(Advice::new(
+        "NOTHING_DEPLOYED",
+        "no deployment on this host has succeeded yet",
+        "a deployed site",
+        "deploy first",
+    ))
 }
 
 enum Wanted {

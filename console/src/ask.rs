@@ -33,6 +33,7 @@ const SELDOM: &[&str] = &[
     "acme",
     "acme_root",
     "proxy",
+    "limit_until_admin",
     "docker_group",
     "oidc_disable_password_login",
 ];

@@ -78,6 +78,9 @@ pub struct SiteFlags {
     /// The reverse proxy: caddy (default), nginx, a traefik that runs already, or none (you set up your own)
     #[arg(long, value_name = "PROXY")]
     pub proxy: Option<String>,
+    /// Until the administrator has registered, the proxy lets in these addresses and networks alone (with commas between)
+    #[arg(long, value_name = "ADDRESSES")]
+    pub limit_until_admin: Option<String>,
     /// A login on the host to add to the docker group (that is root)
     #[arg(long, value_name = "LOGIN")]
     pub docker_group: Option<String>,
@@ -160,6 +163,7 @@ impl SiteFlags {
         replace(&mut inputs.acme, self.acme.as_ref());
         replace(&mut inputs.acme_root, self.acme_root.as_ref());
         replace(&mut inputs.proxy, self.proxy.as_ref());
+        replace(&mut inputs.limit_until_admin, self.limit_until_admin.as_ref());
         replace(&mut inputs.docker_group, self.docker_group.as_ref());
         if self.updates || self.no_updates {
             inputs.updates = Some(self.updates);
@@ -198,6 +202,7 @@ fn without_empty(mut inputs: Inputs) -> Inputs {
         &mut inputs.acme,
         &mut inputs.acme_root,
         &mut inputs.proxy,
+        &mut inputs.limit_until_admin,
         &mut inputs.docker_group,
     ] {
         if value.as_ref().is_some_and(String::is_empty) {

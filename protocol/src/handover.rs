@@ -55,6 +55,9 @@ pub struct Handover {
     pub updates: bool,
     /// Whether nobody has registered yet, so that whoever comes first becomes the administrator.
     pub open_to_first_comer: Option<bool>,
+    /// Who alone is let in until the administrator has registered; nothing where everybody is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_in: Option<String>,
     /// The important files.
     pub files: Vec<ImportantFile>,
     /// The five durable duties.

@@ -4,7 +4,7 @@
 //! [`Site`] or names everything that is missing or wrong at once.
 
 use crate::secret::Secret;
-use crate::site::{Acme, Oidc, ProxyChoice, Secrets, Site, Source};
+use crate::site::{Acme, Networks, Oidc, ProxyChoice, Secrets, Site, Source};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -146,6 +146,10 @@ pub const INPUTS: &[Input] = &[
         "For an authority of one's own: the PEM file on the host that verifies its directory?",
     ),
     input(
+        "limit_until_admin",
+        "Until the administrator has registered, which addresses alone are let in, as 198.51.100.7,2001:db8::/48 (empty: everybody, and whoever registers first becomes the administrator)?",
+    ),
+    input(
         "docker_group",
         "A login to add to the docker group (that is root; empty: none)?",
     ),
@@ -180,6 +184,7 @@ pub struct Inputs {
     pub acme: Option<String>,
     pub acme_root: Option<String>,
     pub proxy: Option<String>,
+    pub limit_until_admin: Option<String>,
     pub docker_group: Option<String>,
 }
 
@@ -216,6 +221,9 @@ impl Inputs {
         let issuer = desk.optional("oidc_issuer", self.oidc_issuer);
         let client_id = desk.optional("oidc_client_id", self.oidc_client_id);
         let docker_group = desk.optional("docker_group", self.docker_group);
+        let tunnel = self.cloudflare_token.is_some();
+        let proxy = if tunnel { ProxyChoice::None } else { proxy };
+        let limit_until_admin = limit(&mut desk, self.limit_until_admin, proxy, tunnel);
         if !desk.problems.is_empty() {
             return Err(desk.problems);
         }
@@ -228,7 +236,6 @@ impl Inputs {
             client_id,
             disable_password_login,
         });
-        let tunnel = self.cloudflare_token.is_some();
         let updates = self.updates.unwrap_or(true);
         let site = Site {
             domain,
@@ -244,7 +251,8 @@ impl Inputs {
             source,
             folder,
             acme,
-            proxy: if tunnel { ProxyChoice::None } else { proxy },
+            proxy,
+            limit_until_admin,
             docker_group,
         };
         let secrets = Secrets {
@@ -339,6 +347,25 @@ fn acme(desk: &mut Desk, authority: Option<&str>, root: Option<String>) -> Acme 
                 })
         }
     }
+}
+
+/// Who is let in until the administrator has registered: said to a proxy of ours, for nobody else would do it.
+fn limit(desk: &mut Desk, text: Option<String>, proxy: ProxyChoice, tunnel: bool) -> Networks {
+    const NAME: &str = "limit_until_admin";
+    let given = text.is_some();
+    let networks = desk.optional(NAME, text).unwrap_or_default();
+    if given && tunnel {
+        desk.wrong(
+            NAME,
+            "behind a Cloudflare Tunnel every visitor comes from Cloudflare, so addresses tell nobody apart; limit the tunnel's hostname there, by an Access policy",
+        );
+    } else if given && proxy == ProxyChoice::None {
+        desk.wrong(
+            NAME,
+            "with a reverse proxy of your own (`proxy = none`), only that one can limit who is let in",
+        );
+    }
+    networks
 }
 
 /// Where values are judged, and what is wrong with them collected.

@@ -256,6 +256,8 @@ pub enum Ask {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delete_data: Option<String>,
     },
+    /// The plan for letting everybody in to a site that lets in only a few until its administrator has registered.
+    Open,
     /// The verify chapter's checks of the deployed site.
     Verify,
     /// The handover of the deployed site.
@@ -289,7 +291,7 @@ pub enum Answer {
         /// One finding a step.
         findings: Vec<Finding>,
     },
-    /// To `Plan` and `Uninstall`.
+    /// To `Plan`, `Open` and `Uninstall`.
     Plan(Box<Plan>),
     /// To `Handover`.
     Handover(Box<Handover>),

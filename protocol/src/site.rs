@@ -2,8 +2,10 @@
 //!
 //! Secrets travel beside the site, in [`Secrets`], so that a site may be stored, hashed and shown.
 
+mod network;
 mod proxy;
 
+pub use network::{Network, Networks};
 pub use proxy::ProxyChoice;
 
 use crate::names::shown;
@@ -366,6 +368,9 @@ pub struct Site {
     /// What stands in front of it.
     #[serde(default, skip_serializing_if = "ProxyChoice::is_default")]
     pub proxy: ProxyChoice,
+    /// Whom alone the proxy lets in until the administrator has registered; everybody, where there is none.
+    #[serde(default, skip_serializing_if = "Networks::is_empty")]
+    pub limit_until_admin: Networks,
     /// A login that is added to the `docker` group, which is the same as giving it root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_group: Option<LoginName>,

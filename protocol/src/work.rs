@@ -9,6 +9,8 @@ pub enum Work {
     /// Puts it there, or brings it up to date.
     #[default]
     Deploy,
+    /// Lets everybody in where a deployment has let in only a few until its administrator has registered.
+    Open,
     /// Takes away what deployments have made, and leaves what users have put in.
     Uninstall,
     /// The same with its database, uploads and secrets, for ever.
@@ -24,10 +26,16 @@ impl Work {
         matches!(self, Self::Deploy)
     }
 
+    /// Whether it takes the site away.
+    pub const fn takes_away(&self) -> bool {
+        matches!(self, Self::Uninstall | Self::UninstallWithData)
+    }
+
     /// The word that it is stored as.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Deploy => "deploy",
+            Self::Open => "open",
             Self::Uninstall => "uninstall",
             Self::UninstallWithData => "uninstall_with_data",
             Self::Unknown => "unknown",
@@ -43,6 +51,7 @@ mod tests {
     fn a_works_word_is_the_one_that_travels_and_a_newer_one_is_no_deployment() {
         for work in [
             Work::Deploy,
+            Work::Open,
             Work::Uninstall,
             Work::UninstallWithData,
             Work::Unknown,

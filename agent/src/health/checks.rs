@@ -42,6 +42,13 @@ pub const CHECKS: &[Check] = &[
         strikes: 3,
     },
     Check {
+        name: "public route",
+        step: "open.admin",
+        every: Duration::from_mins(1),
+        otherwise: Level::Degraded,
+        strikes: 3,
+    },
+    Check {
         name: "WebSocket",
         step: "verify.websocket",
         every: Duration::from_mins(5),

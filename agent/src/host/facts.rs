@@ -2,7 +2,7 @@
 
 use crate::stun::dialogue::{Credentials, Refusal};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// The operating system.
@@ -164,6 +164,8 @@ pub struct Fetch {
     pub url: String,
     /// Where to connect, whatever the name resolves to.
     pub connect_to: Option<SocketAddr>,
+    /// The address of this host to come from, where that matters.
+    pub from: Option<IpAddr>,
     /// Headers to send besides `host` and `user-agent`.
     pub headers: Vec<(String, String)>,
     /// How long all of it may take.
@@ -178,6 +180,7 @@ impl Fetch {
         Self {
             url: url.into(),
             connect_to: None,
+            from: None,
             headers: Vec::new(),
             deadline: Duration::from_secs(10),
             verify: true,

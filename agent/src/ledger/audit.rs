@@ -16,6 +16,8 @@ const LONGEST: usize = 500;
 /// Where somebody who asks for something has come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
+    /// None: the agent goes on with what was approved.
+    Itself,
     /// The session with the controller, which says itself who asked there.
     Controller,
     /// The local socket, as the kernel names its caller.
@@ -28,6 +30,7 @@ pub enum Door {
 impl fmt::Display for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Itself => f.write_str("the agent itself"),
             Self::Controller => f.write_str("controller"),
             Self::Local { uid } => write!(f, "local socket, uid {uid}"),
         }

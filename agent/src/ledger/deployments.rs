@@ -122,10 +122,10 @@ pub fn running(connection: &Connection) -> Result<Option<Deployment>, LedgerErro
     found.transpose()
 }
 
-/// The latest one; with `succeeded`, the latest that ended well.
+/// The latest one; with `succeeded`, the latest that ended well and put a site there or took it away.
 pub fn latest(connection: &Connection, succeeded: bool) -> Result<Option<Deployment>, LedgerError> {
     let filter = if succeeded {
-        "WHERE state = 'succeeded'"
+        "WHERE state = 'succeeded' AND work <> 'open'"
     } else {
         ""
     };
@@ -149,7 +149,7 @@ pub fn made(connection: &Connection, work: Work) -> Result<Option<Deployment>, L
     let gone = if work == Work::UninstallWithData {
         "work = 'uninstall_with_data'"
     } else {
-        "work <> 'deploy'"
+        "work IN ('uninstall', 'uninstall_with_data')"
     };
     let made = format!(
         "{COLUMNS} WHERE work = 'deploy' AND state <> 'refused' AND rowid > coalesce(
@@ -366,7 +366,7 @@ pub fn logged(connection: &Connection, id: DeploymentId, stream: u32) -> Result<
 pub fn forget_ended(connection: &Connection, before_ms: i64, keep: u32) -> Result<(), LedgerError> {
     let old = "SELECT id FROM deployment d WHERE finished_ms < ?1
         AND id NOT IN (SELECT id FROM deployment ORDER BY accepted_ms DESC, rowid DESC LIMIT ?2)
-        AND id IS NOT (SELECT id FROM deployment WHERE state = 'succeeded' ORDER BY accepted_ms DESC, rowid DESC LIMIT 1)
+        AND id IS NOT (SELECT id FROM deployment WHERE state = 'succeeded' AND work <> 'open' ORDER BY accepted_ms DESC, rowid DESC LIMIT 1)
         AND NOT EXISTS (SELECT 1 FROM event WHERE deployment = d.id)
         AND NOT EXISTS (SELECT 1 FROM effect WHERE deployment = d.id AND logged = 0)";
     for sql in [

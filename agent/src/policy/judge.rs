@@ -65,9 +65,10 @@ impl Policy {
         self.judge_time(now_ms)
     }
 
-    /// Whether this may be done with a site at this moment. Taking away puts nothing there that the rest would limit.
+    /// Whether this may be done with a site at this moment. Taking away puts nothing there that the rest would limit;
+    /// opening a route is the end of a deployment.
     pub fn judge_work(&self, site: &Site, work: Work, now_ms: i64) -> Result<(), Advice> {
-        if work.is_deploy() {
+        if matches!(work, Work::Deploy | Work::Open) {
             return self.judge(site, now_ms);
         }
         self.judge_verb(work.word())?;

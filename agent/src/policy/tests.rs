@@ -103,6 +103,13 @@ fn taking_away_and_deleting_data_are_words_of_their_own() {
             .judge_work(&site(), work, 0)
             .map_err(|advice| advice.code.into_owned())
     };
+    let like_a_deployment = judged("\"deploy\"", Work::Open);
+    assert_eq!(
+        like_a_deployment,
+        refused("POLICY_DOMAIN"),
+        "it is the end of one"
+    );
+    assert_eq!(judged("\"uninstall\"", Work::Open), refused("POLICY_VERB"));
     assert_eq!(judged("\"deploy\"", Work::Uninstall), refused("POLICY_VERB"));
     assert_eq!(judged("\"uninstall\"", Work::Uninstall), Ok(()));
     assert_eq!(

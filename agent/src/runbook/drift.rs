@@ -5,7 +5,7 @@
 
 use super::chapters::checkout_stands;
 use super::diagnosis::facts;
-use super::{Cx, StepError, proxies};
+use super::{Cx, StepError, proxies, route};
 use crate::host::plain_line;
 use chatalot_protocol::enrol::hex;
 use chatalot_protocol::report::Drift;
@@ -83,7 +83,8 @@ async fn in_front(cx: &Cx<'_>) -> Result<Option<String>, StepError> {
         return Ok(None);
     };
     let serves = proxies::served(cx).await.is_ok() && proxy.keeps(cx).await?;
-    Ok(serves.then(|| format!("{} as it was set up", proxy.name())))
+    let limited = route::limit(cx).map(|limit| format!(", limited to {limit}"));
+    Ok(serves.then(|| format!("{} as it was set up{}", proxy.name(), limited.unwrap_or_default())))
 }
 
 /// Compares what is there now with what is remembered.

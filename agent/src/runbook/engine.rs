@@ -4,7 +4,7 @@
 //! finds begun, and passes what is satisfied.
 
 use super::approval::Approved;
-use super::chapters::uninstall;
+use super::chapters::{opening, uninstall};
 use super::diagnosis;
 use super::drift::BASELINE;
 use super::drift::Baseline;
@@ -75,6 +75,7 @@ impl Engine {
     pub fn steps_for(&self, work: Work) -> &[&'static dyn Step] {
         match work {
             Work::Deploy => &self.steps,
+            Work::Open => opening::STEPS,
             Work::Uninstall => uninstall::STEPS,
             Work::UninstallWithData => uninstall::WITH_DATA,
             Work::Unknown => &[],
@@ -102,14 +103,14 @@ impl Engine {
             }
         };
         let baseline = match state {
-            DeploymentState::Succeeded if deployment.work.is_deploy() => {
+            DeploymentState::Succeeded if !deployment.work.takes_away() => {
                 self.baseline(deployment, tags).await?
             }
             _ => None,
         };
         let domain = deployment.site.domain.to_string();
         let (id, now) = (deployment.id, self.host.now_ms());
-        let gone = (state == DeploymentState::Succeeded && !deployment.work.is_deploy())
+        let gone = (state == DeploymentState::Succeeded && deployment.work.takes_away())
             .then(|| deployment.site.domain.to_string());
         self.ledger
             .with(move |db| {
@@ -136,7 +137,7 @@ impl Engine {
         let ill = matches!(state, DeploymentState::Failed | DeploymentState::Blocked);
         let system = self.host.system().await.ok();
         let distro = system.and_then(|system| distro::detect(&system).ok());
-        let Some(distro) = distro.filter(|_| ill && deployment.work.is_deploy()) else {
+        let Some(distro) = distro.filter(|_| ill && !deployment.work.takes_away()) else {
             return Ok(Vec::new());
         };
         self.pulse.beat();
@@ -246,7 +247,7 @@ impl Engine {
                 }
             }
         }
-        if !deployment.work.is_deploy() {
+        if deployment.work.takes_away() {
             return Ok(Ok(DeploymentResult::default()));
         }
         let memory = self.memory(deployment).await?;
@@ -387,7 +388,7 @@ impl Engine {
 
 /// Where taking away has stopped, what has not been taken away yet is told; running it again goes on from there.
 fn whats_left(deployment: &Deployment, steps: &[&'static dyn Step], advice: Advice) -> Advice {
-    if deployment.work.is_deploy() {
+    if !deployment.work.takes_away() {
         return advice;
     }
     let left = steps.iter().map(|step| format!("not done yet: {}", step.title()));

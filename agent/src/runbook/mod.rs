@@ -35,6 +35,7 @@ pub mod patience;
 pub mod plan;
 pub mod proxies;
 pub mod recent;
+pub mod route;
 mod walk;
 
 #[cfg(test)]
@@ -210,10 +211,12 @@ pub fn steps() -> impl Iterator<Item = &'static dyn Step> {
         .flat_map(|chapter| chapter.steps.iter().copied())
 }
 
-/// A step by its name, of a deployment or of its undoing.
+/// A step by its name: of a deployment, of its undoing, or of opening its route.
 pub fn step(id: &str) -> Option<&'static dyn Step> {
-    let undoing = chapters::uninstall::STEPS
+    let others = chapters::uninstall::STEPS
         .iter()
-        .chain(chapters::uninstall::WITH_DATA);
-    steps().chain(undoing.copied()).find(|step| step.id() == id)
+        .chain(chapters::uninstall::WITH_DATA)
+        .chain(chapters::opening::STEPS)
+        .chain(chapters::opening::WATCHED);
+    steps().chain(others.copied()).find(|step| step.id() == id)
 }

@@ -98,6 +98,7 @@ fn is_approved(plan: &Plan, approval: &Approval, can_ask: bool, out: &mut Output
     let question = match plan.work {
         Work::UninstallWithData => "Take all of this away, with its data, for ever?",
         Work::Uninstall => "Take all of this away?",
+        Work::Open => "Let everybody in?",
         Work::Deploy | Work::Unknown => "Deploy this plan?",
     };
     confirm(out.term.as_mut(), question)

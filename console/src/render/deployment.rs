@@ -59,7 +59,8 @@ fn why(view: &DeploymentView, page: Page) -> String {
 pub(crate) fn conclusion(view: &DeploymentView, told: &str, page: Page) -> String {
     let (mark, style, words) = match view.state {
         DeploymentState::Succeeded if view.work.is_deploy() => ("✓", Style::Good, "Deployed"),
-        DeploymentState::Succeeded => ("✓", Style::Good, "Taken away"),
+        DeploymentState::Succeeded if view.work.takes_away() => ("✓", Style::Good, "Taken away"),
+        DeploymentState::Succeeded => ("✓", Style::Good, "Open to everybody"),
         DeploymentState::Blocked => ("✗", Style::Bad, "Blocked, a person has to act"),
         DeploymentState::Failed => ("✗", Style::Bad, "Failed"),
         DeploymentState::Cancelled => ("–", Style::Attention, "Cancelled"),

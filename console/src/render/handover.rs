@@ -88,6 +88,34 @@ fn register(handover: &Handover) -> (bool, String) {
         handover.domain
     );
     let rule = "Whoever registers first becomes the administrator and owner, whatever the name";
+    if let Some(let_in) = handover.let_in.as_deref().map(safe) {
+        let limited = format!(
+            "Until then only {let_in} and the host itself are let in; once that account exists, the agent lets \
+             everybody in by itself, and `open` does it at once. The limit is the reverse proxy's: close TCP 8080 in \
+             the provider's firewall, for there it can be walked past."
+        );
+        return match handover.open_to_first_comer {
+            Some(true) => (
+                false,
+                format!("{register} {rule}, and nobody has registered yet. {limited}"),
+            ),
+            Some(false) => (
+                true,
+                format!(
+                    "Somebody has registered, and not as **{admin}** as far as this host can tell: whoever it was is \
+                     the administrator and owner. Only {let_in} and the host itself are let in until that is \
+                     settled; if it was you, `open` lets everybody in."
+                ),
+            ),
+            None => (
+                true,
+                format!(
+                    "{register} {rule}; whether somebody already has cannot be told from here, so the agent does \
+                     not let everybody in by itself. {limited}"
+                ),
+            ),
+        };
+    }
     match handover.open_to_first_comer {
         Some(true) => (true, format!("{register} {rule}, and nobody has registered yet.")),
         None => (
@@ -206,6 +234,25 @@ mod tests {
                 assert_eq!(text.contains("URGENT"), urgent, "{open:?}");
                 assert!(text.contains("alice"));
             }
+        }
+    }
+
+    #[test]
+    fn a_limited_route_is_told_with_what_ends_it_and_what_walks_past_it() {
+        for (open, urgent, words) in [
+            (
+                Some(true),
+                false,
+                "nobody has registered yet. Until then only 198.51.100.7",
+            ),
+            (Some(false), true, "not as alice as far as this host can tell"),
+            (None, true, "cannot be told from here, so the agent does not"),
+        ] {
+            let mut site = testing::handover();
+            (site.open_to_first_comer, site.let_in) = (open, Some("198.51.100.7".to_owned()));
+            let text = handover(&site, Page::PLAIN);
+            assert_eq!(text.contains("URGENT"), urgent, "{open:?}");
+            assert!(text.contains(words) && text.contains("`open`"), "{text}");
         }
     }
 

@@ -13,10 +13,10 @@ use std::fmt::Write as _;
 /// The inputs, then each step with what it will do and how it stands, then the hash.
 pub fn plan(plan: &Plan, page: Page) -> String {
     let given = |name: &str| plan.secret_tags.contains_key(name);
-    let mut text = if plan.work.is_deploy() {
-        site(&plan.site, &given, page)
-    } else {
+    let mut text = if plan.work.takes_away() {
         taken_away(plan, page)
+    } else {
+        site(&plan.site, &given, page)
     };
     let _ = writeln!(
         text,

@@ -66,6 +66,15 @@ fn rows(site: &Site, has_secret: &dyn Fn(&str) -> bool) -> Vec<(&'static str, St
             group.map_or_else(|| "nobody".to_owned(), |login| format!("{login} (that is root)")),
         ),
     ];
+    if !site.limit_until_admin.is_empty() {
+        rows.push((
+            "let in",
+            format!(
+                "only {} and the host itself, until {} has registered",
+                site.limit_until_admin, site.admin
+            ),
+        ));
+    }
     if site.overwrite_env {
         rows.push((
             ".env",

@@ -112,6 +112,7 @@ pub(crate) fn handover() -> Handover {
         folder: site.folder,
         updates: true,
         open_to_first_comer: Some(true),
+        let_in: None,
         files: vec![
             file("/srv/chatalot/.env", "server configuration; never commit it"),
             file("/srv/chatalot/secrets/", "keys and tokens; back up offline"),

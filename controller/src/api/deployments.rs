@@ -32,7 +32,7 @@ impl Api {
         };
         let domain = &request.order.site.domain;
         // What is there may be taken away, whatever may be put there today.
-        let bound = request.work.is_deploy();
+        let bound = !request.work.takes_away();
         if bound && !(host.domains.is_empty() || host.domains.contains(domain)) {
             let allowed: Vec<String> = host.domains.iter().map(ToString::to_string).collect();
             return refusals::domain_not_allowed(name, domain.as_str(), &allowed);

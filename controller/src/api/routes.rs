@@ -122,7 +122,9 @@ pub const ROUTES: &[Route] = routes! {
 pub const fn role_to_ask(ask: &Ask) -> Role {
     match ask {
         Ask::Ping | Ask::Status | Ask::Verify | Ask::Handover | Ask::Diagnose | Ask::Drift => Role::Read,
-        Ask::Preflight(_) | Ask::Plan(_) | Ask::Uninstall { .. } | Ask::Bundle | Ask::Unknown => Role::Plan,
+        Ask::Preflight(_) | Ask::Plan(_) | Ask::Open | Ask::Uninstall { .. } | Ask::Bundle | Ask::Unknown => {
+            Role::Plan
+        }
         Ask::Audit { .. } => Role::Admin,
     }
 }
@@ -130,7 +132,7 @@ pub const fn role_to_ask(ask: &Ask) -> Role {
 /// What a job does: what takes something away cannot be taken back.
 pub const fn effect_of(work: Work) -> Effect {
     match work {
-        Work::Deploy => Effect::ChangesHost,
+        Work::Deploy | Work::Open => Effect::ChangesHost,
         Work::Uninstall | Work::UninstallWithData | Work::Unknown => Effect::Destroys,
     }
 }

@@ -14,8 +14,8 @@ mod token;
 use crate::config::{STATE, ServeArgs, socket_in};
 use chatalot_console::client::{Client, Door, Peer};
 use chatalot_console::commands::{
-    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, PlanArgs, PreflightArgs,
-    StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
+    self, DeployArgs, DeploymentCommand, DiagnoseArgs, DriftArgs, HandoverArgs, OpenArgs, PlanArgs,
+    PreflightArgs, StatusArgs, UninstallArgs, VerifyArgs, WatchArgs,
 };
 use chatalot_console::exit::{Exit, Failure, finish};
 use chatalot_console::output::{Output, OutputFlags};
@@ -99,6 +99,8 @@ enum Verb {
     Plan(On<PlanArgs>),
     /// Check a host for a site, without any effect
     Preflight(On<PreflightArgs>),
+    /// Let everybody in to a site that lets in only a few until its administrator has registered
+    Open(On<OpenArgs>),
     /// Take chatalot away from a host, as far as deployments have put it there; its data stays unless its name is typed
     Uninstall(On<UninstallArgs>),
     /// Check the deployed site
@@ -204,6 +206,7 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         Verb::Deploy(on_host) => commands::deploy(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Plan(on_host) => commands::plan(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Preflight(on_host) => commands::preflight(&on(&on_host.host)?, &on_host.args, out).await,
+        Verb::Open(on_host) => commands::open(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Uninstall(on_host) => commands::uninstall(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Verify(on_host) => commands::verify(&on(&on_host.host)?, &on_host.args, out).await,
         Verb::Diagnose(on_host) => commands::diagnose(&on(&on_host.host)?, &on_host.args, out).await,

@@ -252,6 +252,7 @@ fn questions() -> Vec<Ask> {
         Ask::Preflight(order()),
         Ask::Plan(order()),
         Ask::Audit { after: 0 },
+        Ask::Open,
         Ask::Uninstall { delete_data: None },
         Ask::Diagnose,
         Ask::Bundle,
@@ -266,6 +267,7 @@ fn questions() -> Vec<Ask> {
             | Ask::Verify
             | Ask::Handover
             | Ask::Audit { .. }
+            | Ask::Open
             | Ask::Uninstall { .. }
             | Ask::Diagnose
             | Ask::Bundle

@@ -91,7 +91,45 @@ fn a_tunnel_comes_with_its_token_and_needs_no_proxy() {
 fn what_a_site_does_not_have_does_not_change_what_is_approved() {
     let (site, secrets) = least().complete().unwrap();
     let text = serde_json::to_string(&(site, secrets)).unwrap();
-    for new in ["tunnel", "overwrite_env", "cloudflare_token"] {
+    for new in ["tunnel", "overwrite_env", "cloudflare_token", "limit_until_admin"] {
         assert!(!text.contains(new), "{text}");
     }
+}
+
+#[test]
+fn a_limit_is_said_to_a_proxy_of_ours_and_refused_where_there_is_none() {
+    let limited = |more: Inputs| Inputs {
+        limit_until_admin: Some("198.51.100.7, 2001:db8::/48".into()),
+        domain: Some("chat.example.com".into()),
+        admin_username: Some("alice".into()),
+        ..more
+    };
+    for proxy in [None, Some("caddy"), Some("nginx"), Some("traefik")] {
+        let inputs = limited(Inputs {
+            proxy: proxy.map(str::to_owned),
+            ..Inputs::default()
+        });
+        let site = inputs.complete().unwrap().0;
+        assert_eq!(site.limit_until_admin.to_string(), "198.51.100.7, 2001:db8::/48");
+    }
+    let tunnel = limited(Inputs {
+        cloudflare_token: Some(Secret::new("t0ken")),
+        ..Inputs::default()
+    });
+    let own = limited(Inputs {
+        proxy: Some("none".into()),
+        ..Inputs::default()
+    });
+    for (inputs, why) in [(tunnel, "Access policy"), (own, "a reverse proxy of your own")] {
+        let problems = inputs.complete().unwrap_err();
+        assert!(
+            problems.len() == 1 && problems[0].input == "limit_until_admin" && problems[0].why.contains(why),
+            "{problems:?}"
+        );
+    }
+    let everybody = Inputs {
+        limit_until_admin: Some("0.0.0.0/0".into()),
+        ..least()
+    };
+    assert_eq!(names(everybody), ["limit_until_admin"]);
 }

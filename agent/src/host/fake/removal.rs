@@ -6,6 +6,26 @@ use std::path::Path;
 
 impl World {
     pub(super) fn docker_query(&self, args: &[&str]) -> Option<Output> {
+        if let [
+            "exec",
+            ..,
+            "--",
+            name,
+            "psql",
+            _,
+            _,
+            _,
+            _,
+            "-U",
+            "chatalot",
+            "-d",
+            "chatalot",
+            "-c",
+            _,
+        ] = args
+        {
+            return Some(self.psql(name));
+        }
         let ["volume", "ls", "--quiet", "--filter", label] = args else {
             return None;
         };
@@ -18,6 +38,24 @@ impl World {
             .iter()
             .filter(|name| name.starts_with(&format!("{project}_")));
         Some(output(0, &names.cloned().collect::<Vec<_>>().join("\n")))
+    }
+
+    /// What the database says of its accounts.
+    fn psql(&self, container: &str) -> Output {
+        let runs = self
+            .containers
+            .get(container)
+            .is_some_and(|one| one.state == "running");
+        let Some(accounts) = self.accounts.as_ref().filter(|_| runs && self.database_up) else {
+            return output(1, "ERROR:  relation \"users\" does not exist");
+        };
+        let admins: Vec<&String> = accounts
+            .iter()
+            .filter(|(_, admin)| *admin)
+            .map(|(name, _)| name)
+            .collect();
+        let answer = serde_json::json!({"users": accounts.len(), "admins": admins, "marked": true});
+        output(0, &answer.to_string())
     }
 
     pub(super) fn removal(&mut self, program: &str, args: &[&str]) -> Option<Output> {

@@ -137,6 +137,14 @@ impl World {
             status: 504,
             ..Fetched::default()
         });
+        let limit = label("middlewares.chatalot-limit.ipallowlist.sourcerange").unwrap_or_default();
+        let limited = label("routers.chatalot.middlewares").is_some_and(|all| all.contains("chatalot-limit"));
+        if limited && self.keeps_out(limit.split(','), fetch, true) {
+            answer = Fetched {
+                status: 403,
+                ..Fetched::default()
+            };
+        }
         let mut add = |name: &str, value: &str| answer.headers.push((name.to_owned(), value.to_owned()));
         if label("middlewares.chatalot-headers.headers.stsseconds").is_some() {
             add("strict-transport-security", "max-age=31536000; includeSubDomains");

@@ -4,6 +4,8 @@ use super::world::{World, output};
 use crate::host::{Fetch, FetchError, Fetched, Output, Records, TlsFacts};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chatalot_protocol::site::Network;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 const MAIN: &str = "/etc/caddy/Caddyfile";
@@ -147,6 +149,32 @@ impl World {
         refusal
     }
 
+    /// Where a connection to a proxy comes from; what Docker hands on from loopback comes from its network.
+    fn source(&self, fetch: &Fetch, contained: bool) -> IpAddr {
+        let loopback = fetch.connect_to.is_some_and(|to| to.ip().is_loopback());
+        match (loopback, contained) {
+            (true, true) => IpAddr::V4(Ipv4Addr::new(172, 18, 0, 1)),
+            (true, false) => fetch.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            (false, _) => self
+                .addresses
+                .first()
+                .copied()
+                .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        }
+    }
+
+    /// Whether a proxy that lets in a list of addresses keeps a connection out; one without a list never does.
+    pub(super) fn keeps_out<'a>(
+        &self,
+        listed: impl Iterator<Item = &'a str>,
+        fetch: &Fetch,
+        contained: bool,
+    ) -> bool {
+        let listed: Vec<Network> = listed.filter_map(|one| one.parse().ok()).collect();
+        let source = self.source(fetch, contained);
+        !listed.is_empty() && !listed.iter().any(|network| network.contains(source))
+    }
+
     fn leads_here(&self, host: &str) -> bool {
         let answers = self.dns.get(host).map(Vec::as_slice).unwrap_or_default();
         answers.iter().any(|one| match &one.a {
@@ -168,7 +196,16 @@ impl World {
             return Err(FetchError::Tls("unknown issuer".to_owned()));
         }
         let bad_gateway = || page(502, "text/plain", "");
-        let mut answer = self.chatalot(path, fetch).unwrap_or_else(bad_gateway);
+        let mut lines = loaded
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("@outsiders not remote_ip "));
+        let kept_out = loaded.contains("respond @outsiders ")
+            && self.keeps_out(lines.next().unwrap_or_default().split(' '), fetch, false);
+        let mut answer = if kept_out {
+            page(403, "text/plain", "")
+        } else {
+            self.chatalot(path, fetch).unwrap_or_else(bad_gateway)
+        };
         let mut add = |name: &str, value: &str| answer.headers.push((name.to_owned(), value.to_owned()));
         if loaded.contains("Strict-Transport-Security") {
             add("strict-transport-security", "max-age=31536000; includeSubDomains");
@@ -206,6 +243,12 @@ impl World {
                 != Some("1 1");
         let answer = if shut { None } else { self.chatalot(path, &asked) };
         let mut answer = answer.unwrap_or_else(|| page(502, "text/html", ""));
+        let allowed = block
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("allow ")?.strip_suffix(';'));
+        if block.contains("deny all;") && self.keeps_out(allowed, fetch, false) {
+            answer = page(403, "text/html", "");
+        }
         let mut add = |name: &str, value: &str| answer.headers.push((name.to_owned(), value.to_owned()));
         if block.contains("Strict-Transport-Security") {
             add("strict-transport-security", "max-age=31536000; includeSubDomains");

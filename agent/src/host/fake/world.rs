@@ -84,6 +84,8 @@ pub struct World {
     pub logs: BTreeMap<String, Vec<String>>,
     pub volumes: BTreeSet<String>,
     pub database_up: bool,
+    /// Who has registered, and whether as an administrator; nothing where the database does not tell.
+    pub accounts: Option<Vec<(String, bool)>>,
     /// Foreign listeners; those of containers and of Caddy follow from them.
     pub ports: BTreeMap<(Transport, u16), PortOwner>,
     pub addresses: Vec<IpAddr>,
@@ -152,6 +154,7 @@ impl World {
             logs: BTreeMap::new(),
             volumes: BTreeSet::new(),
             database_up: true,
+            accounts: Some(Vec::new()),
             ports: BTreeMap::new(),
             addresses: vec![IpAddr::V4(own), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 5))],
             seen_address: None,

@@ -11,11 +11,11 @@ use hyper::http::uri::Scheme;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -102,7 +102,7 @@ async fn connect(config: &Config, target: &Target, fetch: &Fetch) -> Result<TcpS
     let share = fetch.deadline / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut failures = Vec::new();
     for address in &addresses {
-        match dial(*address, share).await {
+        match dial(*address, fetch.from, share).await {
             Ok(stream) => return Ok(stream),
             Err(why) => failures.push(format!("{address} ({why})")),
         }
@@ -110,12 +110,25 @@ async fn connect(config: &Config, target: &Target, fetch: &Fetch) -> Result<TcpS
     Err(FetchError::Connect(failures.join(", ")))
 }
 
-async fn dial(address: SocketAddr, share: Duration) -> Result<TcpStream, String> {
-    let stream = timeout(share, TcpStream::connect(address)).await;
+async fn dial(address: SocketAddr, from: Option<IpAddr>, share: Duration) -> Result<TcpStream, String> {
+    let stream = timeout(share, reach(address, from)).await;
     let stream = stream.map_err(|_| "no answer".to_owned())?;
     stream
         .and_then(|stream| stream.set_nodelay(true).map(|()| stream))
         .map_err(|e| chain(&e))
+}
+
+async fn reach(address: SocketAddr, from: Option<IpAddr>) -> std::io::Result<TcpStream> {
+    let Some(from) = from else {
+        return TcpStream::connect(address).await;
+    };
+    let socket = if from.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.bind(SocketAddr::new(from, 0))?;
+    socket.connect(address).await
 }
 
 async fn exchange(

@@ -2,6 +2,7 @@
 
 mod duties;
 
+use super::super::route::{self, admin, admin::Registered};
 use super::super::{Cx, Step, StepError, answer};
 use super::checkout;
 use async_trait::async_trait;
@@ -46,6 +47,9 @@ pub async fn handover(cx: &Cx<'_>) -> Result<Handover, StepError> {
         Some(commit) => commit,
         None => cx.memory.get("commit").cloned().unwrap_or_default(),
     };
+    let registered = admin::registered(cx).await;
+    // Once the administrator is there, it is about to end.
+    let limit = route::limit(cx).filter(|_| !matches!(registered, Ok(Registered::Admin)));
     Ok(Handover {
         domain: cx.site.domain.clone(),
         admin: cx.site.admin.clone(),
@@ -53,8 +57,12 @@ pub async fn handover(cx: &Cx<'_>) -> Result<Handover, StepError> {
         commit,
         folder: cx.site.folder.clone(),
         updates: cx.site.updates,
-        // chatalot does not tell an anonymous visitor whether anybody has registered.
-        open_to_first_comer: None,
+        open_to_first_comer: match registered {
+            Ok(Registered::Nobody) => Some(true),
+            Ok(Registered::Admin | Registered::Others(_)) => Some(false),
+            Ok(Registered::Untold(_)) | Err(_) => None,
+        },
+        let_in: limit.as_ref().map(ToString::to_string),
         files: files(cx.site),
         duties: duties::all(cx).await?,
     })

@@ -3,13 +3,14 @@
 mod checkout;
 pub mod handover;
 mod install;
+pub mod opening;
 mod packages;
 mod preflight;
 mod proxy;
 pub mod uninstall;
 mod verify;
 
-pub use checkout::stands as checkout_stands;
+pub use checkout::{others as checkout_others, stands as checkout_stands};
 
 use super::Step;
 

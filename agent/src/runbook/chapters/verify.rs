@@ -1,6 +1,6 @@
 //! Does it work, as its users would find it? Nothing here has an effect.
 
-use super::super::answer::{self, LOCAL, LOCAL_PROXY};
+use super::super::answer::{self, LOCAL};
 use super::super::containers::{self, Stand};
 use super::super::{Cx, Step, StepError, proxies};
 use crate::host::{Fetch, FetchError};
@@ -138,7 +138,7 @@ impl Step for WebSocket {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let direct = Fetch::page(format!("{LOCAL}/ws")).websocket();
         let mut proxied = Fetch::page(format!("https://{}/ws", cx.site.domain)).websocket();
-        proxied.connect_to = proxies::chosen(cx.site).map(|_| LOCAL_PROXY);
+        proxied.connect_to = proxies::chosen(cx.site).map(|_| proxies::way_in(cx));
         proxied.verify = cx.site.acme != Acme::Staging;
         if let Err(saw) = upgraded(cx, direct).await {
             // Where chatalot is not well at all, that is the thing to mend.

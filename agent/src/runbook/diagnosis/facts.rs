@@ -1,6 +1,7 @@
 //! The facts that the table judges by, gathered by looking: what cannot be asked is left out, and never an error.
 
 use crate::host::{Command, Container, Engine, Look, Owner, plain_line};
+use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
 use crate::runbook::drift::Baseline;
 use crate::runbook::{Cx, Intent, evidence, plan, steps};
@@ -143,11 +144,15 @@ async fn found(cx: &Cx<'_>) -> BTreeMap<String, Advice> {
         distro: cx.distro,
     };
     let mut found = BTreeMap::new();
-    for step in plan::steps_of(&all, intent).filter(|step| CHAPTERS.contains(&step.step_id().chapter())) {
+    let chapters = plan::steps_of(&all, intent).filter(|step| CHAPTERS.contains(&step.step_id().chapter()));
+    for step in chapters.chain(plan::steps_of(opening::WATCHED, intent)) {
         let verdict = tokio::time::timeout(PATIENCE, plan::verdict(step, cx)).await;
         if let Ok(Verdict::Blocked { advice }) = verdict {
             found.insert(step.id().to_owned(), advice);
         }
+    }
+    if let Some(Some(advice)) = within(checkout_others(cx.host, cx.site)).await {
+        found.insert("checkout.source".to_owned(), advice);
     }
     found
 }

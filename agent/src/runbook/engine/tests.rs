@@ -22,6 +22,7 @@ use tempfile::TempDir;
 mod approval;
 mod audit;
 mod cancel;
+mod opening;
 mod policy;
 mod undoing;
 

@@ -156,6 +156,13 @@ pub(super) fn behind_traefik(distro: &'static Distro) -> Run {
     }
 }
 
+/// The same site, with strangers kept out until its administrator has registered.
+pub(super) fn limited(run: Run) -> Run {
+    let mut run = run;
+    run.site.limit_until_admin = "198.51.100.7,2001:db8::/48".parse().unwrap();
+    run
+}
+
 /// A site behind a Cloudflare Tunnel.
 pub(super) fn tunnelled(distro: &'static Distro) -> Run {
     let inputs = Inputs {

@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod driver;
 mod fronts;
+mod limits;
 mod options;
 mod outside;
 mod stories;
@@ -49,7 +50,7 @@ pub(super) async fn findings(
 pub(super) fn every_finding() -> Vec<Advice> {
     bad_inputs::every_finding()
 }
-use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, tunnelled, with_everything};
+use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, limited, tunnelled, with_everything};
 
 /// Every supported distribution with every kind of site.
 fn every_case() -> Vec<(&'static str, Run)> {
@@ -61,6 +62,9 @@ fn every_case() -> Vec<(&'static str, Run)> {
     let proxies = [
         ("nginx", behind_nginx(&DISTROS[0])),
         ("Traefik", behind_traefik(&DISTROS[0])),
+        ("Caddy, limited", limited(least(&DISTROS[0]))),
+        ("nginx, limited", limited(behind_nginx(&DISTROS[0]))),
+        ("Traefik, limited", limited(behind_traefik(&DISTROS[0]))),
     ];
     everywhere.chain(proxies).collect()
 }
@@ -238,7 +242,10 @@ fn the_handover_is_whole() {
     assert_eq!((handover.version.as_str(), handover.commit.len()), ("0.24.1", 40));
     assert_eq!(handover.duties.len(), 5);
     assert_eq!(handover.files.len(), 3);
-    assert_eq!(handover.open_to_first_comer, None);
+    assert_eq!(
+        (handover.open_to_first_comer, handover.let_in),
+        (Some(true), None)
+    );
 }
 
 #[test]

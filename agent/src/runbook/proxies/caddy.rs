@@ -5,6 +5,7 @@ use super::site_file::{Folder, MARK};
 use super::{Part, Proxy, Refusal, Standing, Written};
 use crate::host::{Command, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
+use crate::runbook::route::{self, LetIn};
 use crate::runbook::{ActCx, Cx, StepError};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -107,7 +108,8 @@ impl Proxy for Caddy {
     }
 
     async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
-        let content = render(cx.look.site).map_err(StepError::Final)?;
+        let limit = route::limit(&cx.look);
+        let content = render(cx.look.site, limit.as_ref()).map_err(StepError::Final)?;
         let mut written = SITES.place(cx, &content).await?;
         let main = PathBuf::from(CADDYFILE);
         let present = cx.host.read(&main).await?;
@@ -147,7 +149,7 @@ impl Proxy for Caddy {
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
         let unit = cx.host.unit(UNIT).await?;
         let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
-        let wanted = render(cx.site).map_err(StepError::Final)?;
+        let wanted = render(cx.site, route::limit(cx).as_ref()).map_err(StepError::Final)?;
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
         let ours = SITES.holds(cx.host, &cx.site.domain, &wanted).await?;
         Ok(unit.enabled && imported && ours)
@@ -211,8 +213,9 @@ fn authority(acme: &Acme) -> &str {
     }
 }
 
-/// The runbook's block, with the authority where it is not the usual one.
-fn render(site: &Site) -> Result<String, Box<Advice>> {
+/// The runbook's block, with the authority where it is not the usual one, and for a while a limit. The authority's
+/// challenges are answered by Caddy itself, before any site.
+fn render(site: &Site, limit: Option<&LetIn>) -> Result<String, Box<Advice>> {
     let tls = match &site.acme {
         Acme::Production => String::new(),
         Acme::Staging => issuer(STAGING, None),
@@ -229,10 +232,11 @@ fn render(site: &Site) -> Result<String, Box<Advice>> {
             issuer(directory.as_str(), Some(root.as_str()))
         }
     };
+    let kept_out = limit.map(keeping_out).unwrap_or_default();
     Ok(format!(
         "{MARK}\n\
          {} {{\n\
-         \tencode zstd gzip\n\
+         {kept_out}\tencode zstd gzip\n\
          \treverse_proxy 127.0.0.1:8080\n\
          \theader {{\n\
          \t\tStrict-Transport-Security \"max-age=31536000; includeSubDomains\"\n\
@@ -241,6 +245,14 @@ fn render(site: &Site) -> Result<String, Box<Advice>> {
          {tls}}}\n",
         site.domain
     ))
+}
+
+fn keeping_out(limit: &LetIn) -> String {
+    let let_in: Vec<String> = limit.networks().iter().map(ToString::to_string).collect();
+    format!(
+        "\t@outsiders not remote_ip {}\n\trespond @outsiders \"This site opens once its administrator has registered.\" 403\n",
+        let_in.join(" ")
+    )
 }
 
 fn issuer(directory: &str, root: Option<&str>) -> String {

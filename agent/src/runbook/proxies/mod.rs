@@ -21,7 +21,7 @@ pub mod traefik;
 
 pub use asked::{asked_within_an_hour, note_asking};
 pub use life::put;
-pub use served::served;
+pub use served::{served, way_in};
 
 use super::distro::Distro;
 use super::{ActCx, Cx, StepError};

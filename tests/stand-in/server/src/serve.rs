@@ -18,6 +18,8 @@ pub(crate) const PORT: u16 = 8080;
 pub(crate) struct Site {
     pub(crate) database: Database,
     pub(crate) started: Instant,
+    /// Whether everybody may register.
+    pub(crate) is_open: bool,
 }
 
 /// Serves until SIGTERM or SIGINT.
@@ -33,6 +35,7 @@ pub(crate) async fn run() -> Result<(), Failure> {
     let site = Arc::new(Site {
         database,
         started: Instant::now(),
+        is_open: env::var("REGISTRATION_MODE").is_ok_and(|mode| mode == "open"),
     });
     tokio::select! {
         () = accept(&listener, &site) => {}

@@ -4,6 +4,8 @@ pub(super) mod git;
 mod owners;
 pub(super) mod undo;
 
+pub use owners::others;
+
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use crate::host::Look;
 use async_trait::async_trait;
@@ -54,7 +56,7 @@ impl Step for Checkout {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        if let Some(advice) = owners::others(cx.host, cx.site).await? {
+        if let Some(advice) = others(cx.host, cx.site).await? {
             return Ok(advice.into());
         }
         let names = cx.host.list(Path::new(cx.site.folder.as_str())).await?;
@@ -86,7 +88,7 @@ impl Step for Checkout {
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
-        if let Some(advice) = owners::others(cx.host, cx.look.site).await? {
+        if let Some(advice) = others(cx.host, cx.look.site).await? {
             return Err(StepError::last(advice));
         }
         let git = Git::of(cx.look.site);

@@ -6,7 +6,7 @@ use chatalot_protocol::site::Site;
 use std::path::Path;
 
 /// What to do about a folder, one above it or its git configuration that others than root may write.
-pub(super) async fn others(host: &dyn Look, site: &Site) -> Result<Option<Advice>, HostError> {
+pub async fn others(host: &dyn Look, site: &Site) -> Result<Option<Advice>, HostError> {
     let folder = Path::new(site.folder.as_str());
     let inside = [folder.join(".git/config"), folder.join(".git")];
     let above = folder.ancestors().map(Path::to_owned);

@@ -3,6 +3,7 @@
 mod certificate;
 mod firewall;
 mod guard;
+mod limit;
 
 use super::super::proxies::{self, Proxy, served};
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging, recent};
@@ -19,18 +20,19 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &firewall::Firewall,
     &firewall::Selinux,
     &certificate::Certificate,
+    &limit::Limit,
     &InFront,
 ];
 
 /// Where it is remembered when this proxy was last told to serve the site; what another one was told is no answer.
-fn applied(proxy: &dyn Proxy) -> String {
+pub(super) fn applied(proxy: &dyn Proxy) -> String {
     format!("proxy.applied.{}", proxy.choice().as_str())
 }
 /// How long a certificate may take; a refusal within it is the answer to our asking.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The proxy of a site that has this chapter's steps.
-fn proxy_of(site: &Site) -> Result<&'static dyn Proxy, StepError> {
+pub(super) fn proxy_of(site: &Site) -> Result<&'static dyn Proxy, StepError> {
     proxies::chosen(site).ok_or(StepError::Probe("proxy"))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{SETTLING, tunnel};
 use crate::host::{Fetch, FetchError, Fetched, TlsFacts};
-use crate::runbook::{Cx, Step, StepError, answer, proxies};
+use crate::runbook::{Cx, Step, StepError, answer, proxies, route};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -50,6 +50,13 @@ impl Step for Public {
             && let Some(advice) = proxy_down(cx, &url).await
         {
             return Ok(advice.into());
+        }
+        // A host that comes back to itself under another address, as behind NAT, is a stranger to its proxy.
+        if let (Some(limit), Ok(Fetched { status: 403, .. })) = (route::limit(cx), &fetched) {
+            let saw = format!(
+                "{url} keeps out all but {limit} and the host itself, as asked; chatalot is well behind it"
+            );
+            return Ok(Verdict::satisfied(saw));
         }
         Ok(match judge(&url, proxies::journal(cx.site), fetched) {
             Ok(public) if public == local => {
@@ -177,7 +184,7 @@ impl Step for Certificate {
         let mut page = Fetch::page(format!("https://{}/api/health", cx.site.domain));
         // It is read even where it is not trusted, to say why it is not.
         page.verify = false;
-        page.connect_to = proxies::chosen(cx.site).map(|_| answer::LOCAL_PROXY);
+        page.connect_to = proxies::chosen(cx.site).map(|_| proxies::way_in(cx));
         let journal = proxies::journal(cx.site);
         let facts = match cx.host.fetch(page).await {
             Ok(page) => page.tls.unwrap_or_default(),

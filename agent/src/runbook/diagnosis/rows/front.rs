@@ -134,6 +134,21 @@ pub(super) const ROWS: &[Row] = &[
         ..TOLD
     },
     Row {
+        code: "ADMIN_OTHER",
+        cause: "an administrator of another name than the site was deployed for, so that its route stays limited",
+        shown_by: "the accounts in chatalot's database",
+        fix: "if that was you, run `open`; if it was not, a stranger owns the site: take it away and install it anew",
+        ..TOLD
+    },
+    Row {
+        code: "ADMIN_UNTOLD",
+        cause: "a database that does not tell whether the administrator has registered, so that the route stays limited",
+        shown_by: "what chatalot's database answers",
+        symptom: true,
+        fix: "register the administrator, then run `open`",
+        ..TOLD
+    },
+    Row {
         code: "CERTIFICATE_UNTRUSTED",
         cause: "a certificate that is not trusted",
         fix: "see in the proxy's journal why there is none; an authority of one's own must be in the trust store",

@@ -22,7 +22,7 @@ fn private(directory: &str) -> Acme {
 
 #[test]
 fn the_block_is_the_runbooks() {
-    let text = render(&site(Acme::Production)).unwrap();
+    let text = render(&site(Acme::Production), None).unwrap();
     let wanted = "chat.example.com {\n\tencode zstd gzip\n\treverse_proxy 127.0.0.1:8080\n\theader {\n\
                   \t\tStrict-Transport-Security \"max-age=31536000; includeSubDomains\"\n\t\t-Server\n\t}\n}\n";
     assert_eq!(text.split_once('\n').unwrap().1, wanted);
@@ -30,7 +30,7 @@ fn the_block_is_the_runbooks() {
 
 #[test]
 fn another_authority_is_named_in_our_own_file() {
-    let text = render(&site(private("https://127.0.0.1:14000/dir"))).unwrap();
+    let text = render(&site(private("https://127.0.0.1:14000/dir")), None).unwrap();
     assert!(
         text.contains("\tissuer acme {\n\t\t\tdir \"https://127.0.0.1:14000/dir\"\n"),
         "{text}"
@@ -39,12 +39,16 @@ fn another_authority_is_named_in_our_own_file() {
         text.contains("trusted_roots \"/etc/ssl/acme-root.pem\""),
         "{text}"
     );
-    assert!(render(&site(Acme::Staging)).unwrap().contains("acme-staging-v02"));
+    assert!(
+        render(&site(Acme::Staging), None)
+            .unwrap()
+            .contains("acme-staging-v02")
+    );
 }
 
 #[test]
 fn f61_an_address_that_caddy_would_fill_in_is_refused() {
-    let odd = render(&site(private("https://a.example/{env.SECRET}"))).unwrap_err();
+    let odd = render(&site(private("https://a.example/{env.SECRET}")), None).unwrap_err();
     assert_eq!(odd.code, "ACME_DIRECTORY_ODD");
 }
 

@@ -8,7 +8,7 @@ use super::site_file::Folder;
 use super::{Part, Proxy, Standing, Written, certbot};
 use crate::host::{Command, HostError, Look, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
-use crate::runbook::{ActCx, Cx, StepError};
+use crate::runbook::{ActCx, Cx, StepError, route};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::{ProxyChoice, Site};
@@ -133,7 +133,10 @@ impl Proxy for Nginx {
 
     async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
         let shape = shape(cx.host, cx.look.site).await?;
-        Ok(SITES.place(cx, &render(cx.look.site, shape)).await?)
+        let limit = route::limit(&cx.look);
+        Ok(SITES
+            .place(cx, &render(cx.look.site, shape, limit.as_ref()))
+            .await?)
     }
 
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -165,7 +168,8 @@ impl Proxy for Nginx {
 
     async fn keeps(&self, cx: &Cx<'_>) -> Result<bool, StepError> {
         let unit = cx.host.unit(UNIT).await?;
-        let wanted = render(cx.site, shape(cx.host, cx.site).await?);
+        let limit = route::limit(cx);
+        let wanted = render(cx.site, shape(cx.host, cx.site).await?, limit.as_ref());
         Ok(unit.enabled && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
     }
 

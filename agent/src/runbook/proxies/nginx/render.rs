@@ -2,6 +2,7 @@
 
 use super::super::certbot::{WEBROOT, chain, key};
 use super::super::site_file::MARK;
+use crate::runbook::route::LetIn;
 use chatalot_protocol::site::Site;
 
 /// What the text depends on besides the site.
@@ -19,10 +20,10 @@ const BODY: &str = "110M";
 const PATIENCE: &str = "86400s";
 
 /// Our file.
-pub(super) fn render(site: &Site, shape: Shape) -> String {
+pub(super) fn render(site: &Site, shape: Shape, limit: Option<&LetIn>) -> String {
     let mut text = format!("{MARK}\n{}", door(site, shape));
     if shape.certificate {
-        text += &front(site, shape);
+        text += &front(site, shape, limit);
     }
     text
 }
@@ -53,9 +54,9 @@ fn door(site: &Site, shape: Shape) -> String {
 }
 
 /// Port 443: the site.
-fn front(site: &Site, shape: Shape) -> String {
+fn front(site: &Site, shape: Shape, limit: Option<&LetIn>) -> String {
     format!(
-        "server {{\n{listen}    server_name {domain};\n    server_tokens off;\n    \
+        "server {{\n{listen}    server_name {domain};\n    server_tokens off;\n{limit}    \
          ssl_certificate {chain};\n    ssl_certificate_key {key};\n    ssl_protocols TLSv1.2 TLSv1.3;\n    \
          add_header Strict-Transport-Security \"max-age=31536000; includeSubDomains\" always;\n    \
          gzip on;\n    gzip_proxied any;\n    gzip_vary on;\n    gzip_min_length 512;\n    \
@@ -73,9 +74,17 @@ fn front(site: &Site, shape: Shape) -> String {
          map $http_upgrade $chatalot_connection {{\n    default upgrade;\n    '' '';\n}}\n",
         listen = listen("443 ssl", shape),
         domain = site.domain,
+        limit = limit.map(keeping_out).unwrap_or_default(),
         chain = chain(site).display(),
         key = key(site).display(),
     )
+}
+
+/// Port 443 alone: what the authority asks and the way to HTTPS are for all.
+fn keeping_out(limit: &LetIn) -> String {
+    let let_in = limit.networks();
+    let let_in = let_in.iter().map(|network| format!("    allow {network};\n"));
+    let_in.chain(["    deny all;\n".to_owned()]).collect()
 }
 
 #[cfg(test)]
@@ -89,7 +98,7 @@ mod tests {
             admin_username: Some("alice".into()),
             ..Inputs::default()
         };
-        render(&inputs.complete().unwrap().0, Shape { ipv6, certificate })
+        render(&inputs.complete().unwrap().0, Shape { ipv6, certificate }, None)
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) entrypoint: String,
     /// The resolver that gets certificates.
     pub(super) resolver: String,
+    /// What it calls the middleware that lets in a few addresses only.
+    pub(super) allow_list: &'static str,
 }
 
 /// Whether a container is a Traefik, by its image.
@@ -79,6 +81,7 @@ pub(super) fn settings(
         network,
         entrypoint,
         resolver,
+        allow_list: allow_list(container),
     })
 }
 
@@ -221,6 +224,22 @@ fn bad_pair(container: &Container, engine: Option<&str>) -> Option<Advice> {
     ))
 }
 
+/// Its name since 2.11; one that says no version is taken for a newer one, which serves nothing where that is wrong.
+fn allow_list(container: &Container) -> &'static str {
+    let tag = container.image.rsplit_once(':').map(|(_, tag)| tag);
+    let version = [container.version.as_str(), tag.unwrap_or_default()]
+        .into_iter()
+        .find_map(|text| {
+            let mut parts = text.trim_start_matches('v').split(['.', '-', '@']);
+            let mut next = || parts.next()?.parse::<u64>().ok();
+            Some([next()?, next()?])
+        });
+    match version {
+        Some(old) if old < [2, 11] => "ipwhitelist",
+        _ => "ipallowlist",
+    }
+}
+
 /// `v3.6.1` and the like; a tag such as `v3.1` or `latest` does not say which.
 fn numbers(text: &str) -> Option<[u64; 3]> {
     let mut parts = text.trim_start_matches('v').split(['.', '-', '@']);
@@ -254,6 +273,7 @@ mod tests {
             network: Some("edge".into()),
             entrypoint: "https".into(),
             resolver: "le".into(),
+            allow_list: "ipallowlist",
         }
     }
 
@@ -319,6 +339,27 @@ mod tests {
             with("traefik:latest", "29.0.1"),
             "a tag that says nothing is no evidence"
         );
+    }
+
+    #[test]
+    fn the_middleware_for_a_limit_is_called_as_the_version_does() {
+        for (image, name) in [
+            ("traefik:v2.10", "ipwhitelist"),
+            ("traefik:2.10.7", "ipwhitelist"),
+            ("traefik:v2.11.31", "ipallowlist"),
+            ("traefik:v3.6.1", "ipallowlist"),
+            ("traefik:latest", "ipallowlist"),
+        ] {
+            let container = Container {
+                image: image.into(),
+                ..traefik(FLAGS)
+            };
+            assert_eq!(
+                settings(&container, None, None).unwrap().allow_list,
+                name,
+                "{image}"
+            );
+        }
     }
 
     #[test]

@@ -13,6 +13,9 @@ use std::fmt::Write as _;
 /// What our network is called within the override.
 pub(super) const NETWORK: &str = "chatalot-proxy";
 
+/// What the labels begin with that keep strangers out for a while; one that is not wanted any more goes.
+pub(super) const LIMIT: &str = "traefik.http.middlewares.chatalot-limit.";
+
 /// What has to be in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -28,6 +31,7 @@ pub fn merge(text: &str, wanted: &Wanted) -> Result<String, String> {
         return Err("it is indented with tabs".to_owned());
     }
     let mut edit = Edit(text.lines().map(str::to_owned).collect());
+    edit.drop_limit();
     edit.path(&["services", "chatalot"])?;
     edit.labels(&wanted.labels)?;
     if let Some((name, others)) = &wanted.network {
@@ -236,6 +240,22 @@ mod tests {
             merge(OURS, &other).unwrap(),
             OURS.replace("chat.example", "talk.example")
         );
+    }
+
+    #[test]
+    fn a_limit_comes_and_goes_alone() {
+        let mut limited = wanted();
+        limited.labels.push((
+            format!("{LIMIT}ipallowlist.sourcerange"),
+            "127.0.0.1,198.51.100.7".into(),
+        ));
+        let merged = merge(OURS, &limited).unwrap();
+        assert!(
+            merged.contains("chatalot-limit.ipallowlist.sourcerange=127.0.0.1,198.51.100.7\"\n"),
+            "{merged}"
+        );
+        assert_eq!(merge(&merged, &limited).unwrap(), merged);
+        assert_eq!(merge(&merged, &wanted()).unwrap(), OURS);
     }
 
     #[test]

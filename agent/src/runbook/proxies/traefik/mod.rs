@@ -9,6 +9,7 @@ mod yaml;
 use super::{Part, Proxy, Standing, Written, digest};
 use crate::host::{Command, Container, Engine, HostError, Look, PortOwner};
 use crate::runbook::distro::Distro;
+use crate::runbook::route::{self, LetIn};
 use crate::runbook::{ActCx, Cx, StepError};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -89,7 +90,7 @@ impl Proxy for Traefik {
         let there = cx.host.read(&path).await?;
         let text = String::from_utf8_lossy(there.as_deref().unwrap_or_default()).into_owned();
         let before = seen_by_compose(cx.host, site, &[]).await?;
-        let wanted = wanted(site, &settings, proof::networks(&before));
+        let wanted = wanted(&cx.look, &settings, proof::networks(&before));
         let merged = merge::merge(&text, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
         cx.host.write(&candidate(site), merged.as_bytes(), 0o644).await?;
         let after = seen_by_compose(cx.host, site, &proposed()).await;
@@ -106,7 +107,7 @@ impl Proxy for Traefik {
         let site = cx.look.site;
         let settings = known(&cx.look).await?.map_err(StepError::Final)?;
         let seen = seen_by_compose(cx.host, site, &[]).await?;
-        let wanted = wanted(site, &settings, proof::networks(&seen));
+        let wanted = wanted(&cx.look, &settings, proof::networks(&seen));
         proof::has(&seen, &wanted).map_err(|why| unreadable(site, &wanted, &why))
     }
 
@@ -118,11 +119,17 @@ impl Proxy for Traefik {
         let Ok(settings) = known(cx).await? else {
             return Ok(false);
         };
-        let labels = labels(cx.site, &settings);
+        let labels = labels(cx.site, &settings, route::limit(cx).as_ref());
         let ours = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let served = ours.iter().filter(|one| one.service == "chatalot").any(|one| {
             let joined = settings.network.iter().all(|name| one.networks.contains(name));
+            let wanted = |key: &String| labels.iter().any(|(ours, _)| ours == key);
+            let stale = one
+                .labels
+                .keys()
+                .any(|key| key.starts_with(merge::LIMIT) && !wanted(key));
             joined
+                && !stale
                 && labels
                     .iter()
                     .all(|(key, value)| one.labels.get(key) == Some(value))
@@ -277,7 +284,7 @@ async fn known(cx: &Cx<'_>) -> Result<Result<Settings, Box<Advice>>, StepError> 
 }
 
 /// The runbook's labels with Traefik's own names, and what Caddy would do besides.
-fn labels(site: &Site, settings: &Settings) -> Vec<(String, String)> {
+fn labels(site: &Site, settings: &Settings, limit: Option<&LetIn>) -> Vec<(String, String)> {
     const ROUTER: &str = "traefik.http.routers.chatalot";
     const HEADERS: &str = "traefik.http.middlewares.chatalot-headers.headers";
     let mut labels = vec![
@@ -288,7 +295,12 @@ fn labels(site: &Site, settings: &Settings) -> Vec<(String, String)> {
         (format!("{ROUTER}.tls.certresolver"), settings.resolver.clone()),
         (
             format!("{ROUTER}.middlewares"),
-            "chatalot-headers,chatalot-compress".to_owned(),
+            [
+                "chatalot-headers",
+                if limit.is_some() { ",chatalot-limit" } else { "" },
+                ",chatalot-compress",
+            ]
+            .concat(),
         ),
         (
             "traefik.http.services.chatalot.loadbalancer.server.port".to_owned(),
@@ -304,12 +316,18 @@ fn labels(site: &Site, settings: &Settings) -> Vec<(String, String)> {
     if let Some(network) = &settings.network {
         labels.push(("traefik.docker.network".to_owned(), network.clone()));
     }
+    // The last one, where it is put again after it has gone.
+    if let Some(limit) = limit {
+        let let_in: Vec<String> = limit.networks().iter().map(ToString::to_string).collect();
+        let key = format!("{}{}.sourcerange", merge::LIMIT, settings.allow_list);
+        labels.push((key, let_in.join(",")));
+    }
     labels
 }
 
-fn wanted(site: &Site, settings: &Settings, others: Vec<String>) -> Wanted {
+fn wanted(cx: &Cx<'_>, settings: &Settings, others: Vec<String>) -> Wanted {
     Wanted {
-        labels: labels(site, settings),
+        labels: labels(cx.site, settings, route::limit(cx).as_ref()),
         network: settings.network.clone().map(|name| (name, others)),
     }
 }

@@ -1,6 +1,6 @@
 //! What compose makes of an override: that our part is in it, and that nothing else has changed.
 
-use super::merge::{NETWORK, Wanted};
+use super::merge::{LIMIT, NETWORK, Wanted};
 use serde_json::{Map, Value};
 
 /// Whether compose sees what is wanted, and all else as before; what is wrong otherwise.
@@ -59,7 +59,7 @@ fn without_ours(config: &Value, wanted: &Wanted) -> Value {
     let mut config = config.clone();
     let service = &mut config["services"]["chatalot"];
     if let Some(labels) = service["labels"].as_object_mut() {
-        labels.retain(|key, _| !wanted.labels.iter().any(|(ours, _)| ours == key));
+        labels.retain(|key, _| !key.starts_with(LIMIT) && !wanted.labels.iter().any(|(ours, _)| ours == key));
     }
     if service["labels"].as_object().is_none_or(Map::is_empty)
         && let Some(service) = service.as_object_mut()

@@ -1,6 +1,6 @@
 //! Our labels and network, out of the override again.
 
-use super::{Edit, NETWORK, item};
+use super::{Edit, LIMIT, NETWORK, item};
 
 /// What our labels begin with; the router, the middlewares and the service are named after chatalot.
 const OURS: &[&str] = &[
@@ -48,6 +48,13 @@ pub fn without(text: &str) -> String {
 }
 
 impl Edit {
+    /// Drops the labels that kept strangers out.
+    pub(super) fn drop_limit(&mut self) {
+        self.drop_within(&["services", "chatalot", "labels"], |line| {
+            name_of(line).starts_with(LIMIT)
+        });
+    }
+
     fn within(&self, path: &[&str]) -> Vec<String> {
         self.find(path)
             .map_or_else(Vec::new, |block| self.0[block.line + 1..block.end].to_vec())

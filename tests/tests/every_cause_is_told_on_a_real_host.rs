@@ -1,0 +1,49 @@
+//! One warm VPS on which everything goes wrong in turn, with real parts: `diagnose` names the cause first, and after
+//! the fix it finds nothing more. What cannot be provoked here stands in [`law::ELSEWHERE`] with where it is; a row
+//! of docs/diagnosis.md that is in neither fails the law.
+
+#[path = "every_cause_is_told_on_a_real_host/admin.rs"]
+mod admin;
+#[path = "every_cause_is_told_on_a_real_host/case.rs"]
+mod case;
+#[path = "every_cause_is_told_on_a_real_host/containers.rs"]
+mod containers;
+#[path = "every_cause_is_told_on_a_real_host/files.rs"]
+mod files;
+#[path = "every_cause_is_told_on_a_real_host/front.rs"]
+mod front;
+#[path = "every_cause_is_told_on_a_real_host/host.rs"]
+mod host;
+#[path = "every_cause_is_told_on_a_real_host/law.rs"]
+mod law;
+#[path = "every_cause_is_told_on_a_real_host/refusals.rs"]
+mod refusals;
+#[path = "every_cause_is_told_on_a_real_host/turn.rs"]
+mod turn;
+
+use case::{Case, Warm};
+use chatalot_tests::{Result, Sandbox, phase};
+
+/// Every case, layer by layer; those that need the sandbox's name server are [`front::NAMES`].
+const LAYERS: &[(&str, &[Case])] = &[
+    ("the host", host::CASES),
+    ("files", files::CASES),
+    ("containers", containers::CASES),
+    ("front", front::CASES),
+    ("turn", turn::CASES),
+];
+
+#[test]
+fn strangers_wait_for_the_administrator_and_every_cause_is_told_first() -> Result<()> {
+    let sandbox = Sandbox::up()?;
+    let warm = phase("deployed, limited", || Warm::deployed(&sandbox))?;
+    phase("the administrator", || admin::strangers_wait(&warm))?;
+    // Asked without the daemon, diagnoses see what is mounted meanwhile, and nothing heals behind their back.
+    warm.vps.must("systemctl stop chatalot-agent")?;
+    for (layer, cases) in LAYERS {
+        phase(layer, || warm.provoke(cases))?;
+    }
+    phase("names", || front::names(&sandbox, &warm))?;
+    warm.vps.must("systemctl start chatalot-agent")?;
+    phase("refusals of a registry", || refusals::each_is_told(&warm))
+}
