@@ -30,4 +30,4 @@ mod tls;
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,6 +23,7 @@ mod matrix;
 mod matrix_of_messages;
 mod measure;
 mod odd_agents;
+mod recorded;
 mod returning;
 mod sessions;
 mod unit;
