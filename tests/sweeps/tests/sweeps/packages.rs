@@ -47,6 +47,9 @@ impl Root {
         let index = [root.package(1), root.package(2)].concat();
         fs::write(root.at("repository/Packages"), index).unwrap();
         root.configure();
+        // The copies read from here too.
+        let source = format!("deb [trusted=yes] file:{} ./\n", root.at("repository").display());
+        fs::write(root.at("root/etc/apt/sources.list"), source).unwrap();
         run(root
             .dpkg(&["dpkg", "--log=/dev/null", "-i"])
             .arg(root.at("repository/tiny_1.deb")));
@@ -96,16 +99,14 @@ impl Root {
 
     /// What makes apt work here and nowhere else.
     fn configure(&self) {
-        let (root, repository) = (self.at("root"), self.at("repository"));
-        let (root, repository) = (root.display(), repository.display());
+        let root = self.at("root");
+        let root = root.display();
         let conf = format!(
             "Dir \"{root}\";\nDir::State::status \"{root}/var/lib/dpkg/status\";\nDir::Bin::methods \"/usr/lib/apt/methods\";\n\
              Dir::Bin::dpkg \"/usr/bin/dpkg\";\nDPkg::Options:: \"--root={root}\";\nDPkg::Options:: \"--log=/dev/null\";\n\
              APT::Sandbox::User \"root\";\n"
         );
         fs::write(self.at("apt.conf"), conf).unwrap();
-        let source = format!("deb [trusted=yes] file:{repository} ./\n");
-        fs::write(self.at("root/etc/apt/sources.list"), source).unwrap();
     }
 
     fn dpkg(&self, words: &[&str]) -> Command {
