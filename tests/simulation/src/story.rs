@@ -5,6 +5,7 @@ use crate::centre::{Anything, Seat};
 use crate::chance::{self, among, in_hundred, millis};
 use crate::model::World;
 use crate::net::{DOWN, UP, Weather};
+use crate::rotation;
 use crate::trace::Trace;
 use crate::vps::Vps;
 use chatalot_agent::ledger::outbox;
@@ -38,12 +39,14 @@ pub(crate) enum Profile {
     Backups,
     /// Row 20: no controller for a week.
     Away,
+    /// Row 18: another root takes the place of the first, with agents, controller and network as they are.
+    Rotation,
     /// An event appears at the controller that no host has sent: shows that the model looks.
     Broken,
 }
 
 impl Profile {
-    pub(crate) const ALL: [(&str, Self); 8] = [
+    pub(crate) const ALL: [(&str, Self); 9] = [
         ("everything", Self::Everything),
         ("half-open", Self::HalfOpen),
         ("slow", Self::Slow),
@@ -51,6 +54,7 @@ impl Profile {
         ("cuts", Self::Cuts),
         ("backups", Self::Backups),
         ("away", Self::Away),
+        ("rotation", Self::Rotation),
         ("broken", Self::Broken),
     ];
 
@@ -86,6 +90,7 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         let name = format!("chat-{number}");
         let peer = seat.admit(&name).await?;
         let vps = Vps::new(&name, folder, peer, &seat, &trace);
+        rotation::join(&vps, &seat)?;
         vps.tick();
         vps.start()?;
         world.hosts.push(vps);
@@ -113,12 +118,17 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
     if profile == Profile::Broken {
         forge(&world).await?;
     }
-    world.wrong().await
+    let mut wrong = rotation::ends(&world).await?;
+    wrong.extend(world.wrong().await?);
+    Ok(wrong)
 }
 
 async fn happen(world: &mut World, profile: Profile) -> Anything<()> {
     let host = usize::try_from(among(0..world.hosts.len() as u64))?;
     let vps = world.hosts[host].clone();
+    if profile == Profile::Rotation && in_hundred(50) {
+        return rotation::happens(world, &vps).await;
+    }
     match among(0..100) {
         0..25 => deploy(world, host).await,
         25..35 => record(&vps).await,

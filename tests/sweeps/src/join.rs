@@ -22,6 +22,8 @@ fn reply(folder: &Path, controller: &str) -> Anything<()> {
         cluster: Uuid::new_v4(),
         authorities: certificate.clone(),
         certificate,
+        trusts: 1,
+        bundle: None,
         domains: Vec::new(),
         git_remotes: Vec::new(),
         renew_after_secs: Some(1000),
