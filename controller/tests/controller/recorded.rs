@@ -7,13 +7,14 @@ use chatalot_protocol::report::DeploymentState;
 use chatalotctl::store::{Store, StoreError, cluster, deployments, hosts};
 use std::path::Path;
 
-const RECORDED: [&str; 6] = [
+const RECORDED: [&str; 7] = [
     include_str!("recorded/1.sql"),
     include_str!("recorded/2.sql"),
     include_str!("recorded/3.sql"),
     include_str!("recorded/4.sql"),
     include_str!("recorded/5.sql"),
     include_str!("recorded/6.sql"),
+    include_str!("recorded/7.sql"),
 ];
 
 fn written_at(schema: usize, path: &Path) {

@@ -277,6 +277,7 @@ fn hello(reply: &JoinReply) -> Hello {
         architecture: "x86_64".into(),
         steps: Vec::new(),
         acked: 0,
+        trusts: reply.trusts,
     }
 }
 

@@ -260,7 +260,10 @@ fn leftovers(folder: &Path, wrong: &mut Vec<String>) -> io::Result<()> {
             .into_owned();
         if path.is_dir() {
             leftovers(&path, wrong)?;
-        } else if ["secrets-", ".secrets-", "job.json", ".job.json"].iter().any(|of| name.starts_with(of)) {
+        } else if ["secrets-", ".secrets-", "job.json", ".job.json"]
+            .iter()
+            .any(|of| name.starts_with(of))
+        {
             wrong.push(format!("`{name}` is left"));
         }
     }

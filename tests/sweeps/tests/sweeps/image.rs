@@ -144,6 +144,13 @@ impl Disk {
         }
     }
 
+    /// Makes one name durable and no other: it is on another machine's disk.
+    pub(crate) fn settle(&mut self, path: &Path) {
+        if let Some(number) = self.names.get(path) {
+            self.durable.insert(path.to_owned(), *number);
+        }
+    }
+
     /// Whether anything could be lost.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.entries.is_empty() && self.contents.iter().all(|content| content.pending.is_empty())

@@ -135,14 +135,9 @@ fn hold(disk: &mut Disk, from: &Path, at: &Path) {
     disk.call(&Call::Sync(at.to_owned()));
 }
 
-/// Cuts the power before every sync and after the last call. What somebody else has been told is in a file of theirs,
-/// which loses nothing.
-fn cut_everywhere(story: Story, theirs: &[&str]) -> usize {
-    let Recorded {
-        template,
-        place,
-        calls,
-    } = recorded(story);
+/// What the disk may hold when the power goes: before every sync that has something to do. What somebody else has been
+/// told is in a file of theirs, which loses nothing.
+fn images(recorded: &Recorded, theirs: &[&str]) -> Vec<(Loss, Disk)> {
     let losses = [
         Loss::All,
         Loss::Content,
@@ -151,31 +146,35 @@ fn cut_everywhere(story: Story, theirs: &[&str]) -> usize {
         Loss::Some(3),
     ];
     let losses = if full() { &losses[..] } else { &losses[..3] };
-    let mut disk = begun(template.path(), &place);
+    let place = &recorded.place;
+    let mut disk = begun(recorded.template.path(), place);
     let mut images = Vec::new();
-    for call in &calls {
+    for call in &recorded.calls {
         if matches!(call, Call::Sync(_)) && !disk.is_at_rest() {
             let at = u64::try_from(images.len()).unwrap();
-            images.extend(losses.iter().map(|loss| {
-                let loss = match loss {
-                    Loss::Some(seed) => Loss::Some(seed * 1_000 + at),
-                    other => *other,
-                };
-                (loss, disk.clone())
+            images.extend(losses.iter().map(|loss| match loss {
+                Loss::Some(seed) => (Loss::Some(seed * 1_000 + at), disk.clone()),
+                other => (*other, disk.clone()),
             }));
         }
         disk.call(call);
         if theirs.iter().any(|name| place_is(call, &place.join(name))) {
-            for path in [place.join(theirs[0]), place.clone()] {
-                disk.call(&Call::Sync(path));
-            }
+            disk.call(&Call::Sync(self::place(call).to_owned()));
+            disk.settle(self::place(call));
         }
     }
+    images
+}
+
+/// Cuts the power everywhere; from each image the next life goes on.
+fn cut_everywhere(story: Story, theirs: &[&str]) -> usize {
+    let recorded = recorded(story);
+    let images = images(&recorded, theirs);
     let numbered: Vec<usize> = (0..images.len()).collect();
     let bad = spread(&numbered, |number| {
         let (loss, disk) = &images[number];
-        let image = tempfile::tempdir_in(place.parent().unwrap()).unwrap();
-        disk.leave(*loss, &place, image.path());
+        let image = tempfile::tempdir_in(recorded.place.parent().unwrap()).unwrap();
+        disk.leave(*loss, &recorded.place, image.path());
         let ended = story.live(image.path());
         if ended.status.success() {
             Ok(())
@@ -190,12 +189,8 @@ fn cut_everywhere(story: Story, theirs: &[&str]) -> usize {
         images.len(),
         bad.join("\n")
     );
-    eprintln!(
-        "{}: {} power cuts in {} calls",
-        story.name,
-        images.len(),
-        calls.len()
-    );
+    let calls = recorded.calls.len();
+    eprintln!("{}: {} power cuts in {calls} calls", story.name, images.len());
     images.len()
 }
 
