@@ -29,5 +29,5 @@ if [ -z "$quick" ]; then
     cargo test --locked -p chatalot-tests
 else
     step "the house rules"
-    cargo test --locked -p chatalot-tests --lib --test house_rules
+    cargo test --locked -p chatalot-tests --lib --test house_rules --test every_fault_is_shown
 fi

@@ -9,7 +9,7 @@
 //! | [`crate::health`] | the ongoing checks |
 //! | [`crate::opener`] | a limited route, until its administrator has registered |
 //! | [`policy::watch`] | whether the policy can be used |
-//! | [`Watchdog`] | tells systemd that the others answer |
+//! | [`watchdog`] | tells systemd that the others answer |
 
 use crate::config::Config;
 use crate::deployments::Deployments;
@@ -25,6 +25,7 @@ use crate::outside::{Desk, Way};
 use crate::pulse::Pulse;
 use crate::runbook::engine::{Engine, Pace};
 use crate::service::Service;
+use crate::watchdog::{self, Watchdog};
 use crate::{link, local, policy, runbook};
 use chatalot_protocol::event::What;
 use futures_util::StreamExt;
@@ -41,10 +42,6 @@ use tokio_util::task::TaskTracker;
 
 /// How long the tasks get to end.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often the watchdog is fed, if all answer.
-const FEED: Duration = Duration::from_secs(10);
-/// How old the checks' pulse may be: a round of checks with all its deadlines.
-const PULSE: Duration = Duration::from_mins(2);
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +77,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         .mode(0o700)
         .create(&config.state)
         .map_err(|error| make(&config.state, error))?;
+    survive_long_files()?;
     let ledger = Ledger::open(&config.state.join("ledger.sqlite"))?;
     let identity = identity::load(&config.state)?;
     let desk = Arc::new(Desk::new(identity.is_some()));
@@ -119,6 +117,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         Watchdog {
             service: service.clone(),
             pulse,
+            feed: watchdog::FEED,
             stop: stop.clone(),
         }
         .run(),
@@ -133,6 +132,14 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
         log::warn!(left = tasks.len(); "some tasks did not end in time");
     }
     Ok(())
+}
+
+/// Lets a write beyond the length that a file may have here fail, as one on a full disk does, instead of ending us.
+pub fn survive_long_files() -> Result<(), DaemonError> {
+    // A signal that is listened for once has no effect of its own any more.
+    signal(SignalKind::from_raw(nix::libc::SIGXFSZ))
+        .map(drop)
+        .map_err(DaemonError::Signals)
 }
 
 /// A service that only answers questions, for a command line without a daemon.
@@ -306,33 +313,7 @@ async fn listen_to_deployments(service: Arc<Service>, hurry: Arc<Notify>, stop: 
     }
 }
 
-/// Feeds systemd's watchdog only while ledger, checks and runner answer; the reactor answers by running this.
-struct Watchdog {
-    service: Arc<Service>,
-    pulse: watch::Receiver<Instant>,
-    stop: CancellationToken,
-}
-
-impl Watchdog {
-    async fn run(self) {
-        loop {
-            let ledger = tokio::time::timeout(FEED, self.service.ledger.with(|_| Ok(()))).await;
-            let checks = self.pulse.borrow().elapsed() < PULSE;
-            let runner = self.service.deployments.is_at_work();
-            if checks && runner && matches!(ledger, Ok(Ok(()))) {
-                notify(&[sd_notify::NotifyState::Watchdog]);
-            } else {
-                log::error!(checks, runner, ledger:? = ledger.is_ok(); "a task does not answer; the watchdog is not fed");
-            }
-            tokio::select! {
-                () = tokio::time::sleep(FEED) => {}   // cancel-safe: nothing is lost
-                () = self.stop.cancelled() => return, // cancel-safe: level-triggered
-            }
-        }
-    }
-}
-
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
+pub(crate) fn notify(states: &[sd_notify::NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::debug!(error = crate::chain(&error); "systemd cannot be told");
     }

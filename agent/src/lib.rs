@@ -14,7 +14,7 @@
 //! | [`local`], [`service`] | the local socket; what can be asked, here or from home |
 //! | [`outside`] | asking the controller to look at the site from outside |
 //! | [`policy`] | what this host lets be done to it |
-//! | [`pulse`] | a sign of life for the watchdog |
+//! | [`watchdog`], [`pulse`] | systemd's watchdog, fed while all answer; a sign of life for it |
 //! | [`setup`] | onto a host, and off it again |
 //! | [`stun`] | what is asked of a TURN server; the sockets are the host's
 //! | [`host`] | the only door to the operating system |
@@ -40,5 +40,6 @@ pub mod runbook;
 pub mod service;
 pub mod setup;
 pub mod stun;
+pub mod watchdog;
 
 pub use chatalot_protocol::chain;

@@ -1,7 +1,8 @@
 //! A sign of life that one task gives and another looks for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// When somebody was last seen at work.
 #[derive(Debug)]

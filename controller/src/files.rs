@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What could not be done with a file.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ pub enum FileError {
 pub fn abort_unsynced(what: &str, error: &dyn std::error::Error) -> ! {
     log::error!(what, error:% = crate::chain(error); "the disk has lost a write: ending, to begin again from what is on it");
     std::process::abort()
+}
+
+/// Lets a write beyond the length that a file may have here fail, as one on a full disk does, instead of ending us.
+pub fn survive_long_files() -> io::Result<()> {
+    // A signal that is listened for once has no effect of its own any more.
+    signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).map(drop)
 }
 
 /// Makes a folder that only we may enter, if it is not there.

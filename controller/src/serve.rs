@@ -3,6 +3,7 @@
 use crate::api::{self, Api};
 use crate::centre::{Centre, CentreError};
 use crate::config::Config;
+use crate::files;
 use crate::listener::Listener;
 use crate::rotation;
 use crate::web::{Web, bootstrap::Bootstrap};
@@ -27,6 +28,9 @@ pub enum ServeError {
     /// The state.
     #[error(transparent)]
     Centre(#[from] CentreError),
+    /// Signals.
+    #[error("cannot listen for signals")]
+    Signals(#[source] io::Error),
     /// The port.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -50,6 +54,7 @@ impl Controller {
     /// Opens the state and binds port and socket; serves nothing yet.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         let (listen, socket) = (config.listen, config.socket());
+        files::survive_long_files().map_err(ServeError::Signals)?;
         let centre = Centre::open(config).await?;
         let tcp = TcpListener::bind(listen)
             .await

@@ -2,6 +2,7 @@
 
 use super::{Deployments, KEPT};
 use crate::effect::folder::{JobFolder, put};
+use crate::host::linux::files;
 use crate::ledger::LedgerError;
 use chatalot_protocol::names::DeploymentId;
 use chatalot_protocol::site::Secrets;
@@ -23,6 +24,7 @@ impl Deployments {
 
     /// Removes the secrets that a life which was cut off between two files has left behind.
     pub(super) fn forget_orphans(&self, running: Option<DeploymentId>) {
+        self.forget_torn();
         let files = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
         let ids = files.filter_map(|file| {
             let name = file.file_name();
@@ -35,6 +37,31 @@ impl Deployments {
         for id in ids.filter(|id| Some(*id) != running) {
             self.forget_secrets(id);
         }
+    }
+
+    /// Removes what a life has left of files with secrets that was cut off while it wrote them: nobody else writes them.
+    fn forget_torn(&self) {
+        let mut torn = files::torn(&self.state, "secrets-");
+        for (id, stream) in self.streams() {
+            torn.extend(JobFolder::of(&self.state, id, stream).torn_jobs());
+        }
+        for path in torn {
+            if let Err(error) = std::fs::remove_file(&path) {
+                log::warn!(path:% = path.display(), error = crate::chain(&error); "what was half written stays");
+            }
+        }
+    }
+
+    /// Every effect that has a folder.
+    fn streams(&self) -> Vec<(DeploymentId, u32)> {
+        let jobs = self.state.join("jobs");
+        let below = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let ids =
+            below(jobs).filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path())));
+        ids.flat_map(|(id, folder)| {
+            below(folder).filter_map(move |entry| Some((id, entry.file_name().to_str()?.parse().ok()?)))
+        })
+        .collect()
     }
 
     /// Removes the output of all but the latest deployments; what the controller lacks of it, it is told as a gap.

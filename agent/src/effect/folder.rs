@@ -63,6 +63,11 @@ impl JobFolder {
         }
     }
 
+    /// What a life that was cut off has left of the job file before it was in its place, secrets and all.
+    pub fn torn_jobs(&self) -> Vec<PathBuf> {
+        files::torn(&self.0, "job.json.")
+    }
+
     /// The result, once there is one.
     pub fn read_result(&self) -> io::Result<Option<Ended>> {
         match fs::read(self.result()) {

@@ -52,6 +52,17 @@ pub enum LedgerError {
         /// Ours.
         known: i64,
     },
+    /// It was damaged.
+    #[error(
+        "the ledger `{path}` is damaged ({found}): move it away and start the agent again; what runs here goes on, and \
+         deploying again finds it as it is"
+    )]
+    Damaged {
+        /// Where it is.
+        path: String,
+        /// What was found.
+        found: String,
+    },
     /// A statement or its commit failed; nothing of it was stored.
     #[error("the ledger refused a change")]
     Sql(#[source] Arc<rusqlite::Error>),
@@ -235,16 +246,23 @@ fn together(
     }
 }
 
-/// An input/output error is reported once by the kernel and must never be retried on the same file.
+/// An input/output error is reported once by the kernel and must never be retried on the same file. A write that was
+/// refused is none: nothing of it is anywhere, as on a full disk, and a used up quota is told in no other way.
 fn is_disk_failure(error: &LedgerError) -> bool {
     let LedgerError::Sql(source) = error else {
         return false;
     };
-    matches!(
-        source.sqlite_error_code(),
-        Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DatabaseCorrupt)
-    )
+    let refused = source
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE);
+    !refused
+        && matches!(
+            source.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::SystemIoFailure | rusqlite::ErrorCode::DatabaseCorrupt)
+        )
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -66,8 +66,23 @@ pub(super) fn open(path: &Path) -> Result<Connection, LedgerError> {
              PRAGMA wal_autocheckpoint = 200;",
         )
         .map_err(failed)?;
+    verify(&connection, path)?;
     migrate(&mut connection)?;
     Ok(connection)
+}
+
+/// Nothing is done on the word of a damaged ledger.
+fn verify(connection: &Connection, path: &Path) -> Result<(), LedgerError> {
+    let damaged = |found: String| LedgerError::Damaged {
+        path: path.display().to_string(),
+        found,
+    };
+    let found: rusqlite::Result<String> = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match found {
+        Ok(found) if found == "ok" => Ok(()),
+        Ok(found) => Err(damaged(found)),
+        Err(error) => Err(damaged(error.to_string())),
+    }
 }
 
 /// Opens a file that another process may be writing to.

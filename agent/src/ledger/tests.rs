@@ -108,3 +108,37 @@ async fn a_hole_longer_than_a_message_is_filled_in_several() {
     }
     assert_eq!(messages, 3);
 }
+
+/// One byte after the other of the file's head and of the heads of its pages.
+#[tokio::test]
+async fn f51_a_ledger_with_a_flipped_byte_in_any_head_is_refused_or_reads_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.sqlite");
+    let ledger = Ledger::open(&path).unwrap();
+    let fill = |db: &Connection| (0..40).try_for_each(|at| outbox::record(db, at, None, &started()));
+    ledger.with(fill).await.unwrap();
+    let read = |db: &Connection| outbox::after(db, 0);
+    let wanted = ledger.with(read).await.unwrap();
+    drop(ledger);
+    let file = Connection::open(&path).unwrap();
+    file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    drop(file);
+    let whole = std::fs::read(&path).unwrap();
+    let heads = (4096..whole.len()).step_by(4096).flat_map(|page| page..page + 24);
+    let mut refused = 0;
+    for at in (0..140).chain(heads) {
+        let flipped_path = folder.path().join(format!("flipped-{at}"));
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0xff;
+        std::fs::write(&flipped_path, flipped).unwrap();
+        let found = schema::open(&flipped_path).and_then(|db| outbox::after(&db, 0));
+        match found {
+            Ok(events) => assert!(events == wanted, "byte {at} changes what is read"),
+            Err(_) => refused += 1,
+        }
+        std::fs::remove_file(&flipped_path).unwrap();
+    }
+    assert!(refused > 60, "{refused}");
+    assert!(Ledger::open(&path).is_ok());
+}

@@ -1,6 +1,7 @@
 //! Connect, and connect again: full jitter, and only a session that has lasted counts as a success.
 
 mod endable;
+mod told;
 
 use super::addresses;
 use super::identity::{Identity, dice};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use told::Told;
 
 /// The shortest and the longest pause is drawn from zero to these.
 const FIRST: Duration = Duration::from_secs(1);
@@ -48,6 +50,7 @@ where
 {
     let mut failures = 0;
     let mut refusals = 0;
+    let mut told = Told::default();
     // Counts on with every address that nobody answers at.
     let mut at = 0;
     while !stop.is_cancelled() {
@@ -74,7 +77,7 @@ where
             refusals = 0;
             end.retry_after().unwrap_or_else(|| jittered(failures))
         };
-        log::info!(error = crate::chain(&end), pause_ms = pause.as_millis(); "no session with the controller");
+        told.tell(&end, pause);
         tokio::select! {
             () = tokio::time::sleep(pause) => {} // cancel-safe: nothing is lost
             () = stop.cancelled() => {}          // cancel-safe: level-triggered

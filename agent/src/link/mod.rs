@@ -36,4 +36,4 @@ pub use member::Member;
 #[cfg(test)]
 mod delivery_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

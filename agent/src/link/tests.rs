@@ -29,12 +29,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-pub(super) struct World {
-    pub(super) service: Arc<Service>,
+pub(crate) struct World {
+    pub(crate) service: Arc<Service>,
     _state: TempDir,
 }
 
-pub(super) fn world() -> World {
+pub(crate) fn world() -> World {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().to_owned();
     let ledger = Ledger::open(&state.join("ledger.sqlite")).unwrap();

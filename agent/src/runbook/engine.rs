@@ -408,4 +408,4 @@ fn system_advice(error: StepError) -> Advice {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,6 +10,8 @@ mod rules;
 
 pub use install::{Install, install};
 pub use leave::leave;
+#[cfg(feature = "fake")]
+pub use rules::begin as begin_policy;
 
 use crate::config;
 use crate::host::linux::LinuxHost;

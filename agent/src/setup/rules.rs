@@ -14,7 +14,7 @@ const COPY: &str = "policy.written";
 
 /// Writes the policy that this host begins with, once. A policy that is there stays, but for the one of a host that
 /// stood alone and now joins, if nobody has changed it.
-pub(super) fn begin(path: &Path, state: &Path, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
+pub fn begin(path: &Path, state: &Path, say: &mut dyn FnMut(&str)) -> Result<(), SetupError> {
     let granted = Granted::load(state).map_err(|error| file("read", state, error))?;
     let remotes: Vec<String> = granted
         .iter()

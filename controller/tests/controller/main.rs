@@ -26,6 +26,7 @@ mod measure;
 mod odd_agents;
 mod outside;
 mod real;
+mod recorded;
 mod returning;
 mod rotation;
 mod rotation_cut_off;

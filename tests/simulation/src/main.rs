@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`story`] | one simulation: an operator who deploys, and whatever goes wrong |
+//! | [`away`] | a week without the controller |
 //! | [`model`] | what must be true at the end |
 //! | [`vps`], [`units`] | a host with its agent, and what its units do |
 //! | [`centre`] | the controller |
@@ -20,6 +21,7 @@
     reason = "the trace is its output"
 )]
 
+mod away;
 mod centre;
 mod chance;
 mod model;

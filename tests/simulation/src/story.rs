@@ -1,5 +1,6 @@
 //! One simulation: hosts, an operator who deploys, and whatever goes wrong.
 
+use crate::away;
 use crate::centre::{Anything, Seat};
 use crate::chance::{self, among, in_hundred, millis};
 use crate::model::World;
@@ -36,6 +37,8 @@ pub(crate) enum Profile {
     Cuts,
     /// Rows 32 and 33: backups are put back, on either side.
     Backups,
+    /// Row 20: no controller for a week.
+    Away,
     /// Row 18: another root takes the place of the first, with agents, controller and network as they are.
     Rotation,
     /// An event appears at the controller that no host has sent: shows that the model looks.
@@ -43,13 +46,14 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    pub(crate) const ALL: [(&str, Self); 8] = [
+    pub(crate) const ALL: [(&str, Self); 9] = [
         ("everything", Self::Everything),
         ("half-open", Self::HalfOpen),
         ("slow", Self::Slow),
         ("one-way", Self::OneWay),
         ("cuts", Self::Cuts),
         ("backups", Self::Backups),
+        ("away", Self::Away),
         ("rotation", Self::Rotation),
         ("broken", Self::Broken),
     ];
@@ -92,14 +96,20 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         world.hosts.push(vps);
     }
     let clocks = world.hosts.clone();
+    let tick = if profile == Profile::Away { 5_000 } else { 100 };
     tokio::spawn(async move {
         loop {
             for vps in &clocks {
                 vps.tick();
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(tick)).await;
         }
     });
+    if profile == Profile::Away {
+        let mut wrong = away::week(&world).await?;
+        wrong.extend(world.wrong().await?);
+        return Ok(wrong);
+    }
     for _ in 0..among(8..30) {
         tokio::time::sleep(millis(1..8_000)).await;
         happen(&mut world, profile).await?;

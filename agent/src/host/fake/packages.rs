@@ -2,6 +2,7 @@
 
 use super::world::{EngineState, World, output};
 use crate::host::{Command, Output, Unit};
+use crate::runbook::packaging::TORN;
 
 /// What Debian's package brings as /etc/caddy/Caddyfile.
 const CADDYFILE: &str = "# The Caddyfile is an easy way to configure your Caddy web server.\n\n:80 {\n\t# Set this path\n\troot * /usr/share/caddy\n\n\tfile_server\n\n\t# reverse_proxy localhost:8080\n}\n";
@@ -22,10 +23,18 @@ impl World {
         if names(command, self.distro.audit).is_some() {
             let half: Vec<String> = self
                 .half_installed
-                .iter()
+                .union(&self.torn)
                 .map(|name| format!(" {name}"))
                 .collect();
             return Some(output(0, &half.join("\n")));
+        }
+        if names(command, TORN).is_some() {
+            let torn: Vec<String> = self
+                .torn
+                .iter()
+                .map(|name| format!("{name}\treinstreq"))
+                .collect();
+            return Some(output(0, &torn.join("\n")));
         }
         let asked = names(command, self.distro.query)?;
         let known: Vec<String> = asked
@@ -45,7 +54,12 @@ impl World {
             for name in std::mem::take(&mut self.half_installed) {
                 self.install(&name);
             }
-            return Some(output(0, ""));
+            let text = "package is in a very bad inconsistent state; you should reinstall it";
+            return Some(if self.torn.is_empty() {
+                output(0, "")
+            } else {
+                output(1, text)
+            });
         }
         if names(command, self.distro.refresh).is_some() {
             if !self.network {
@@ -74,7 +88,9 @@ impl World {
                 "E: Failed to fetch http://deb/  Temporary failure resolving 'deb'",
             ));
         }
-        for name in &wanted {
+        let again = wanted.first().is_some_and(|word| word == "--reinstall");
+        for name in wanted.iter().skip(usize::from(again)) {
+            self.torn.remove(name);
             self.install(name);
         }
         Some(output(0, "Setting up"))

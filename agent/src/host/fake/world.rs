@@ -76,6 +76,8 @@ pub struct World {
     pub packages: BTreeSet<String>,
     /// Packages whose installation was cut off.
     pub half_installed: BTreeSet<String>,
+    /// Packages that were cut off while they were unpacked.
+    pub torn: BTreeSet<String>,
     pub units: BTreeMap<String, Unit>,
     pub engine: EngineState,
     pub engine_version: String,
@@ -146,6 +148,7 @@ impl World {
             lists: false,
             packages: BTreeSet::new(),
             half_installed: BTreeSet::new(),
+            torn: BTreeSet::new(),
             units: BTreeMap::from([("chatalot-agent.service".to_owned(), agent)]),
             engine: EngineState::Absent,
             engine_version: "26.1.5+dfsg1".to_owned(),

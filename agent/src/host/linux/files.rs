@@ -159,6 +159,20 @@ fn put(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std
     })
 }
 
+/// What attempts to put a file in place have left beside it that were cut off. Only for its one writer: an attempt
+/// that is under way looks the same.
+pub(crate) fn torn(folder: &Path, name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let begins = format!(".{name}");
+    entries
+        .filter(|entry| {
+            let found = entry.file_name();
+            found.to_string_lossy().starts_with(&begins) && found.to_string_lossy().ends_with(".new")
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
 /// Removes a file, or an empty folder; it is fine if there is none.
 pub(super) fn remove(path: &Path) -> Result<(), HostError> {
     let removed = match path.symlink_metadata() {

@@ -41,7 +41,7 @@ impl Step for Dpkg {
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
         vec![format!(
-            "run `{}` if an earlier installation was cut off",
+            "run `{}` if an earlier installation was cut off, and unpack anew what was cut off while it was unpacked",
             typed(intent.distro.repair)
         )]
     }
@@ -63,7 +63,8 @@ impl Step for Dpkg {
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let distro = cx.look.distro;
         let output = cx.host.run(distro.command(distro.repair, &[])).await?;
-        if output.ok() {
+        // What could not be configured for it is configured with it.
+        if packaging::unpack_torn(cx).await? || output.ok() {
             Ok(Applied::default())
         } else {
             Err(packaging::failure(&output, &["the packages that were cut off"]))

@@ -35,14 +35,14 @@ const PACE: Pace = Pace {
 };
 
 /// A host with its state folder; the agent on it can be killed and started again.
-struct Machine {
-    host: FakeHost,
+pub(crate) struct Machine {
+    pub(crate) host: FakeHost,
     runner: Arc<FakeRunner>,
     state: TempDir,
 }
 
 impl Machine {
-    fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         let host = FakeHost::fresh(DISTROS.iter().find(|row| row.refused.is_none()).unwrap());
         let runner = Arc::new(FakeRunner::new(Arc::new(host.clone())));
         // In memory: the sweeps are about what was written down, not about the disk.
@@ -53,7 +53,7 @@ impl Machine {
     }
 
     /// A new life of the agent.
-    fn agent(&self) -> Agent {
+    pub(crate) fn agent(&self) -> Agent {
         self.agent_with(self.runner.clone())
     }
 
@@ -81,13 +81,13 @@ impl Machine {
 }
 
 /// One life of the agent.
-struct Agent {
+pub(crate) struct Agent {
     ledger: Ledger,
-    desk: Arc<Deployments>,
+    pub(crate) desk: Arc<Deployments>,
 }
 
 impl Agent {
-    async fn job(&self, order: &Order) -> Job {
+    pub(crate) async fn job(&self, order: &Order) -> Job {
         let plan = self.desk.plan(order, Work::Deploy).await.unwrap().unwrap();
         let (id, by) = (DeploymentId::fresh(), "a test".to_owned());
         Job {
@@ -148,7 +148,7 @@ impl Agent {
     }
 }
 
-fn least() -> Order {
+pub(crate) fn least() -> Order {
     order(Inputs::default())
 }
 

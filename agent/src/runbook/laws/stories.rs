@@ -51,6 +51,18 @@ fn f38_what_dpkg_left_half_done_is_finished_first() {
 }
 
 #[test]
+fn f38_what_dpkg_was_cut_off_in_while_it_unpacked_is_unpacked_anew() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.half_installed.insert("git".into());
+        world.torn.insert("docker.io".into());
+    });
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.torn.is_empty() && world.half_installed.is_empty()));
+}
+
+#[test]
 fn a_lock_that_a_killed_git_left_is_removed() {
     let mut run = full(&DISTROS[0]);
     let host = FakeHost::fresh(run.distro);

@@ -1,0 +1,3 @@
+-- What the third schema added: taking away. An older one was taken away before the one that runs began.
+ALTER TABLE deployment ADD COLUMN work TEXT NOT NULL DEFAULT 'deploy';
+INSERT INTO deployment VALUES ('01a214f0-2222-7699-b77f-e429b0c0ef11', '2222222222222222222222222222222222222222222222222222222222222222', '{"domain":"chat.example.com","admin":"alice","registration":"invite_only","turn":null,"updates":true,"registry_user":null,"oidc":null,"source":{"repository":"https://forgejo.seglamater.app/seglamater/chatalot.git","reference":"main"},"folder":"/srv/chatalot","acme":"production"}', 'alice', 'refused', 1790000000004, 1790000000004, '{"advice":null,"diagnosis":[],"values":{},"handover":null}', 'uninstall');
