@@ -2,6 +2,8 @@
 
 use super::world::{EngineState, World, output};
 use crate::host::{Command, Output, Unit};
+use crate::runbook::distro::{Manager, PACMAN_LOCK};
+use crate::runbook::repositories;
 
 /// What Debian's package brings as /etc/caddy/Caddyfile.
 const CADDYFILE: &str = "# The Caddyfile is an easy way to configure your Caddy web server.\n\n:80 {\n\t# Set this path\n\troot * /usr/share/caddy\n\n\tfile_server\n\n\t# reverse_proxy localhost:8080\n}\n";
@@ -20,12 +22,7 @@ fn names<'a>(command: &'a Command, argv: &[&'a str]) -> Option<Vec<&'a str>> {
 impl World {
     pub(super) fn package_query(&self, command: &Command) -> Option<Output> {
         if names(command, self.distro.audit).is_some() {
-            let half: Vec<String> = self
-                .half_installed
-                .iter()
-                .map(|name| format!(" {name}"))
-                .collect();
-            return Some(output(0, &half.join("\n")));
+            return Some(self.package_audit());
         }
         let asked = names(command, self.distro.query)?;
         let known: Vec<String> = asked
@@ -33,17 +30,64 @@ impl World {
             .filter_map(|name| {
                 let installed = self.packages.contains(*name).then_some("installed");
                 let half = self.half_installed.contains(*name).then_some("half-configured");
-                half.or(installed).map(|state| format!("{name}\t{state}"))
+                half.or(installed).map(|state| match self.distro.manager {
+                    Manager::Apt | Manager::Dnf => format!("{name}\t{state}"),
+                    Manager::Pacman => format!("{name} 1.0-1"),
+                })
             })
             .collect();
         let code = i32::from(known.len() < asked.len());
         Some(output(code, &known.join("\n")))
     }
 
+    /// What an earlier run has left, in the words of each package manager.
+    fn package_audit(&self) -> Output {
+        let half = self.half_installed.iter();
+        match self.distro.manager {
+            Manager::Apt => {
+                let names: Vec<String> = half.map(|name| format!(" {name}")).collect();
+                output(0, &names.join("\n"))
+            }
+            Manager::Dnf => {
+                let all = self.packages.iter().chain(half.clone()).chain(half);
+                let lines: Vec<String> = all.map(|name| format!("{name}\tx86_64")).collect();
+                output(0, &lines.join("\n"))
+            }
+            // Nobody holds the lock.
+            Manager::Pacman => output(1, ""),
+        }
+    }
+
+    /// Leaves a package half installed, as a run that was cut off does.
+    pub fn cut_off(&mut self, name: &str) {
+        self.half_installed.insert(name.to_owned());
+        if self.distro.manager == Manager::Pacman {
+            self.put(PACMAN_LOCK, "");
+        }
+    }
+
+    /// Whether a package can be had: a third party's only once its repository is set up.
+    fn offered(&self, name: &str) -> bool {
+        let elsewhere = self
+            .distro
+            .repositories
+            .iter()
+            .find(|one| one.packages.contains(&name));
+        elsewhere.is_none_or(|one| {
+            let files = [repositories::source_file(one), repositories::key_file(one)];
+            files.iter().all(|file| self.files.contains_key(file))
+        })
+    }
+
     pub(super) fn package_change(&mut self, command: &Command) -> Option<Output> {
         if names(command, self.distro.repair).is_some() {
-            for name in std::mem::take(&mut self.half_installed) {
-                self.install(&name);
+            let half = std::mem::take(&mut self.half_installed);
+            if self.distro.manager == Manager::Pacman {
+                self.files.remove(std::path::Path::new(PACMAN_LOCK));
+            } else {
+                for name in half {
+                    self.install(&name);
+                }
             }
             return Some(output(0, ""));
         }
@@ -73,6 +117,9 @@ impl World {
                 100,
                 "E: Failed to fetch http://deb/  Temporary failure resolving 'deb'",
             ));
+        }
+        if let Some(unknown) = wanted.iter().find(|name| !self.offered(name)) {
+            return Some(output(100, &format!("E: Unable to locate package {unknown}")));
         }
         for name in &wanted {
             self.install(name);

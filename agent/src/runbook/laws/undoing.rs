@@ -23,7 +23,8 @@ fn ours(world: &World, folder: &str) -> Vec<String> {
         .keys()
         .map(|path| path.display().to_string())
         .collect();
-    left.retain(|path| path.starts_with(folder) || path.contains("conf.d"));
+    let places = ["conf.d", "sources.list.d", "keyrings", "yum.repos.d", "rpm-gpg"];
+    left.retain(|path| path.starts_with(folder) || places.iter().any(|place| path.contains(place)));
     let containers = world.containers.values().filter(|one| one.folder == folder);
     left.extend(containers.map(|one| one.name.clone()));
     left.extend(
@@ -102,9 +103,17 @@ type Spoil = fn(&FakeHost, usize, Mode);
 type Steps = &'static [&'static dyn Step];
 
 /// The same steps behind every kind of proxy.
-fn every_front(steps: Steps) -> [(Steps, Run); 3] {
+fn every_front(steps: Steps) -> [(Steps, Run); 4] {
     let row = &DISTROS[0];
-    [with_everything(row), behind_nginx(row), behind_traefik(row)].map(|run| (steps, run))
+    // One that has two repositories of third parties.
+    let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
+    let runs = [
+        with_everything(row),
+        behind_nginx(row),
+        behind_traefik(row),
+        least(rocky),
+    ];
+    runs.map(|run| (steps, run))
 }
 
 #[test]

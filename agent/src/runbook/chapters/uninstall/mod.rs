@@ -7,6 +7,7 @@
 mod containers;
 mod data;
 pub(super) mod group;
+mod repository;
 
 use super::super::proxies;
 use super::super::{ActCx, Applied, Cx, Intent, Step, StepError};
@@ -20,6 +21,7 @@ pub const STEPS: &[&dyn Step] = &[
     &NotInFront,
     &containers::Containers,
     &group::NotInGroup,
+    &repository::NoRepository,
     &Folder { data: false },
 ];
 
@@ -29,6 +31,7 @@ pub const WITH_DATA: &[&dyn Step] = &[
     &containers::Containers,
     &data::Volumes,
     &group::NotInGroup,
+    &repository::NoRepository,
     &Folder { data: true },
 ];
 
