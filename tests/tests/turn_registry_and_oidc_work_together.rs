@@ -9,6 +9,7 @@ const TOKEN: &str = "/root/registry-token";
 const SECRET: &str = "/root/oidc-secret";
 const ISSUER: &str = "https://id.example.net/o/chatalot/";
 
+// coverage: real · Debian 13 · caddy · TURN, updater on, registry, OIDC
 #[test]
 fn turn_a_private_registry_and_single_sign_on_work_together() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;

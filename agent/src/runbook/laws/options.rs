@@ -128,6 +128,7 @@ fn a_tunnels_name_must_lead_to_cloudflare() {
     }
 }
 
+// coverage: assumed · Debian 13 · caddy · overwrite-env
 #[test]
 fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
     let mut run = least(&DISTROS[0]);
