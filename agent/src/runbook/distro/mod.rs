@@ -154,12 +154,12 @@ fn supported() -> String {
 impl Distro {
     /// Whether the row holds for a `VERSION_ID`: `9` does for 9 and for 9.4.
     fn holds_for(&self, version: &str) -> bool {
-        let same = |known: &&str| {
+        let same = |known: &str| {
             version
-                .strip_prefix(*known)
+                .strip_prefix(known)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.versions.is_empty() || self.versions.iter().any(|known| same(&known))
+        self.versions.is_empty() || self.versions.iter().any(|known| same(known))
     }
 
     /// Every package that the engine and the tools come in.

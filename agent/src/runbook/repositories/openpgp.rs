@@ -1,4 +1,4 @@
-//! As much of OpenPGP as it takes to be sure of a key: whose fingerprint it has, and that nothing else is with it.
+//! As much of RFC 9580 as it takes to be sure of a key: whose fingerprint it has, and that nothing else is with it.
 //!
 //! What is handed on is written anew from the very bytes that were judged: another reader would not find a second key
 //! in what we have passed over.
