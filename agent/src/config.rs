@@ -4,6 +4,7 @@
 
 use crate::host::linux;
 use crate::runbook::patience::{Patience, RawPatience, TooImpatient};
+use crate::runbook::repositories::mirrors::{MirrorError, Mirrors, RawMirrors};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -45,6 +46,15 @@ pub enum ConfigError {
         #[source]
         source: TooImpatient,
     },
+    /// The file names a mirror that cannot be one.
+    #[error("`{}` is not a configuration", path.display())]
+    Mirror {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: MirrorError,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -52,6 +62,7 @@ pub enum ConfigError {
 struct RawConfig {
     resolvers: Vec<IpAddr>,
     patience: RawPatience,
+    repositories: RawMirrors,
 }
 
 /// What the agent is told about this host.
@@ -90,10 +101,8 @@ impl Config {
                 source,
             })?,
         };
-        let raw: RawConfig = toml::from_str(&text).map_err(|source| ConfigError::Parse {
-            path: path.to_owned(),
-            source,
-        })?;
+        let raw = parse(&text, path)?;
+        checked(raw.repositories, path)?;
         let patience = Patience::try_from(raw.patience).map_err(|source| ConfigError::Patience {
             path: path.to_owned(),
             source,
@@ -107,11 +116,31 @@ impl Config {
     }
 }
 
+/// The mirrors that a configuration names. They are read where they are needed, when they are needed.
+pub fn mirrors(text: &str) -> Result<Mirrors, ConfigError> {
+    let path = Path::new(PATH);
+    checked(parse(text, path)?.repositories, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<RawConfig, ConfigError> {
+    toml::from_str(text).map_err(|source| ConfigError::Parse {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn checked(raw: RawMirrors, path: &Path) -> Result<Mirrors, ConfigError> {
+    Mirrors::try_from(raw).map_err(|source| ConfigError::Mirror {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Config, ConfigError> {
+    fn read(text: &str) -> Result<Config, ConfigError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         Config::read(file.path())
@@ -125,19 +154,19 @@ mod tests {
 
     #[test]
     fn the_file_that_is_installed_is_understood() {
-        assert!(parse(include_str!("../../packaging/config.toml")).is_ok());
+        assert!(read(include_str!("../../packaging/config.toml")).is_ok());
     }
 
     #[test]
     fn a_word_that_is_not_known_is_an_error() {
-        assert!(matches!(parse("stat = \"/x\""), Err(ConfigError::Parse { .. })));
+        assert!(matches!(read("stat = \"/x\""), Err(ConfigError::Parse { .. })));
     }
 
     #[test]
     fn patience_is_what_was_typed_but_never_too_little_to_be_of_use() {
-        let patience = parse("[patience]\nretry_secs = 20\n").unwrap().patience;
+        let patience = read("[patience]\nretry_secs = 20\n").unwrap().patience;
         assert_eq!(patience.retry.as_secs(), 20);
-        let refused = parse("[patience]\nsilence_secs = 1\n").unwrap_err();
+        let refused = read("[patience]\nsilence_secs = 1\n").unwrap_err();
         assert!(
             crate::chain(&refused).contains("silence_secs = 1 is less than 10"),
             "{refused}"

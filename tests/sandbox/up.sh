@@ -58,6 +58,15 @@ publish() { # image name:tag
     docker exec "$internet" sh -c "echo $id >/srv/registry/published-$1"
 }
 
+# The mirror of Docker's packages, where the internet serves it from.
+publish_mirror() {
+    id=$(docker image inspect -f '{{.Id}}' chatalot-sandbox/docker-mirror)
+    docker exec "$internet" grep -qsx "$id" /srv/docker-mirror/published && return
+    say "mirror: publishing Docker's packages"
+    docker run --rm chatalot-sandbox/docker-mirror | docker exec -i "$internet" sh -c \
+        "rm -rf /srv/docker-mirror && mkdir /srv/docker-mirror && tar -C /srv/docker-mirror -x && echo $id >/srv/docker-mirror/published"
+}
+
 "$here/build.sh"
 network_up
 internet_up
@@ -65,4 +74,5 @@ wait_for_internet
 publish server server:0.24.0
 publish postgres postgres:17
 publish turn turn:0.24.0
+publish_mirror
 say "up"

@@ -11,6 +11,7 @@ use crate::{
 mod network;
 
 const IMAGE: &str = "chatalot-sandbox/vps:debian13";
+const DEBIAN_12: &str = "chatalot-sandbox/vps:debian12";
 const UBUNTU: &str = "chatalot-sandbox/vps:ubuntu24.04";
 const BOOT: Duration = Duration::from_mins(1);
 /// What systemd and an inner engine need where the machine itself is short of `CAP_SYS_RESOURCE`.
@@ -47,6 +48,11 @@ impl Vps {
     /// The same with Ubuntu 24.04, whose image is built only where everything is asked for.
     pub fn fresh_ubuntu(sandbox: &Sandbox, name: &str) -> Result<Self> {
         Self::fresh_of(sandbox, name, UBUNTU)
+    }
+
+    /// The same with Debian 12.
+    pub fn fresh_debian12(sandbox: &Sandbox, name: &str) -> Result<Self> {
+        Self::fresh_of(sandbox, name, DEBIAN_12)
     }
 
     fn fresh_of(sandbox: &Sandbox, name: &str, image: &str) -> Result<Self> {

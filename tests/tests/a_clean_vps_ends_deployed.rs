@@ -6,6 +6,7 @@ use chatalot_tests::{Journey, Result, Sandbox, phase};
 
 const SOON: Duration = Duration::from_mins(2);
 
+// coverage: real · Debian 13 · caddy · updater on
 #[test]
 fn a_clean_vps_ends_deployed_survives_a_reboot_and_a_second_run_writes_nothing() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;

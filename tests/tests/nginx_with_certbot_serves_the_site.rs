@@ -10,6 +10,7 @@ const SOON: Duration = Duration::from_secs(30);
 const SHOP: &str =
     "server {\n    listen 80;\n    server_name shop.example.org;\n    return 200 'the shop';\n}\n";
 
+// coverage: real · Debian 13 · nginx · updater on
 #[test]
 fn f55_f56_an_nginx_that_is_there_serves_the_site_beside_its_own_with_a_certificate_that_is_renewed()
 -> Result<()> {

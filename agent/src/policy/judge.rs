@@ -14,6 +14,8 @@ pub struct Effect<'a> {
     pub work: Work,
     /// The packages that it may install.
     pub packages: &'a [&'static str],
+    /// The package repositories of third parties that it may add.
+    pub repositories: &'a [&'static str],
     /// How long its deployment has been running.
     pub running: Duration,
 }
@@ -78,15 +80,30 @@ impl Policy {
     /// Whether a step of a deployment that was allowed may change the host at this moment.
     pub fn judge_effect(&self, site: &Site, effect: Effect<'_>, now_ms: i64) -> Result<(), Advice> {
         self.judge_work(site, effect.work, now_ms)?;
-        if let Some(allowed) = &self.packages {
-            let other = effect.packages.iter().copied();
+        for (code, key, doing, asked, allowed) in [
+            (
+                "POLICY_PACKAGES",
+                "packages",
+                "install",
+                effect.packages,
+                &self.packages,
+            ),
+            (
+                "POLICY_REPOSITORIES",
+                "repositories",
+                "add the package repository",
+                effect.repositories,
+                &self.repositories,
+            ),
+        ] {
+            let Some(allowed) = allowed else { continue };
+            let other = asked.iter().copied();
             let other: Vec<&str> = other
                 .filter(|name| !allowed.iter().any(|one| one == name))
                 .collect();
             if !other.is_empty() {
-                let seen = format!("a step that may install {}", other.join(", "));
-                let wanted = list(allowed.iter().cloned());
-                return Err(refusal("POLICY_PACKAGES", "packages", &seen, wanted));
+                let seen = format!("a step that may {doing} {}", other.join(", "));
+                return Err(refusal(code, key, &seen, list(allowed.iter().cloned())));
             }
         }
         match self.max_runtime {

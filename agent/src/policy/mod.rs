@@ -45,6 +45,8 @@ pub struct Policy {
     install_dir: Option<Folder>,
     proxies: Option<Vec<ProxyChoice>>,
     packages: Option<Vec<String>>,
+    /// `None`: those that the recipe knows.
+    repositories: Option<Vec<String>>,
     max_runtime: Option<Duration>,
     /// `None`: at any time.
     windows: Option<Vec<Window>>,

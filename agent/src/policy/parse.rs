@@ -26,6 +26,7 @@ struct Raw {
     install_dir: Option<String>,
     proxies: Option<Vec<String>>,
     packages: Option<Vec<String>>,
+    repositories: Option<Vec<String>>,
     max_runtime_minutes: Option<u32>,
     windows: Option<Vec<String>>,
 }
@@ -69,6 +70,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, Advice> {
         install_dir: raw.install_dir.map(|dir| one("install_dir", &dir)).transpose()?,
         proxies: raw.proxies.map(|all| each("proxies", &all)).transpose()?,
         packages: raw.packages,
+        repositories: raw.repositories,
         max_runtime: raw
             .max_runtime_minutes
             .map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),

@@ -31,6 +31,7 @@ fn effect(more: &str, packages: &[&'static str], minutes: u64) -> Result<(), Str
     let effect = Effect {
         work: Work::Deploy,
         packages,
+        repositories: &["docker"],
         running: Duration::from_secs(minutes * 60),
     };
     let judged = policy.judge_effect(&site(), effect, 0);
@@ -73,6 +74,11 @@ fn each_rule_refuses_what_it_does_not_name_and_names_itself() {
     );
     assert_eq!(effect("packages = [\"git\", \"docker.io\"]", docker, 0), Ok(()));
     assert_eq!(effect("packages = []", &[], 0), Ok(()));
+    assert_eq!(
+        effect("repositories = [\"caddy\"]", &[], 0),
+        refused("POLICY_REPOSITORIES")
+    );
+    assert_eq!(effect("repositories = [\"docker\"]", &[], 0), Ok(()));
     assert_eq!(
         effect("max_runtime_minutes = 60", &[], 61),
         refused("POLICY_MAX_RUNTIME")
@@ -233,10 +239,10 @@ fn the_file_that_joining_writes_says_what_the_host_was_added_with() {
         .filter_map(|line| line.strip_prefix("# "))
         .filter(|line| line.contains(" = "))
         .collect();
-    assert_eq!(proposed.len(), 6);
+    assert_eq!(proposed.len(), 7);
     let proposed = proposed.join("\n");
     let policy = Policy::parse(&proposed).unwrap();
-    assert!(policy.windows.is_some() && policy.packages.is_some());
+    assert!(policy.windows.is_some() && policy.packages.is_some() && policy.repositories.is_some());
     assert!(alone.words().iter().any(|words| words.contains("from anywhere")));
     assert_eq!(
         Policy::default().words(),

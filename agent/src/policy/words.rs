@@ -35,6 +35,7 @@ const TAIL: &str = "
 # install_dir = \"/srv/chatalot\"            # chatalot's folder: this one or below it
 # proxies = [\"caddy\"]                      # which reverse proxy may be put in front: caddy, nginx, traefik, none
 # packages = []                            # the packages that may be installed
+# repositories = []                        # third parties' package repositories that may be added: docker, caddy, epel
 # max_runtime_minutes = 180                # after which no further step begins
 # windows = [\"mon-fri 22:00-04:00\"]        # when changes may be made, in UTC
 ";
@@ -95,6 +96,9 @@ impl Policy {
         }
         if let Some(packages) = &self.packages {
             words.push(only("Packages that may be installed", packages));
+        }
+        if let Some(repositories) = &self.repositories {
+            words.push(only("Package repositories that may be added", repositories));
         }
         if let Some(most) = self.max_runtime {
             words.push(format!(

@@ -37,7 +37,7 @@ pub fn engine_too_old(version: &str) -> Advice {
         "ENGINE_TOO_OLD",
         format!("Docker Engine {version}"),
         format!("{ENGINE_LEAST} or newer"),
-        "upgrade it from where it was installed from (Docker's own repository: `apt-get install --only-upgrade docker-ce`), then deploy again",
+        "upgrade it from where it was installed from (Docker's own repository: `apt-get install --only-upgrade docker-ce`), or remove its packages (images, containers and volumes stay in /var/lib/docker) to have a newer one installed, then deploy again",
     )
 }
 

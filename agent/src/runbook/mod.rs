@@ -6,6 +6,7 @@
 //! | [`distro`] | every distribution, one row each |
 //! | [`proxies`] | every reverse proxy, one file each |
 //! | [`firewalls`] | the host's own firewalls, one file each |
+//! | [`repositories`] | package repositories of third parties: keys, files, mirrors |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`outside`] | what the controller sees from outside, and what it means |
@@ -35,6 +36,7 @@ pub mod patience;
 pub mod plan;
 pub mod proxies;
 pub mod recent;
+pub mod repositories;
 pub mod route;
 mod walk;
 
@@ -68,6 +70,11 @@ pub trait Step: Sync {
         true
     }
 
+    /// Whether this site has it on this distribution.
+    fn applies_to(&self, intent: &Intent<'_>) -> bool {
+        self.applies(intent.site)
+    }
+
     /// The step without which its check has no meaning yet.
     fn after(&self) -> Option<&'static str> {
         None
@@ -80,6 +87,11 @@ pub trait Step: Sync {
 
     /// The packages that applying it may install: what a policy judges by.
     fn packages(&self, _intent: &Intent<'_>) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The package repositories of third parties that applying it may add: what a policy judges by.
+    fn repositories(&self, _intent: &Intent<'_>) -> Vec<&'static str> {
         Vec::new()
     }
 

@@ -31,10 +31,7 @@ pub fn steps_of<'a>(
     steps: &'a [&'static dyn Step],
     intent: Intent<'a>,
 ) -> impl Iterator<Item = &'static dyn Step> + 'a {
-    steps
-        .iter()
-        .copied()
-        .filter(move |step| step.applies(intent.site))
+    steps.iter().copied().filter(move |step| step.applies_to(&intent))
 }
 
 /// The plan for a site on this host. Asks every check that can be asked, and changes nothing.

@@ -239,13 +239,15 @@ impl Walk<'_> {
             .ledger
             .with(move |db| deployments::accepted_ms(db, id))
             .await?;
-        let packages = self.step.packages(&Intent {
+        let intent = Intent {
             site: &self.deployment.site,
             distro: self.distro,
-        });
+        };
+        let (packages, repositories) = (self.step.packages(&intent), self.step.repositories(&intent));
         let effect = policy::Effect {
             work: self.deployment.work,
             packages: &packages,
+            repositories: &repositories,
             running: Duration::from_millis(u64::try_from(now - since).unwrap_or(0)),
         };
         let policy = policy::Policy::in_force(&*self.engine.host).await;

@@ -53,6 +53,30 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// The keys that third parties publish for their repositories, by their fingerprints; `keys/README.md` has their source.
+pub const PUBLISHED_KEYS: &[(&str, &str)] = &[
+    (
+        "9DC858229FC7DD38854AE2D88D81803C0EBFCD88",
+        include_str!("keys/docker-apt.asc"),
+    ),
+    (
+        "060A61C51B558A7F742B77AAC52FEB6B621E9F35",
+        include_str!("keys/docker-rpm.asc"),
+    ),
+    (
+        "65760C51EDEA2017CEA2CA15155B6D79CA56EA34",
+        include_str!("keys/caddy-apt.asc"),
+    ),
+    (
+        "FF8AD1344597106ECE813B918A3872BF3228467C",
+        include_str!("keys/epel-9.asc"),
+    ),
+    (
+        "7D8D15CBFC4E62688591FB2633D98517E37ED158",
+        include_str!("keys/epel-10.asc"),
+    ),
+];
+
 /// A host made of maps. Clones share one world.
 #[derive(Debug, Clone)]
 pub struct FakeHost {

@@ -2,7 +2,9 @@
 
 use super::world::{EngineState, World, output};
 use crate::host::{Command, Output, Unit};
+use crate::runbook::distro::{Manager, PACMAN_LOCK};
 use crate::runbook::packaging::TORN;
+use crate::runbook::repositories;
 
 /// What Debian's package brings as /etc/caddy/Caddyfile.
 const CADDYFILE: &str = "# The Caddyfile is an easy way to configure your Caddy web server.\n\n:80 {\n\t# Set this path\n\troot * /usr/share/caddy\n\n\tfile_server\n\n\t# reverse_proxy localhost:8080\n}\n";
@@ -21,12 +23,7 @@ fn names<'a>(command: &'a Command, argv: &[&'a str]) -> Option<Vec<&'a str>> {
 impl World {
     pub(super) fn package_query(&self, command: &Command) -> Option<Output> {
         if names(command, self.distro.audit).is_some() {
-            let half: Vec<String> = self
-                .half_installed
-                .union(&self.torn)
-                .map(|name| format!(" {name}"))
-                .collect();
-            return Some(output(0, &half.join("\n")));
+            return Some(self.package_audit());
         }
         if names(command, TORN).is_some() {
             let torn: Vec<String> = self
@@ -42,17 +39,65 @@ impl World {
             .filter_map(|name| {
                 let installed = self.packages.contains(*name).then_some("installed");
                 let half = self.half_installed.contains(*name).then_some("half-configured");
-                half.or(installed).map(|state| format!("{name}\t{state}"))
+                half.or(installed).map(|state| match self.distro.manager {
+                    Manager::Apt | Manager::Dnf => format!("{name}\t{state}"),
+                    Manager::Pacman => format!("{name} 1.0-1"),
+                })
             })
             .collect();
         let code = i32::from(known.len() < asked.len());
         Some(output(code, &known.join("\n")))
     }
 
+    /// What an earlier run has left, in the words of each package manager.
+    fn package_audit(&self) -> Output {
+        let half = self.half_installed.iter();
+        match self.distro.manager {
+            Manager::Apt => {
+                let all = self.half_installed.union(&self.torn);
+                let names: Vec<String> = all.map(|name| format!(" {name}")).collect();
+                output(0, &names.join("\n"))
+            }
+            Manager::Dnf => {
+                let all = self.packages.iter().chain(half.clone()).chain(half);
+                let lines: Vec<String> = all.map(|name| format!("{name}\tx86_64")).collect();
+                output(0, &lines.join("\n"))
+            }
+            // Nobody holds the lock.
+            Manager::Pacman => output(1, ""),
+        }
+    }
+
+    /// Leaves a package half installed, as a run that was cut off does.
+    pub fn cut_off(&mut self, name: &str) {
+        self.half_installed.insert(name.to_owned());
+        if self.distro.manager == Manager::Pacman {
+            self.put(PACMAN_LOCK, "");
+        }
+    }
+
+    /// Whether a package can be had: a third party's only once its repository is set up.
+    fn offered(&self, name: &str) -> bool {
+        let elsewhere = self
+            .distro
+            .repositories
+            .iter()
+            .find(|one| one.packages.contains(&name));
+        elsewhere.is_none_or(|one| {
+            let files = [repositories::source_file(one), repositories::key_file(one)];
+            files.iter().all(|file| self.files.contains_key(file))
+        })
+    }
+
     pub(super) fn package_change(&mut self, command: &Command) -> Option<Output> {
         if names(command, self.distro.repair).is_some() {
-            for name in std::mem::take(&mut self.half_installed) {
-                self.install(&name);
+            let half = std::mem::take(&mut self.half_installed);
+            if self.distro.manager == Manager::Pacman {
+                self.files.remove(std::path::Path::new(PACMAN_LOCK));
+            } else {
+                for name in half {
+                    self.install(&name);
+                }
             }
             let text = "package is in a very bad inconsistent state; you should reinstall it";
             return Some(if self.torn.is_empty() {
@@ -87,6 +132,12 @@ impl World {
                 100,
                 "E: Failed to fetch http://deb/  Temporary failure resolving 'deb'",
             ));
+        }
+        if let Some(unknown) = wanted
+            .iter()
+            .find(|name| *name != "--reinstall" && !self.offered(name))
+        {
+            return Some(output(100, &format!("E: Unable to locate package {unknown}")));
         }
         let again = wanted.first().is_some_and(|word| word == "--reinstall");
         for name in wanted.iter().skip(usize::from(again)) {

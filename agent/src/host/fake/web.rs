@@ -115,10 +115,21 @@ impl World {
         if self.network && path.ends_with(".well-known/openid-configuration") {
             return Ok(discovery(host, path));
         }
+        if let Some(key) = self.network.then(|| self.published_key(&fetch.url)).flatten() {
+            return Ok(page(200, "text/plain", key));
+        }
         if self.network && !self.dns.contains_key(host) {
             return Ok(page(200, "text/html", "somebody else"));
         }
         Err(FetchError::Connect(host.to_owned()))
+    }
+
+    /// The key of a repository, at its address.
+    fn published_key(&self, url: &str) -> Option<&'static str> {
+        let repository = self.distro.repositories.iter().find(|one| one.key == url)?;
+        let mut keys = super::PUBLISHED_KEYS.iter();
+        keys.find(|(print, _)| *print == repository.fingerprint)
+            .map(|(_, key)| *key)
     }
 
     /// What Cloudflare answers for a tunnel's name.

@@ -126,7 +126,7 @@ pub struct World {
 impl World {
     pub(super) fn fresh(distro: &'static Distro) -> Self {
         let own = Ipv4Addr::new(203, 0, 113, 42);
-        let base = [distro.query, distro.repair, distro.install];
+        let base = [distro.query, distro.audit, distro.repair, distro.install];
         let programs = base.iter().filter_map(|argv| argv.first()).chain(&["systemctl"]);
         let agent = Unit {
             exists: true,

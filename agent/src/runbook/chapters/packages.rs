@@ -1,18 +1,21 @@
-//! The engine, compose and the tools, from the distribution.
+//! The engine, compose and the tools, from the distribution, and where it lacks them from whoever makes them.
+
+mod repository;
 
 use super::super::engine_version::{self, compose_missing, engine_too_old, is_compose_v1};
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging};
 use super::uninstall::group::ADDED;
-use crate::host::{Command, Engine};
+use crate::host::{Command, Engine, plain_line};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[&Dpkg, &Install, &Running, &DockerGroup];
+pub(super) const STEPS: &[&dyn Step] = &[&Dpkg, &repository::SetUp, &Install, &Running, &DockerGroup];
 
 /// A package manager is never cut off, and waits silently for ten minutes where another one works.
 pub(super) const PACKAGE_LIMITS: Limits = Limits {
@@ -51,12 +54,10 @@ impl Step for Dpkg {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        let audit = cx.host.query(cx.distro.command(cx.distro.audit, &[])).await?;
-        Ok(if audit.ok() && audit.stdout.trim().is_empty() {
-            Verdict::satisfied("the package database is in order")
-        } else {
-            let about = audit.last_lines(1).join("");
-            Verdict::needed(format!("packages are only half installed: {}", about.trim()))
+        let half = packaging::half_done(cx.host, cx.distro, Duration::from_mins(2)).await?;
+        Ok(match half.last() {
+            None => Verdict::satisfied("the package database is in order"),
+            Some(about) => Verdict::needed(format!("packages are only half installed: {}", about.trim())),
         })
     }
 
@@ -67,7 +68,11 @@ impl Step for Dpkg {
         if packaging::unpack_torn(cx).await? || output.ok() {
             Ok(Applied::default())
         } else {
-            Err(packaging::failure(&output, &["the packages that were cut off"]))
+            Err(packaging::failure(
+                distro,
+                &output,
+                &["the packages that were cut off"],
+            ))
         }
     }
 }
@@ -76,7 +81,8 @@ impl Step for Dpkg {
 struct Install;
 
 impl Install {
-    /// What is missing. An engine from elsewhere is left alone: the distribution's would push it out.
+    /// What is missing. An engine from elsewhere is left alone, whatever it lacks: the row's packages would push it out,
+    /// or own the same files.
     async fn missing(cx: &Cx<'_>) -> Result<Vec<&'static str>, StepError> {
         let row = cx.distro;
         let mut missing = packaging::missing(cx.host, row, row.tools).await?;
@@ -196,6 +202,9 @@ impl Step for Running {
         if output.ok() {
             return Ok(Applied::default());
         }
+        if let Some(advice) = kernel_replaced(cx).await? {
+            return Err(StepError::last(advice));
+        }
         Err(StepError::last(
             Advice::new(
                 "ENGINE_DOWN",
@@ -209,6 +218,25 @@ impl Step for Running {
             .with_evidence(output.last_lines(8)),
         ))
     }
+}
+
+/// The modules of the kernel that runs have been exchanged for a newer one's, and the Engine needs some.
+async fn kernel_replaced(cx: &ActCx<'_>) -> Result<Option<Advice>, StepError> {
+    let release = cx.host.read(Path::new("/proc/sys/kernel/osrelease")).await?;
+    let release = plain_line(&String::from_utf8_lossy(&release.unwrap_or_default()));
+    let there = cx.host.list(Path::new("/usr/lib/modules")).await?;
+    if release.is_empty() || there.is_empty() || there.contains(&release) {
+        return Ok(None);
+    }
+    Ok(Some(Advice::new(
+        "KERNEL_REPLACED",
+        format!(
+            "kernel {release} runs, whose modules are not on the disk any more ({} are)",
+            there.join(", ")
+        ),
+        "the modules that the Docker Engine needs",
+        "reboot the host, then deploy again: it goes on from here",
+    )))
 }
 
 /// A login that may use docker without sudo, only if asked for.

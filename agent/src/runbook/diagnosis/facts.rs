@@ -3,8 +3,9 @@
 use crate::host::{Command, Container, Engine, Look, Owner, plain_line};
 use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
+use crate::runbook::distro::Manager;
 use crate::runbook::drift::Baseline;
-use crate::runbook::{Cx, Intent, evidence, plan, steps};
+use crate::runbook::{Cx, Intent, evidence, packaging, plan, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
@@ -158,14 +159,12 @@ async fn found(cx: &Cx<'_>) -> BTreeMap<String, Advice> {
 }
 
 async fn half_installed(cx: &Cx<'_>) -> Vec<String> {
-    let audit = cx.distro.command(cx.distro.audit, &[]).deadline(PATIENCE);
-    let said = within(cx.host.query(audit)).await.unwrap_or_default();
-    said.stdout
-        .lines()
-        .map(plain_line)
-        .filter(|line| line.starts_with(' '))
-        .take(5)
-        .collect()
+    let half = within(packaging::half_done(cx.host, cx.distro, PATIENCE)).await;
+    let mut named = half.unwrap_or_default();
+    // dpkg puts the names below a heading.
+    named.retain(|line| cx.distro.manager != Manager::Apt || line.starts_with(' '));
+    named.truncate(5);
+    named
 }
 
 async fn logs(cx: &Cx<'_>, containers: &[Container]) -> BTreeMap<String, Vec<String>> {

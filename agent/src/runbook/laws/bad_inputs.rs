@@ -79,7 +79,7 @@ fn discovery() -> Fetched {
 
 /// On a fresh host: what is spoilt, and how the deployment must end.
 const FRESH: &[(&str, Spoil)] = &[
-    ("DISTRO_UNSUPPORTED", |w| w.system.version = "12".into()),
+    ("DISTRO_UNSUPPORTED", |w| w.system.version = "11".into()),
     ("NOT_ROOT", |w| w.system.root = false),
     ("MEMORY_SHORT", |w| w.resources.memory = 500_000_000),
     ("DISK_FULL", |w| w.resources.disk_free = 1 << 30),

@@ -182,6 +182,13 @@ impl Run {
         host
     }
 
+    pub(super) fn intent(&self) -> Intent<'_> {
+        Intent {
+            site: &self.site,
+            distro: self.distro,
+        }
+    }
+
     fn tags(&self) -> BTreeMap<String, String> {
         let tag = |secret: &Secret| format!("tag-{}", secret.expose().len());
         self.secrets
@@ -211,7 +218,7 @@ impl Run {
             for step in steps
                 .iter()
                 .copied()
-                .filter(|step| step.applies(&self.site))
+                .filter(|step| step.applies_to(&self.intent()))
                 .collect::<Vec<_>>()
             {
                 self.one(host, step).await?;
@@ -223,7 +230,7 @@ impl Run {
 
     async fn all(&mut self, host: &FakeHost) -> Result<(), Stop> {
         for step in steps() {
-            if step.applies(&self.site) {
+            if step.applies_to(&self.intent()) {
                 self.one(host, step).await?;
             }
         }
@@ -232,11 +239,7 @@ impl Run {
 
     async fn one(&mut self, host: &FakeHost, step: &'static dyn Step) -> Result<(), Stop> {
         let tags = self.tags();
-        let intent = Intent {
-            site: &self.site,
-            distro: self.distro,
-        };
-        if !step.effects(&intent).is_empty() {
+        if !step.effects(&self.intent()).is_empty() {
             match step.check(&self.cx(host, &tags)).await? {
                 Verdict::Satisfied { .. } => return Ok(()),
                 Verdict::Blocked { advice } => return Err(Stop::Advice(advice.into())),

@@ -1,6 +1,7 @@
 //! What holds for every step, on every supported distribution, for every kind of site.
 
 mod bad_inputs;
+mod distributions;
 mod driver;
 mod fronts;
 mod limits;
@@ -11,7 +12,7 @@ mod undoing;
 
 use super::distro::DISTROS;
 use super::{Intent, Step, steps};
-use crate::host::fake::{FakeHost, Mode, World};
+use crate::host::fake::{EngineState, FakeHost, Mode, World};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
@@ -55,18 +56,22 @@ use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, limited, tunn
 /// Every supported distribution with every kind of site.
 fn every_case() -> Vec<(&'static str, Run)> {
     let rows = DISTROS.iter().filter(|row| row.refused.is_none());
-    let everywhere = rows.flat_map(|row| {
-        [least(row), full(row), with_everything(row), tunnelled(row)].map(|run| (row.name, run))
-    });
-    // The others differ in their proxy alone, which no row changes.
-    let proxies = [
-        ("nginx", behind_nginx(&DISTROS[0])),
-        ("Traefik", behind_traefik(&DISTROS[0])),
+    let kinds = [
+        least,
+        full,
+        with_everything,
+        tunnelled,
+        behind_nginx,
+        behind_traefik,
+    ];
+    let everywhere = rows.flat_map(|row| kinds.map(|kind| (row.name, kind(row))));
+    // What a limited site adds is the proxy's, which no row changes.
+    let limits = [
         ("Caddy, limited", limited(least(&DISTROS[0]))),
         ("nginx, limited", limited(behind_nginx(&DISTROS[0]))),
         ("Traefik, limited", limited(behind_traefik(&DISTROS[0]))),
     ];
-    everywhere.chain(proxies).collect()
+    everywhere.chain(limits).collect()
 }
 
 #[test]
@@ -98,13 +103,26 @@ fn a_step_comes_after_one_that_is_before_it_and_always_there() {
 }
 
 #[test]
+fn a_third_partys_repository_is_set_up_where_a_row_needs_it_and_not_elsewhere() {
+    for (name, mut run) in every_case() {
+        let host = run.host();
+        run.deploy(&host).unwrap();
+        let ours = |path: &std::path::Path| path.to_string_lossy().contains("chatalot-docker.");
+        let there = host.world(|world| world.files.keys().any(|path| ours(path)));
+        let foreign = run.host().world(|world| world.engine != EngineState::Absent);
+        let wanted = run.distro.repositories.iter().any(|one| one.name == "docker") && !foreign;
+        assert_eq!(there, wanted, "{name}");
+    }
+}
+
+#[test]
 fn every_effect_is_announced_and_a_probe_announces_none() {
     for (name, run) in every_case() {
         let intent = Intent {
             site: &run.site,
             distro: run.distro,
         };
-        for step in steps().filter(|step| step.applies(&run.site)) {
+        for step in steps().filter(|step| step.applies_to(&intent)) {
             let host = run.host();
             let probe = matches!(run.apply_alone(&host, step), Err(Stop::Probe));
             assert_eq!(step.effects(&intent).is_empty(), probe, "{} on {name}", step.id());
@@ -132,6 +150,11 @@ fn effects_never_show_a_secret() {
     }
 }
 
+// coverage: assumed · every row · caddy · updater off
+// coverage: assumed · every row · caddy · TURN, updater on, registry, OIDC
+// coverage: assumed · every row · none · updater off, tunnel
+// coverage: assumed · every row · nginx · TURN, updater on
+// coverage: assumed · every row · traefik · updater off
 #[test]
 fn a_fresh_host_ends_deployed_and_a_second_run_writes_nothing() {
     for (name, mut run) in every_case() {
@@ -152,6 +175,41 @@ fn a_fresh_host_ends_deployed_and_a_second_run_writes_nothing() {
     }
 }
 
+/// A site in the words of the coverage table.
+fn claimed(site: &Site) -> String {
+    let options = [
+        (site.turn.is_some(), "TURN"),
+        (site.updates, "updater on"),
+        (!site.updates, "updater off"),
+        (site.registry_user.is_some(), "registry"),
+        (site.oidc.is_some(), "OIDC"),
+        (site.tunnel, "tunnel"),
+    ];
+    let had: Vec<&str> = options
+        .iter()
+        .filter(|(has, _)| *has)
+        .map(|(_, name)| *name)
+        .collect();
+    format!(
+        "assumed · every row · {} · {}",
+        site.proxy.as_str(),
+        had.join(", ")
+    )
+}
+
+#[test]
+fn what_the_coverage_table_is_told_of_these_laws_is_what_they_do() {
+    let told = include_str!("mod.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("// coverage: "));
+    let told: BTreeSet<String> = told.map(str::to_owned).collect();
+    for row in DISTROS.iter().filter(|row| row.refused.is_none()) {
+        let runs = every_case().into_iter().filter(|(name, _)| *name == row.name);
+        let done: BTreeSet<String> = runs.map(|(_, run)| claimed(&run.site)).collect();
+        assert_eq!(done, told, "{}", row.name);
+    }
+}
+
 /// What two worlds differ in, as far as a message needs it.
 fn differ(one: &World, other: &World) -> String {
     let lines = |world: &World| format!("{world:#?}");
@@ -160,19 +218,28 @@ fn differ(one: &World, other: &World) -> String {
     format!("{odd:?}")
 }
 
+/// So many cases are broken at each of their calls: all kinds of site on one distribution, and on a second one those
+/// that do not differ in their proxy alone.
+const WHOLE: usize = 5 + 3;
+
 /// Lets every host call of a deployment go wrong once, in turn, and deploys again.
 fn break_every_call(modes: &[Mode], spoil: fn(&FakeHost, usize, Mode), between: fn(&mut World)) {
     let mut broken = 0;
+    let mut known: BTreeSet<(String, String)> = BTreeSet::new();
     // The example with every feature of the runbook is contained in the one with everything.
     let kinds = every_case()
         .into_iter()
         .filter(|(_, run)| run.site != full(run.distro).site);
-    for (name, mut run) in kinds {
+    for (at, (name, mut run)) in kinds.enumerate() {
         let calm = run.host();
         run.deploy(&calm).unwrap();
         calm.world(between);
         let (calls, end) = (calm.calls(), calm.snapshot());
-        for n in 1..=calls {
+        // The others are broken at what they say and none before them.
+        let kind = format!("{:?}", run.site);
+        let new = |line: &String| known.insert((kind.clone(), line.clone())) || at < WHOLE;
+        let new: Vec<bool> = calm.log()[..calls].iter().map(new).collect();
+        for n in (1..=calls).filter(|n| new[n - 1]) {
             for mode in modes {
                 run.memory.clear();
                 let host = run.host();

@@ -1,7 +1,7 @@
 //! What the options of a site must find: voice and video, single sign-on, a private registry.
 
 use super::bad_inputs::{container, deployed};
-use super::driver::{Stop, full, least, tunnelled};
+use super::driver::{Stop, behind_nginx, behind_traefik, full, least, tunnelled};
 use crate::host::fake::{FakeHost, Mode, World};
 use crate::host::{FetchError, Fetched, PortOwner, Transport};
 use crate::runbook::distro::DISTROS;
@@ -128,6 +128,7 @@ fn a_tunnels_name_must_lead_to_cloudflare() {
     }
 }
 
+// coverage: assumed · Debian 13 · caddy · overwrite-env
 #[test]
 fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
     let mut run = least(&DISTROS[0]);
@@ -164,6 +165,30 @@ fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
         writes,
         "it was written anew once more, without need"
     );
+}
+
+// coverage: assumed · Debian 13 · nginx, traefik · TURN, updater on, updater off, registry, OIDC, overwrite-env
+#[test]
+fn every_option_ends_deployed_behind_the_other_proxies_too() {
+    for (kind, updates) in [behind_nginx, behind_traefik]
+        .into_iter()
+        .flat_map(|kind| [(kind, true), (kind, false)])
+    {
+        let (mut run, all) = (kind(&DISTROS[0]), full(&DISTROS[0]));
+        (run.site.turn, run.site.oidc) = (all.site.turn, all.site.oidc);
+        (run.site.registry_user, run.secrets) = (all.site.registry_user, all.secrets);
+        run.site.updates = updates;
+        let host = run.host();
+        run.deploy(&host).unwrap();
+        run.site.registration = "open".parse().unwrap();
+        run.site.overwrite_env = true;
+        run.deploy(&host).unwrap();
+        let env = host.world(|world| world.text("/srv/chatalot/.env")).unwrap();
+        assert!(
+            env.contains("DB_PASSWORD=generated") && env.contains("registration=open"),
+            "{env}"
+        );
+    }
 }
 
 #[test]

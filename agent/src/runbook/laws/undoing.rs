@@ -5,9 +5,9 @@ use super::driver::{Run, behind_nginx, behind_traefik, least, with_everything};
 use super::{differ, every_case};
 use crate::host::Container;
 use crate::host::fake::{FakeHost, Mode, World};
+use crate::runbook::Step;
 use crate::runbook::chapters::uninstall::{STEPS, WITH_DATA};
 use crate::runbook::distro::DISTROS;
-use crate::runbook::{Intent, Step};
 use std::collections::BTreeSet;
 
 fn deployed(run: &mut Run) -> FakeHost {
@@ -23,7 +23,8 @@ fn ours(world: &World, folder: &str) -> Vec<String> {
         .keys()
         .map(|path| path.display().to_string())
         .collect();
-    left.retain(|path| path.starts_with(folder) || path.contains("conf.d"));
+    let places = ["conf.d", "sources.list.d", "keyrings", "yum.repos.d", "rpm-gpg"];
+    left.retain(|path| path.starts_with(folder) || places.iter().any(|place| path.contains(place)));
     let containers = world.containers.values().filter(|one| one.folder == folder);
     left.extend(containers.map(|one| one.name.clone()));
     left.extend(
@@ -102,9 +103,17 @@ type Spoil = fn(&FakeHost, usize, Mode);
 type Steps = &'static [&'static dyn Step];
 
 /// The same steps behind every kind of proxy.
-fn every_front(steps: Steps) -> [(Steps, Run); 3] {
+fn every_front(steps: Steps) -> [(Steps, Run); 4] {
     let row = &DISTROS[0];
-    [with_everything(row), behind_nginx(row), behind_traefik(row)].map(|run| (steps, run))
+    // One that has two repositories of third parties.
+    let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
+    let runs = [
+        with_everything(row),
+        behind_nginx(row),
+        behind_traefik(row),
+        least(rocky),
+    ];
+    runs.map(|run| (steps, run))
 }
 
 #[test]
@@ -211,14 +220,14 @@ fn a_checkout_with_a_commit_from_before_is_not_marked_as_ours() {
 
 #[test]
 fn steps_of_taking_away_are_named_after_it_announce_what_they_do_and_are_found() {
-    let run = with_everything(&DISTROS[0]);
-    let intent = Intent {
-        site: &run.site,
-        distro: run.distro,
-    };
+    let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
     let mut seen = BTreeSet::new();
-    for steps in [STEPS, WITH_DATA] {
-        for step in steps {
+    for run in [with_everything(rocky), with_everything(&DISTROS[0])] {
+        let intent = run.intent();
+        let all = || [STEPS, WITH_DATA].into_iter().flatten();
+        // All of them where there is something for each to do.
+        assert!(run.distro != rocky || all().all(|step| step.applies_to(&intent)));
+        for step in all().filter(|step| step.applies_to(&intent)) {
             assert_eq!(step.step_id().chapter(), "uninstall");
             assert!(
                 !step.effects(&intent).is_empty() && !step.title().is_empty(),

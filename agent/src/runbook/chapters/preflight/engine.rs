@@ -1,9 +1,11 @@
 //! The Docker Engine and compose, as they are before anything is installed.
 
 use crate::host::Engine as Facts;
+use crate::runbook::distro::Manager;
 use crate::runbook::engine_version::{self, engine_too_old};
 use crate::runbook::{Cx, Step, StepError, packaging};
 use async_trait::async_trait;
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 
 /// What is there is good enough, or absent and will be installed.
@@ -20,7 +22,15 @@ impl Step for Engine {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        match cx.host.engine().await? {
+        let engine = cx.host.engine().await?;
+        if !matches!(&engine, Facts::Up { version, .. } if !engine_version::is_too_old(version))
+            && packaging::missing(cx.host, cx.distro, &[IMPOSTOR])
+                .await?
+                .is_empty()
+        {
+            return Ok(impostor(cx.distro.manager).into());
+        }
+        match engine {
             Facts::Absent => Ok(Verdict::satisfied("not installed yet: packages.install will")),
             Facts::Down { .. } => Ok(Verdict::satisfied(
                 "installed, not running: packages.engine will start it",
@@ -31,6 +41,21 @@ impl Step for Engine {
             Facts::Up { version, .. } => beside_compose(cx, &version).await,
         }
     }
+}
+
+/// Podman under Docker's name, with Docker's socket. Compose starts on it, and chatalot's updater and TURN do not.
+const IMPOSTOR: &str = "podman-docker";
+
+fn impostor(manager: Manager) -> Advice {
+    Advice::new(
+        "PODMAN_DOCKER",
+        format!("{IMPOSTOR}: `docker` on this host is Podman under Docker's name"),
+        "the Docker Engine itself",
+        format!(
+            "run `{} {IMPOSTOR}` (Podman itself may stay), then deploy again",
+            manager.remove()
+        ),
+    )
 }
 
 /// An engine from elsewhere must bring its own compose: the distribution's would replace parts of it.

@@ -55,6 +55,7 @@ impl Step for Tools {
         let first = |argv: &[&'static str]| argv.first().copied().unwrap_or_default();
         let base = [
             first(row.query),
+            first(row.audit),
             first(row.repair),
             first(row.install),
             "systemctl",

@@ -88,10 +88,11 @@ impl Step for Package {
     }
 }
 
-/// The packages that are missing. A part that was installed from elsewhere is as good, if systemd knows it.
-async fn missing(cx: &Cx<'_>) -> Result<Vec<&'static str>, StepError> {
+/// The packages that are missing for the chosen proxy, if one is. A part that was installed from elsewhere is as good, if systemd knows it.
+pub(super) async fn missing(cx: &Cx<'_>) -> Result<Vec<&'static str>, StepError> {
     let mut names = Vec::new();
-    for part in proxy_of(cx.site)?.parts(cx.distro) {
+    let parts = proxies::chosen(cx.site).map(|proxy| proxy.parts(cx.distro));
+    for part in parts.unwrap_or_default() {
         let there = cx.host.program(part.program).await?.is_some() && cx.host.unit(part.unit).await?.exists;
         if !there {
             names.extend(packaging::missing(cx.host, cx.distro, part.packages).await?);

@@ -8,6 +8,7 @@ mod containers;
 mod data;
 pub(super) mod group;
 mod port;
+mod repository;
 
 use super::super::proxies;
 use super::super::{ActCx, Applied, Cx, Intent, Step, StepError};
@@ -22,6 +23,7 @@ pub const STEPS: &[&dyn Step] = &[
     &containers::Containers,
     &port::NoPort,
     &group::NotInGroup,
+    &repository::NoRepository,
     &Folder { data: false },
 ];
 
@@ -32,6 +34,7 @@ pub const WITH_DATA: &[&dyn Step] = &[
     &data::Volumes,
     &port::NoPort,
     &group::NotInGroup,
+    &repository::NoRepository,
     &Folder { data: true },
 ];
 

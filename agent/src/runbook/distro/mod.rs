@@ -1,4 +1,18 @@
 //! Every distribution, one row each.
+//!
+//! | module | what |
+//! |---|---|
+//! | `rows` | the rows |
+//! | `managers` | apt, dnf and pacman, which rows are made of |
+//! | `repositories` | third parties, for what a distribution lacks |
+
+mod managers;
+mod repositories;
+mod rows;
+
+pub use managers::PACMAN_LOCK;
+pub use repositories::{Repository, Shape};
+pub use rows::DISTROS;
 
 use crate::host::{Command, System};
 use chatalot_protocol::advice::Advice;
@@ -11,8 +25,10 @@ pub struct Distro {
     pub name: &'static str,
     /// `ID` of os-release.
     pub id: &'static str,
-    /// The `VERSION_ID`s that this row holds for.
+    /// The `VERSION_ID`s that this row holds for, and what comes behind their dot; all of them for a rolling one.
     pub versions: &'static [&'static str],
+    /// What packages are asked of.
+    pub manager: Manager,
     /// The Docker Engine and its client, the engine first.
     pub engine: &'static [&'static str],
     /// Compose v2.
@@ -29,18 +45,42 @@ pub struct Distro {
     pub certbot_timer: &'static str,
     /// The engine's unit.
     pub engine_unit: &'static str,
-    /// Tells which of the names that follow are installed: a name, a tab and its state a line.
+    /// Third parties that have what the distribution lacks.
+    pub repositories: &'static [&'static Repository],
+    /// Tells which of the names that follow are installed, a line each.
     pub query: &'static [&'static str],
-    /// Tells what is half installed; silent if nothing is.
+    /// Tells what an earlier run has left half done.
     pub audit: &'static [&'static str],
-    /// Finishes what is half installed.
+    /// Finishes that, or takes it away.
     pub repair: &'static [&'static str],
-    /// Fetches the lists of packages.
+    /// Fetches the lists of packages; where nothing else is supported, brings the whole system up to date.
     pub refresh: &'static [&'static str],
     /// Installs the names that follow.
     pub install: &'static [&'static str],
     /// Why chatalot cannot be deployed on it, where it cannot.
     pub refused: Option<Refused>,
+}
+
+/// What packages are asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manager {
+    /// apt, over dpkg.
+    Apt,
+    /// dnf, over rpm.
+    Dnf,
+    /// pacman.
+    Pacman,
+}
+
+impl Manager {
+    /// What takes a package away again, as a person would type it.
+    pub const fn remove(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get remove",
+            Self::Dnf => "dnf remove",
+            Self::Pacman => "pacman -R",
+        }
+    }
 }
 
 /// Why a known distribution is refused, and the way out.
@@ -52,88 +92,10 @@ pub struct Refused {
     pub fix: &'static str,
 }
 
-const DPKG_QUERY: &[&str] = &["dpkg-query", "-W", "-f", "${Package}\\t${db:Status-Status}\\n"];
-const DPKG_AUDIT: &[&str] = &["dpkg", "--audit"];
-const DPKG_REPAIR: &[&str] = &["dpkg", "--force-confdef", "--force-confold", "--configure", "-a"];
-const APT_UPDATE: &[&str] = &["apt-get", "-y", "-o", "DPkg::Lock::Timeout=600", "update"];
-const APT_INSTALL: &[&str] = &[
-    "apt-get",
-    "-y",
-    "-o",
-    "DPkg::Lock::Timeout=600",
-    "-o",
-    "Dpkg::Options::=--force-confdef",
-    "-o",
-    "Dpkg::Options::=--force-confold",
-    "install",
-];
-
-/// A row of the Debian family.
-const DEBIAN: Distro = Distro {
-    name: "Debian",
-    id: "debian",
-    versions: &[],
-    engine: &["docker.io", "docker-cli"],
-    compose: &["docker-compose"],
-    tools: &["openssl", "git", "curl", "ca-certificates"],
-    caddy: &["caddy"],
-    nginx: &["nginx"],
-    certbot: &["certbot"],
-    certbot_timer: "certbot.timer",
-    engine_unit: "docker.service",
-    query: DPKG_QUERY,
-    audit: DPKG_AUDIT,
-    repair: DPKG_REPAIR,
-    refresh: APT_UPDATE,
-    install: APT_INSTALL,
-    refused: None,
-};
-
-/// A row of the Ubuntu family.
-const UBUNTU: Distro = Distro {
-    name: "Ubuntu",
-    id: "ubuntu",
-    engine: &["docker.io"],
-    compose: &["docker-compose-v2"],
-    ..DEBIAN
-};
-
-/// The rows.
-pub const DISTROS: &[Distro] = &[
-    Distro {
-        name: "Debian 13",
-        versions: &["13"],
-        ..DEBIAN
-    },
-    Distro {
-        name: "Ubuntu 24.04",
-        versions: &["24.04"],
-        ..UBUNTU
-    },
-    Distro {
-        name: "Debian 12",
-        versions: &["12"],
-        refused: Some(Refused {
-            lacks: "its Docker Engine is 20.10 and chatalot needs 24 or newer, and its docker-compose is version 1",
-            fix: "upgrade the host to Debian 13, or deploy on a fresh one with Debian 13 or Ubuntu 24.04",
-        }),
-        ..DEBIAN
-    },
-    Distro {
-        name: "Ubuntu 22.04",
-        versions: &["22.04"],
-        refused: Some(Refused {
-            lacks: "it has no caddy package, and the reverse proxy is installed from the distribution",
-            fix: "upgrade the host to Ubuntu 24.04, or deploy on a fresh one with Ubuntu 24.04 or Debian 13",
-        }),
-        ..UBUNTU
-    },
-];
-
 /// The processors that chatalot's images and this agent are made for.
 const ARCHITECTURES: &[&str] = &["x86_64", "aarch64"];
 
-const ELSEWHERE: &str = "deploy on a 64-bit host with Debian 13 or Ubuntu 24.04";
+const ELSEWHERE: &str = "deploy on a 64-bit host with systemd and one of these, for example Debian 13";
 
 /// The row that a system belongs to, or why none does.
 pub fn detect(system: &System) -> Result<&'static Distro, Box<Advice>> {
@@ -161,7 +123,7 @@ pub fn detect(system: &System) -> Result<&'static Distro, Box<Advice>> {
     }
     let row = DISTROS
         .iter()
-        .find(|row| row.id == system.id && row.versions.contains(&system.version.as_str()));
+        .find(|row| row.id == system.id && row.holds_for(&system.version));
     match row {
         Some(Distro {
             refused: Some(refused),
@@ -190,6 +152,16 @@ fn supported() -> String {
 }
 
 impl Distro {
+    /// Whether the row holds for a `VERSION_ID`: `9` does for 9 and for 9.4.
+    fn holds_for(&self, version: &str) -> bool {
+        let same = |known: &str| {
+            version
+                .strip_prefix(known)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.versions.is_empty() || self.versions.iter().any(|known| same(known))
+    }
+
     /// Every package that the engine and the tools come in.
     pub fn packages(&self) -> impl Iterator<Item = &'static str> {
         self.engine.iter().chain(self.compose).chain(self.tools).copied()
@@ -226,24 +198,74 @@ mod tests {
 
     #[test]
     fn supported_systems_are_recognised_by_id_and_version() {
-        assert_eq!(detect(&system("debian", "13")).unwrap().name, "Debian 13");
-        assert_eq!(detect(&system("ubuntu", "24.04")).unwrap().name, "Ubuntu 24.04");
+        for (id, version, name) in [
+            ("debian", "12", "Debian 12"),
+            ("debian", "13", "Debian 13"),
+            ("ubuntu", "22.04", "Ubuntu 22.04"),
+            ("ubuntu", "24.04", "Ubuntu 24.04"),
+            ("ubuntu", "26.04", "Ubuntu 26.04"),
+            ("fedora", "44", "Fedora"),
+            ("rhel", "9.6", "RHEL 9"),
+            ("rhel", "10.0", "RHEL 10"),
+            ("almalinux", "9.4", "AlmaLinux 9"),
+            ("rocky", "10.1", "Rocky Linux 10"),
+            ("arch", "", "Arch Linux"),
+            ("arch", "20261101.0.1", "Arch Linux"),
+        ] {
+            assert_eq!(detect(&system(id, version)).unwrap().name, name, "{id} {version}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_only_begins_alike_is_another_one() {
+        for (id, version) in [
+            ("debian", "130"),
+            ("ubuntu", "24.10"),
+            ("rhel", "8.10"),
+            ("fedora", "4"),
+        ] {
+            assert!(detect(&system(id, version)).is_err(), "{id} {version}");
+        }
     }
 
     #[test]
     fn known_but_unfit_systems_are_refused_with_what_they_lack() {
-        let advice = detect(&system("debian", "12")).unwrap_err();
+        let advice = detect(&system("debian", "11")).unwrap_err();
         assert_eq!(advice.code, "DISTRO_UNSUPPORTED");
         assert!(
-            advice.saw.contains("20.10") && advice.fix.contains("Debian 13"),
+            advice.saw.contains("20.10") && advice.fix.contains("Debian 12"),
             "{advice}"
         );
-        assert!(
-            detect(&system("ubuntu", "22.04"))
-                .unwrap_err()
-                .saw
-                .contains("caddy")
-        );
+        let saw = detect(&system("ubuntu", "20.04")).unwrap_err().saw;
+        assert!(saw.contains("compose 2"), "{saw}");
+    }
+
+    #[test]
+    fn the_same_holds_for_both_processors() {
+        for row in DISTROS.iter().filter(|row| row.refused.is_none()) {
+            let mut arm = system(row.id, row.versions.first().unwrap_or(&""));
+            arm.architecture = "aarch64".into();
+            assert_eq!(detect(&arm).unwrap(), row);
+            let urls = row.repositories.iter().map(|one| one.url);
+            assert!(
+                urls.clone()
+                    .all(|url| !url.contains("x86_64") && !url.contains("amd64"))
+            );
+        }
+    }
+
+    #[test]
+    fn a_repository_has_what_is_installed_from_it_and_a_whole_fingerprint() {
+        for row in DISTROS {
+            let all = [row.engine, row.compose, row.caddy, row.certbot, row.nginx].concat();
+            for one in row.repositories {
+                assert!(one.packages.iter().all(|name| all.contains(name)), "{}", row.name);
+                assert_eq!(one.fingerprint.len(), 40);
+                assert!(one.url.starts_with("https://") && one.key.starts_with("https://"));
+                let apt = matches!(one.shape, Shape::Apt { .. });
+                assert_eq!(apt, row.manager == Manager::Apt, "{}", row.name);
+            }
+        }
     }
 
     #[test]
