@@ -25,6 +25,7 @@ mod measure;
 mod odd_agents;
 mod returning;
 mod sessions;
+mod thousand;
 mod unit;
 mod watching;
 mod world;
