@@ -94,11 +94,13 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     let listener = local::bind(&config.socket).map_err(|error| make(&config.socket, error))?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     tasks.spawn(local::serve(listener, service.clone(), stop.clone()));
-    begin(&service, &*host).await?;
+    let (tell, begun) = watch::channel(false);
     if let Some(identity) = identity {
         log::info!(controller = identity.membership.controller; "this host has joined a controller");
-        spawn_link(&tasks, &config.state, &service, &host, &stop);
+        spawn_link(&tasks, &config.state, &service, &host, begun, &stop);
     }
+    begin(&service, &*host).await?;
+    tell.send_replace(true);
     tasks.spawn(watcher.run(stop.clone()));
     tasks.spawn(listen_to_engine(host.clone(), hurry.clone(), stop.clone()));
     tasks.spawn(policy::watch::keep(
@@ -253,6 +255,7 @@ fn spawn_link(
     state: &Path,
     service: &Arc<Service>,
     host: &Arc<LinuxHost>,
+    begun: watch::Receiver<bool>,
     stop: &CancellationToken,
 ) {
     let keeper = Keeper::new(host.clone(), state.to_owned());
@@ -261,6 +264,7 @@ fn spawn_link(
         keeper,
         host.clone(),
         service.clone(),
+        begun,
         stop.clone(),
     ));
     let (mut seen, host, stop) = (service.connection.subscribe(), host.clone(), stop.clone());

@@ -8,9 +8,8 @@ use chatalot_protocol::advice::Advice;
 use chatalot_protocol::audit::{Anchor, Broken, Verifier};
 use chatalot_protocol::message::{Answer, Ask};
 use chatalot_protocol::names::HostId;
-use std::sync::Arc;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::task::AbortHandle;
 
 /// Why an audit could not be looked at; it is looked at again with the next sign of life.
 #[derive(Debug, thiserror::Error)]
@@ -24,49 +23,84 @@ enum LookError {
 }
 
 /// One session's look at its host's audit, beside the session: what is said while it looks is looked at next, and of
-/// several the latest.
+/// several the latest. A host says the same with every sign of life: what was found stored is not looked up again.
 #[derive(Default)]
-pub struct Eye(Option<(watch::Sender<Anchor>, JoinHandle<()>)>);
+pub struct Eye {
+    sight: Arc<Mutex<Sight>>,
+    task: Option<AbortHandle>,
+}
+
+#[derive(Default)]
+struct Sight {
+    /// What was found stored when it was looked at last.
+    stored: Option<Anchor>,
+    /// What is to be looked at next.
+    said: Option<Anchor>,
+    is_looking: bool,
+}
 
 impl Eye {
     /// Takes what the host says of its audit.
     pub fn take(&mut self, centre: &Arc<Centre>, host: HostId, now: Anchor) {
-        if let Some((tell, _)) = &self.0 {
-            tell.send_replace(now);
+        if !open(&self.sight).takes(now) {
             return;
         }
-        let (tell, mut said) = watch::channel(now);
-        said.mark_changed();
-        let centre = Arc::clone(centre);
+        let (centre, sight) = (Arc::clone(centre), Arc::clone(&self.sight));
         let task = tokio::spawn(async move {
-            while said.changed().await.is_ok() {
-                let now = *said.borrow_and_update();
-                if let Err(error) = look(&centre, host, now).await {
-                    log::warn!(host:% = host, error = crate::chain(&error); "the audit of a host could not be looked at");
+            while let Some(now) = next(&sight) {
+                match look(&centre, host, now).await {
+                    Ok(is_stored) => open(&sight).stored = is_stored.then_some(now),
+                    Err(error) => {
+                        log::warn!(host:% = host, error = crate::chain(&error); "the audit of a host could not be looked at");
+                    }
                 }
             }
         });
-        self.0 = Some((tell, task));
+        self.task = Some(task.abort_handle());
     }
 }
 
 impl Drop for Eye {
     fn drop(&mut self) {
-        if let Some((_, task)) = &self.0 {
+        if let Some(task) = &self.task {
             task.abort();
         }
     }
 }
 
-async fn look(centre: &Centre, host: HostId, now: Anchor) -> Result<(), LookError> {
+impl Sight {
+    /// Notes what is said; whether somebody has to be sent to look.
+    fn takes(&mut self, now: Anchor) -> bool {
+        if self.stored == Some(now) && !self.is_looking {
+            return false;
+        }
+        self.said = Some(now);
+        !std::mem::replace(&mut self.is_looking, true)
+    }
+}
+
+fn open(sight: &Mutex<Sight>) -> MutexGuard<'_, Sight> {
+    sight.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn next(sight: &Mutex<Sight>) -> Option<Anchor> {
+    let mut sight = open(sight);
+    let said = sight.said.take();
+    sight.is_looking = said.is_some();
+    said
+}
+
+/// Whether what the host says is what the store has, now at the latest.
+async fn look(centre: &Centre, host: HostId, now: Anchor) -> Result<bool, LookError> {
     let seen = centre.store.read(move |c| alarms::anchor(c, host)).await?;
     if seen == now {
-        return Ok(());
+        return Ok(true);
     }
     match verified(centre, host, seen, now).await? {
         Ok(anchor) => {
             let keep = move |c: &rusqlite::Connection| alarms::keep_anchor(c, host, anchor, now_ms());
             centre.store.write(keep).await?;
+            Ok(anchor == now)
         }
         Err(broken) => {
             let advice = advice(broken, seen, now);
@@ -76,9 +110,9 @@ async fn look(centre: &Centre, host: HostId, now: Anchor) -> Result<(), LookErro
                 log::error!(host:% = host, why:% = broken; "the audit of a host was tampered with");
             }
             centre.changes.touch(host.0);
+            Ok(false)
         }
     }
-    Ok(())
 }
 
 /// Whether the host's audit goes on from where it was seen, and how far; its records are asked for.
@@ -124,4 +158,30 @@ fn advice(broken: Broken, seen: Anchor, now: Anchor) -> Advice {
         "trust nothing that this host says of its past: find out who had root on it, keep its disk, and set it up anew",
     )
     .with_evidence([format!("it says now that it has got to {now}")])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_stored_is_not_looked_up_again_and_anything_else_is() {
+        let anchor = |n| Anchor { n, ..Anchor::START };
+        let sight = Mutex::new(Sight::default());
+        assert!(open(&sight).takes(anchor(1)));
+        assert_eq!(next(&sight), Some(anchor(1)));
+        assert!(
+            !open(&sight).takes(anchor(2)),
+            "whoever looks already looks at this next"
+        );
+        assert_eq!(next(&sight), Some(anchor(2)));
+        open(&sight).stored = Some(anchor(2));
+        assert_eq!(next(&sight), None);
+        assert!(!open(&sight).takes(anchor(2)));
+        assert!(open(&sight).takes(anchor(1)));
+        assert_eq!(next(&sight), Some(anchor(1)));
+        assert_eq!(next(&sight), None);
+        open(&sight).stored = None;
+        assert!(open(&sight).takes(anchor(2)), "after a look that failed");
+    }
 }

@@ -9,6 +9,7 @@
 mod advice;
 mod command;
 mod controller;
+pub mod figures;
 mod journey;
 mod needles;
 mod sandbox;

@@ -16,6 +16,7 @@ use chatalot_protocol::stream::ReadError;
 use endable::Endable;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use told::Told;
@@ -31,10 +32,17 @@ const STABLE: Duration = Duration::from_mins(1);
 /// TCP and TLS together.
 const HANDSHAKE: Duration = Duration::from_secs(15);
 
-/// Keeps a session with the controller until told to stop.
-pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
-    let (keeper, host, known) = (&keeper, &*host, &service);
-    let session = move |at| once(keeper, host, at, known);
+/// Keeps a session with the controller until told to stop. The first connection is made while the start is still being
+/// recorded; nothing is said before that has `begun`.
+pub async fn keep(
+    keeper: Arc<Keeper>,
+    host: Arc<LinuxHost>,
+    service: Arc<Service>,
+    begun: watch::Receiver<bool>,
+    stop: CancellationToken,
+) {
+    let (keeper, host, known, begun) = (&keeper, &*host, &service, &begun);
+    let session = move |at| once(keeper, host, at, known, begun.clone());
     let renew = move || async move { keeper.renew().await.is_ok() };
     hold(session, renew, known, &stop).await;
 }
@@ -86,7 +94,13 @@ where
 }
 
 /// One session; it ends as well when there is another identity, with which the next one begins.
-async fn once(keeper: &Arc<Keeper>, host: &LinuxHost, at: usize, service: &Arc<Service>) -> SessionEnd {
+async fn once(
+    keeper: &Arc<Keeper>,
+    host: &LinuxHost,
+    at: usize,
+    service: &Arc<Service>,
+    mut begun: watch::Receiver<bool>,
+) -> SessionEnd {
     let mut another = keeper.changes();
     let connect = |error: std::io::Error| SessionEnd::Connect(error);
     let identity = match keeper.identity() {
@@ -97,6 +111,9 @@ async fn once(keeper: &Arc<Keeper>, host: &LinuxHost, at: usize, service: &Arc<S
         Ok(stream) => stream,
         Err(end) => return end,
     };
+    if begun.wait_for(|begun| *begun).await.is_err() {
+        return SessionEnd::HungUp;
+    }
     let (stream, end) = Endable::new(stream);
     let session = session::run(stream, service, Member::of(&identity, keeper));
     tokio::pin!(session);
@@ -149,8 +166,8 @@ pub(super) fn about(time: Duration) -> Duration {
     time.mul_f64(0.8 + 0.4 * dice())
 }
 
-/// Drawn evenly from zero to the ceiling, which doubles with each failure.
-fn jittered(failures: u32) -> Duration {
+/// How long an agent pauses after so many failures: drawn evenly from zero to the ceiling, which doubles with each.
+pub fn jittered(failures: u32) -> Duration {
     doubled(FIRST, failures, LONGEST).mul_f64(dice())
 }
 

@@ -19,6 +19,7 @@ pub mod rotation;
 pub mod tokens;
 
 use crate::hands::{Hands, Pace};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +42,7 @@ const WAITING: usize = 1024;
 /// How much work shares a transaction at most.
 const TOGETHER: usize = 256;
 /// How long the log beside the database may get before it is worked off.
-const LONGEST_WAL: u64 = 4 << 20;
+const LONGEST_WAL: u32 = 4 << 20;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -123,11 +124,14 @@ impl Store {
         };
         create(path).map_err(StoreError::Create)?;
         let mut connection = Connection::open(path).map_err(failed)?;
-        prepare(&connection).map_err(failed)?;
+        prepare(&connection)
+            .and_then(|()| keep_statements(&connection))
+            .map_err(failed)?;
         verify(&connection, path)?;
         migrate(&mut connection)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let readable = Connection::open_with_flags(path, flags).map_err(failed)?;
+        keep_statements(&readable).map_err(failed)?;
         if let Some(pace) = hands.pace() {
             let seat = |connection| Seat::Here(Arc::new(Mutex::new(connection)), pace.clone());
             return Ok(Self {
@@ -222,8 +226,17 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "trusted_schema", false)?;
     // Worked off by the writer itself, which looks at how that went.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    // A log that was worked off and begins anew gets short again, or it would be worked off at each commit from then on.
+    connection.pragma_update(None, "journal_size_limit", LONGEST_WAL)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))
+}
+
+/// For what is asked again and again: statements are kept, and planned once, not anew for each value.
+fn keep_statements(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(64);
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map(drop)
 }
 
 /// Nothing is done on the word of a damaged database.
@@ -324,7 +337,7 @@ fn savepoint<T, E: From<StoreError>>(
 
 fn write_all(connection: &Connection, wal: &Path, mut waiting: mpsc::Receiver<Work>) {
     while let Some(first) = waiting.blocking_recv() {
-        if std::fs::metadata(wal).is_ok_and(|found| found.len() > LONGEST_WAL) {
+        if std::fs::metadata(wal).is_ok_and(|found| found.len() > LONGEST_WAL.into()) {
             let checkpoint = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
             if let Err(error) = checkpoint {
                 beware(&error);

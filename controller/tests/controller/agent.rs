@@ -127,6 +127,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         }
     }
 
+    /// The same with somebody who may hang up; whether it was welcomed.
+    pub(crate) async fn try_greet(&mut self, epoch: Uuid) -> bool {
+        let greeting = ToController::Hello(Box::new(hello(epoch)));
+        self.try_say(&greeting).await && matches!(self.hear().await, Some(ToAgent::Welcome(_)))
+    }
+
     /// Hears until events up to this one are acknowledged.
     pub(crate) async fn hear_acked(&mut self, seq: u64) {
         while self.hear().await.expect("the session goes on") != (ToAgent::Acked { seq }) {}

@@ -31,6 +31,7 @@ mod returning;
 mod rotation;
 mod rotation_cut_off;
 mod sessions;
+mod thousand;
 mod unit;
 mod watching;
 mod world;

@@ -5,8 +5,8 @@
 //! `install.run`, with its checks before and after and the unit that it runs in; the whole command, from the operator's Enter to the
 //! handover, is told beside it. The host has its packages and its proxy already: what those take is apt's and Caddy's time, not ours.
 
-use super::figures::{Bound, Figures, float, median};
 use super::world::{World, find, values};
+use chatalot_tests::figures::{Bound, Figures, float, median};
 use chatalot_tests::{Failed, Output, Result};
 use serde_json::Value;
 use std::time::Instant;

@@ -1,14 +1,19 @@
-//! What issue 1 promises, measured on what is shipped: `cargo run --release -p chatalot-tests --bin bench [names…]`.
+//! What is promised of the agent, measured on what is shipped: `cargo run --release -p chatalot-tests --bin bench [names…]`.
 //!
 //! Each figure is printed with its target and a verdict. The names are those of the modules; without any, all are
-//! measured, in an order that leaves the host idle last. `--minutes N` is how long the idle agent is looked at.
-//! `CHATALOT_SHIPPED` names the folder of the programs; without it, what `packaging/build.sh` has built.
+//! measured, in an order that leaves the host idle last.
+//!
+//! - `--minutes N`: how long the idle agent is looked at, and how long its checks are hurried; 5 and 10 unless said.
+//! - `--jobs N`: how many jobs come before that; 1,000 unless said.
+//! - `--reference DIR`: a folder with the built reference programs `floor` and `mtls`, which then idle on the same host.
+//! - `CHATALOT_SHIPPED` names the folder of the programs; without it, what `packaging/build.sh` has built.
 //!
 //! Everything but the size is measured in one sandbox VPS after a deployment. That VPS and its controller share this
 //! machine, so whatever else runs here is in the figures: the load is printed with them.
 
 mod deployment;
-mod figures;
+mod floor;
+mod growth;
 mod idle;
 mod output;
 mod ping;
@@ -17,39 +22,62 @@ mod session;
 mod socket;
 mod world;
 
+use chatalot_tests::figures::{self, Bound, Figures, float};
 use chatalot_tests::{Result, shipped};
-use figures::{Bound, Figures, float};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{env, fs};
 use world::World;
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "size",
     "session",
     "ping",
     "preflight",
     "deployment",
     "output",
+    "growth",
     "idle",
 ];
-const MINUTES: u64 = 5;
+
+/// What was typed.
+#[derive(Default)]
+struct Asked {
+    minutes: Option<u64>,
+    jobs: Option<u64>,
+    reference: Option<PathBuf>,
+    names: Vec<String>,
+}
+
+impl Asked {
+    fn read(mut words: impl Iterator<Item = String>) -> Option<Self> {
+        let mut asked = Self::default();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--minutes" => asked.minutes = Some(words.next()?.parse().ok()?),
+                "--jobs" => asked.jobs = Some(words.next()?.parse().ok()?),
+                "--reference" => asked.reference = Some(words.next()?.into()),
+                name if NAMES.contains(&name) => asked.names.push(word),
+                _ => return None,
+            }
+        }
+        Some(asked)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|each| each == name)
+    }
+}
 
 fn main() -> ExitCode {
-    let mut minutes = MINUTES;
-    let mut names = Vec::new();
-    let mut words = env::args().skip(1);
-    while let Some(word) = words.next() {
-        if word == "--minutes" {
-            minutes = words.next().and_then(|n| n.parse().ok()).unwrap_or(MINUTES);
-        } else if NAMES.contains(&word.as_str()) {
-            names.push(word);
-        } else {
-            figures::say(&format!("bench [--minutes N] [{}]", NAMES.join(" | ")));
-            return ExitCode::FAILURE;
-        }
-    }
-    let wanted = |name: &str| names.is_empty() || names.iter().any(|each| each == name);
-    match measure(wanted, minutes) {
+    let Some(asked) = Asked::read(env::args().skip(1)) else {
+        figures::say(&format!(
+            "bench [--minutes N] [--jobs N] [--reference DIR] [{}]",
+            NAMES.join(" | ")
+        ));
+        return ExitCode::FAILURE;
+    };
+    match measure(&asked) {
         Ok(missed) => {
             figures::say(&format!("{missed} missed"));
             ExitCode::SUCCESS
@@ -61,32 +89,39 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(wanted: impl Fn(&str) -> bool, minutes: u64) -> Result<usize> {
+fn measure(asked: &Asked) -> Result<usize> {
     let mut figures = Figures::begin();
-    if wanted("size") {
+    if asked.wants("size") {
         size(&mut figures);
     }
-    if !NAMES.iter().skip(1).any(|name| wanted(name)) {
+    if !NAMES.iter().skip(1).any(|name| asked.wants(name)) {
         return Ok(figures.missed());
     }
     let world = World::deployed()?;
-    if wanted("session") {
+    if asked.wants("session") {
         session::measure(&world, &mut figures)?;
     }
-    if wanted("ping") {
+    if asked.wants("ping") {
         ping::measure(&world, &mut figures)?;
     }
-    if wanted("preflight") {
+    if asked.wants("preflight") {
         preflight::measure(&world, &mut figures)?;
     }
-    if wanted("deployment") {
+    if asked.wants("deployment") {
         deployment::measure(&world, &mut figures)?;
     }
-    if wanted("output") {
+    if asked.wants("output") {
         output::measure(&world, &mut figures)?;
     }
-    if wanted("idle") {
-        idle::measure(&world, minutes, &mut figures)?;
+    if asked.wants("growth") {
+        let (jobs, minutes) = (asked.jobs.unwrap_or(1000), asked.minutes.unwrap_or(10));
+        growth::measure(&world, jobs, minutes, &mut figures)?;
+    }
+    if asked.wants("idle") {
+        let resident = idle::measure(&world, asked.minutes.unwrap_or(5), &mut figures)?;
+        if let Some(programs) = &asked.reference {
+            floor::measure(&world, programs, resident, &mut figures)?;
+        }
     }
     Ok(figures.missed())
 }

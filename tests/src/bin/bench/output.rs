@@ -4,8 +4,8 @@
 //! first to the last of them at the reading end of `chatalotctl deploy -v`'s standard output. On the way: the step's pipe, the scrubber,
 //! its file, the mutual TLS session, the controller's file, its socket as JSON, the command line. All of it shares this machine's cores.
 
-use super::figures::{Bound, Figures, float, median};
 use super::world::World;
+use chatalot_tests::figures::{Bound, Figures, float, median};
 use chatalot_tests::{Failed, Result};
 use std::io::Read;
 use std::process::Stdio;

@@ -4,9 +4,9 @@
 //! the sandbox's bridge, the agent's task that answers, and all of it back. One connection is kept; nothing is durable. Beside it a
 //! bare echo between two threads, for the ratio and for how busy the machine was.
 
-use super::figures::{Bound, Figures, float, quantile};
 use super::socket::Socket;
 use super::world::World;
+use chatalot_tests::figures::{Bound, Figures, float, quantile};
 use chatalot_tests::{Failed, Result};
 use serde_json::json;
 use std::io::{self, Read, Write};

@@ -5,9 +5,9 @@
 //! The host is a deployed one, so the ports have owners that are named. Cold is the first question to an agent just started,
 //! which has to ask compose for its version.
 
-use super::figures::{Bound, Figures, float, median};
 use super::socket::Socket;
 use super::world::World;
+use chatalot_tests::figures::{Bound, Figures, float, median};
 use chatalot_tests::{Failed, Result};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -5,8 +5,8 @@
 //! to set the unit up is before that and not in it. On the way both sides make something durable (the agent that it has started, the
 //! controller that the host has a session): what one small synchronous write takes on each side's disk is printed beside it.
 
-use super::figures::{Bound, Figures, float, median};
 use super::world::World;
+use chatalot_tests::figures::{Bound, Figures, float, median};
 use chatalot_tests::{Failed, Result};
 use std::fs::{File, remove_file};
 use std::io::Write;

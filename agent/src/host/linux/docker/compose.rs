@@ -3,7 +3,8 @@
 //! Each call of that program takes some 60 ms of a processor, so it is not asked again what nothing has changed about.
 
 use super::super::process;
-use crate::host::{Command, HostError, plain_line, services_in};
+use crate::host::{Command, HostError, Output, plain_line, services_in};
+use serde::Deserialize;
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ pub(in crate::host::linux) struct Seen {
     version: String,
 }
 
+/// How long a program may think about its version.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long an answer about a folder's files holds although none of them changes: they may refer to others.
 const REFERRED: Duration = Duration::from_hours(1);
 
@@ -45,7 +48,7 @@ struct Plugin {
     modified: (i64, i64),
 }
 
-/// The version, as `docker` tells it; it is asked only about a plugin that has not been seen yet.
+/// The version; a plugin that has not been seen yet is asked for it, or `docker` where the plugin does not say.
 pub(in crate::host::linux) async fn version(
     folders: &[PathBuf],
     docker: Option<PathBuf>,
@@ -58,21 +61,49 @@ pub(in crate::host::linux) async fn version(
     if let Some(known) = known.filter(|known| known.plugin == plugin) {
         return Ok(Some(known.version));
     }
-    let docker = docker.display().to_string();
-    let ask = Command::new(&docker, &["compose", "version", "--short"]).deadline(Duration::from_secs(10));
-    let output = process::query(&ask).await?;
-    let version = plain_line(output.stdout.trim().trim_start_matches('v'));
-    if !output.ok() || !version.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(HostError::Unknown {
-            what: "compose's version",
-            why: output.last_lines(1).concat(),
-        });
-    }
+    let version = match introduced(&plugin.path).await {
+        Some(version) => version,
+        None => told(&docker).await?,
+    };
     *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
         plugin,
         version: version.clone(),
     });
     Ok(Some(version))
+}
+
+/// What a plugin says of itself when it is asked as `docker` asks each of them: one process, where `docker compose
+/// version` is that one, the same of every other plugin, and two more.
+async fn introduced(plugin: &Path) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Metadata {
+        version: String,
+    }
+    let plugin = plugin.display().to_string();
+    let ask = Command::new(&plugin, &["docker-cli-plugin-metadata"]).deadline(PATIENCE);
+    let output = process::query(&ask).await.ok().filter(Output::ok)?;
+    let metadata: Metadata = serde_json::from_str(&output.stdout).ok()?;
+    number(&metadata.version)
+}
+
+/// What `docker` tells of it.
+async fn told(docker: &Path) -> Result<String, HostError> {
+    let docker = docker.display().to_string();
+    let ask = Command::new(&docker, &["compose", "version", "--short"]).deadline(PATIENCE);
+    let output = process::query(&ask).await?;
+    let version = number(&output.stdout).filter(|_| output.ok());
+    version.ok_or_else(|| HostError::Unknown {
+        what: "compose's version",
+        why: output.last_lines(1).concat(),
+    })
+}
+
+fn number(text: &str) -> Option<String> {
+    let version = plain_line(text.trim().trim_start_matches('v'));
+    version
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then_some(version)
 }
 
 /// The services of a folder's active profiles; compose is asked only when a file has changed, or after an hour.

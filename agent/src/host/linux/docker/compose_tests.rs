@@ -14,10 +14,12 @@ fn program(path: &Path, version: &str) -> PathBuf {
     path.to_owned()
 }
 
+/// How often `docker` was asked; a plugin that does not know the question does not count.
 fn asked(folder: &Path) -> usize {
     std::fs::read_to_string(folder.join("asked"))
         .unwrap_or_default()
         .lines()
+        .filter(|words| *words != "docker-cli-plugin-metadata")
         .count()
 }
 
@@ -46,6 +48,23 @@ async fn compose_is_asked_once_for_each_plugin_that_is_new() {
     program(&plugin, "true");
     assert!(version(&folders, Some(docker), &seen).await.unwrap().is_some());
     assert_eq!(asked(here.path()), 2);
+}
+
+#[tokio::test]
+async fn a_plugin_that_says_its_version_itself_is_asked_once_and_docker_never() {
+    let here = tempfile::tempdir().unwrap();
+    let (folders, seen) = ([here.path().to_owned()], Mutex::new(None));
+    let docker = program(&here.path().join("docker"), "exit 1");
+    program(
+        &here.path().join("docker-compose"),
+        r#"echo '{"SchemaVersion":"0.1.0","Vendor":"Docker Inc.","Version":"v2.26.1-4"}'"#,
+    );
+    for _ in 0..3 {
+        let told = version(&folders, Some(docker.clone()), &seen).await.unwrap();
+        assert_eq!(told.as_deref(), Some("2.26.1-4"));
+    }
+    let asked = std::fs::read_to_string(here.path().join("asked")).unwrap();
+    assert_eq!(asked, "docker-cli-plugin-metadata\n");
 }
 
 #[tokio::test]

@@ -1,11 +1,11 @@
-//! Figures for people: one line each, as they come.
+//! Figures of the benches, for people: one line each, as they come.
 
 use std::fs;
 use std::io::{Write, stdout};
 
 /// What a figure should be.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Bound {
+pub enum Bound {
     /// No more than this.
     AtMost(f64),
     /// No less than this.
@@ -15,12 +15,13 @@ pub(crate) enum Bound {
 }
 
 /// What was measured so far.
-pub(crate) struct Figures {
+pub struct Figures {
     missed: usize,
 }
 
 impl Figures {
-    pub(crate) fn begin() -> Self {
+    /// Says what is special about this machine at this moment, and what the columns are.
+    pub fn begin() -> Self {
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         say(&format!(
@@ -31,7 +32,8 @@ impl Figures {
         Self { missed: 0 }
     }
 
-    pub(crate) fn row(&mut self, name: &str, figure: f64, unit: &str, bound: Bound) {
+    /// One figure with its target and the verdict.
+    pub fn row(&mut self, name: &str, figure: f64, unit: &str, bound: Bound) {
         let (target, met) = match bound {
             Bound::AtMost(most) => (format!("≤ {most}"), figure <= most),
             Bound::AtLeast(least) => (format!("≥ {least}"), figure >= least),
@@ -48,29 +50,32 @@ impl Figures {
         ));
     }
 
-    pub(crate) const fn missed(&self) -> usize {
+    /// How many were missed.
+    pub const fn missed(&self) -> usize {
         self.missed
     }
 }
 
-pub(crate) fn say(line: &str) {
+/// One line for whoever reads along.
+pub fn say(line: &str) {
     // A reader that went away needs no word.
     drop(writeln!(stdout(), "{line}"));
 }
 
 /// A count as a figure.
 #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
-pub(crate) const fn float(count: u64) -> f64 {
+pub const fn float(count: u64) -> f64 {
     count as f64
 }
 
 /// The value that so many per mille of all do not exceed; sorts them.
-pub(crate) fn quantile(values: &mut [f64], per_mille: usize) -> f64 {
+pub fn quantile(values: &mut [f64], per_mille: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let at = (values.len() * per_mille / 1000).min(values.len().saturating_sub(1));
     values.get(at).copied().unwrap_or(f64::NAN)
 }
 
-pub(crate) fn median(values: &mut [f64]) -> f64 {
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
     quantile(values, 500)
 }
