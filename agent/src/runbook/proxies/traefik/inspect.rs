@@ -36,6 +36,9 @@ pub(super) fn config_files(container: &Container) -> Vec<String> {
 
 /// Where a file inside is on the host, if it is mounted.
 pub(super) fn on_the_host(container: &Container, inside: &str) -> Option<String> {
+    if inside.split('/').any(|part| part == "..") {
+        return None;
+    }
     let below = |(source, target): &(String, String)| {
         let rest = inside.strip_prefix(target.as_str())?;
         (rest.is_empty() || rest.starts_with('/')).then(|| format!("{source}{rest}"))
@@ -331,5 +334,6 @@ mod tests {
             Some("/srv/t/t.yml")
         );
         assert_eq!(on_the_host(&container, "/config/t.yml"), None);
+        assert_eq!(on_the_host(&container, "/conf/../../etc/shadow"), None);
     }
 }
