@@ -95,3 +95,19 @@ fn what_a_site_does_not_have_does_not_change_what_is_approved() {
         assert!(!text.contains(new), "{text}");
     }
 }
+
+#[test]
+fn f42_a_secret_that_no_scrubber_could_tell_from_text_is_refused_in_any_alphabet() {
+    for (token, fine) in [
+        ("t0k", false),
+        ("\u{e9}\u{e9}", false),
+        ("a b c", false),
+        ("t\u{e9}ken", true),
+    ] {
+        let inputs = Inputs {
+            cloudflare_token: Some(Secret::new(token)),
+            ..least()
+        };
+        assert_eq!(inputs.complete().is_ok(), fine, "{token}");
+    }
+}

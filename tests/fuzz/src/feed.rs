@@ -7,9 +7,7 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// What a decoder may hold however short its input is.
-const ALWAYS: usize = 1 << 20;
-/// What it may hold for each byte of its input: two bytes of JSON such as `0,` become a value of 32, in a list that
+/// What a decoder may hold for each byte of its input: two bytes of JSON such as `0,` become a value of 32, in a list that
 /// has room for twice as many and is copied when it grows.
 const EACH: usize = 64;
 
@@ -22,7 +20,7 @@ pub fn feed(target: &Target, input: &[u8]) {
     let before = MEMORY.current_usage();
     (target.run)(input);
     let held = MEMORY.peak_usage().saturating_sub(before);
-    let most = ALWAYS + EACH * input.len();
+    let most = target.always + EACH * input.len();
     assert!(
         held <= most,
         "`{}` held {held} bytes for an input of {}, where at most {most} are allowed",

@@ -6,6 +6,7 @@
 )]
 
 use chatalot_fuzz::{TARGETS, corpus, feed, named, targets};
+use chatalotctl::api::routes::ROUTES;
 use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,6 +67,23 @@ fn enormous(longest: usize) -> Vec<Vec<u8>> {
     ]
 }
 
+/// A request to each endpoint of the controller, with and without something to read: a new one needs no new file.
+fn endpoints() -> Vec<Vec<u8>> {
+    let mut requests = Vec::new();
+    for route in ROUTES {
+        let place = |part: &str| match part {
+            "{host}" => "chat-1".to_owned(),
+            braces if braces.starts_with('{') => "00000000-0000-0000-0000-000000000007".to_owned(),
+            other => other.to_owned(),
+        };
+        let path: Vec<String> = route.path.split('/').map(place).collect();
+        for body in ["", "{}", "{\"name\":\"chat-1\"}", "[[[["] {
+            requests.push(format!("\0{} {}\0\0{body}", route.method, path.join("/")).into_bytes());
+        }
+    }
+    requests
+}
+
 /// One test, for the memory that is counted is that of the whole process.
 #[test]
 fn f28_every_kept_input_and_every_enormous_one_is_taken_without_a_panic_and_in_bounded_memory() {
@@ -77,8 +95,13 @@ fn f28_every_kept_input_and_every_enormous_one_is_taken_without_a_panic_and_in_b
     let mut broken = Vec::new();
     for target in TARGETS {
         let kept = corpus::inputs(target).unwrap();
-        let large = enormous(target.longest).into_iter().enumerate();
-        let large = large.map(|(at, input)| (format!("enormous {at}"), input));
+        let routed = if matches!(target.name, "operator-request" | "visit") {
+            endpoints()
+        } else {
+            Vec::new()
+        };
+        let large = routed.into_iter().chain(enormous(target.longest)).enumerate();
+        let large = large.map(|(at, input)| (format!("made {at}"), input));
         for (name, input) in kept.into_iter().chain(large) {
             if !holds(target, &input) {
                 broken.push(format!("{}/{name}", target.name));

@@ -29,16 +29,36 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// What an input says on the wire. One that begins with a NUL byte is method and path, then the body: framed as a
-/// client would, so that what is tried is behind the framing.
+/// What an input says on the wire. One that begins with a NUL byte is method and path, then headers, then the body:
+/// framed as a client would, so that what is tried is behind the framing.
 fn request(input: &[u8]) -> Vec<u8> {
     let Some(input) = input.strip_prefix(b"\0") else {
         return input.to_vec();
     };
     let [line, headers, body] = parts(input);
-    let mut request = line.to_vec();
+    let mut request = line
+        .split(|byte| b"\r\n".contains(byte))
+        .next()
+        .unwrap_or_default()
+        .to_vec();
     request.extend(b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n");
-    request.extend(headers);
+    for header in headers.split(|byte| b"\r\n".contains(byte)) {
+        let name = header
+            .split(|byte| *byte == b':')
+            .next()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
+        let frames = [
+            b"content-length".as_slice(),
+            b"transfer-encoding",
+            b"connection",
+            b"expect",
+        ];
+        if !name.is_empty() && !frames.contains(&name.as_slice()) {
+            request.extend(header);
+            request.extend(b"\r\n");
+        }
+    }
     request.extend(format!("content-length: {}\r\n\r\n", body.len()).bytes());
     request.extend(body);
     request

@@ -1,7 +1,7 @@
 //! What a running Traefik says of itself: its network, entrypoint and resolver, from its arguments, its environment
 //! and its file.
 
-use super::yaml::Lines;
+use super::yaml::{LONGEST_PATH, Lines};
 use crate::host::{Container, plain_line};
 use crate::runbook::engine_version;
 use chatalot_protocol::advice::Advice;
@@ -113,6 +113,9 @@ fn settings_of(container: &Container, file: Option<(&str, &str)>) -> Vec<(String
 fn flatten(table: &toml::Table, path: &str, known: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let path = format!("{path}{}", key.to_ascii_lowercase());
+        if path.len() > LONGEST_PATH {
+            continue;
+        }
         match value {
             toml::Value::Table(below) => {
                 known.push((path.clone(), String::new()));
