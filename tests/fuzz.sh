@@ -41,11 +41,11 @@ build() {
     RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares" \
-        cargo build --locked -q -p chatalot-fuzz --profile fuzz --target "$machine" --target-dir "$cache/target"
+        cargo build --locked -q -p chatalot-fuzz --profile fuzz --target "$machine" --target-dir "$cache"
 }
 say "building the fuzzer"
 build
-fuzzer="$cache/target/$machine/fuzz/chatalot-fuzz"
+fuzzer="$cache/$machine/fuzz/chatalot-fuzz"
 
 # What a target keeps on a disk is on none, where there is a choice.
 TMPDIR=$(mktemp -d -p /dev/shm chatalot-fuzz.XXXXXX 2>/dev/null || mktemp -d)

@@ -8,8 +8,8 @@ use peak_alloc::PeakAlloc;
 static MEMORY: PeakAlloc = PeakAlloc;
 
 /// What a decoder may hold for each byte of its input: two bytes of JSON such as `0,` become a value of 32, in a list that
-/// has room for twice as many and is copied when it grows.
-const EACH: usize = 64;
+/// has room for twice as many and is copied when it grows; three of TOML such as `[],` three tokens and a value.
+const EACH: usize = 128;
 
 /// Gives one input to a target; what is longer than it may ever be is cut off. Ends in a panic where something does not
 /// hold, the bound of memory included.
