@@ -5,7 +5,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 cache="$here/.cache"
-packages="ca-certificates curl debootstrap shellcheck busybox-static dash iproute2 iptables strace openssh-client openssl git gcc libc6-dev"
+packages="ca-certificates curl debootstrap shellcheck busybox-static dash iproute2 iptables strace openssh-client openssl git gcc g++ libc6-dev"
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }

@@ -103,7 +103,10 @@ pub fn unseal(prefix: &str, text: &str) -> Result<(Pins, [u8; 8], Secret), Token
     if parts.next() != Some(prefix) {
         return Err(TokenError::Shape);
     }
-    if u32::from_str_radix(check, 16) != Ok(checksum(body.as_bytes())) {
+    // Written as it is handed on: one token has one spelling.
+    if check != format!("{:08x}", checksum(body.as_bytes()))
+        || body.contains(|c: char| c.is_ascii_uppercase())
+    {
         return Err(TokenError::Damaged);
     }
     let mut next = || parts.next().ok_or(TokenError::Damaged);
@@ -129,7 +132,8 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Reads exactly `N` bytes of hex.
 pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    if text.len() != 2 * N || !text.is_ascii() {
+    // A number may have a sign where a byte may not.
+    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (i, byte) in bytes.iter_mut().enumerate() {
@@ -239,6 +243,30 @@ mod tests {
             text[..text.len() - 3].parse::<JoinToken>(),
             Err(TokenError::Damaged)
         );
+    }
+
+    #[test]
+    fn f05_a_token_has_one_spelling() {
+        let with = |from: &str, to: &str| {
+            let text = token().text().expose().replace(from, to);
+            let body = text.rsplit_once('_').unwrap().0;
+            format!("{body}_{:08x}", checksum(body.as_bytes())).parse::<JoinToken>()
+        };
+        assert_eq!(with("", ""), Ok(token()));
+        assert_eq!(with("_01", "_+1"), Err(TokenError::Damaged));
+        let other = JoinToken {
+            pin: [0xab; 32],
+            ..token()
+        };
+        let capitals = other.text().expose().replace("ab", "AB");
+        let body = capitals.rsplit_once('_').unwrap().0;
+        let capitals = format!("{body}_{:08x}", checksum(body.as_bytes()));
+        assert_eq!(capitals.parse::<JoinToken>(), Err(TokenError::Damaged));
+        let text = token().text().expose().to_owned();
+        let (body, check) = text.rsplit_once('_').unwrap();
+        let longer = format!("{body}_0{check}");
+        assert_eq!(longer.parse::<JoinToken>(), Err(TokenError::Damaged));
+        assert_eq!(unhex::<1>("+f"), None);
     }
 
     #[test]

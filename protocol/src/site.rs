@@ -144,8 +144,11 @@ fn url(text: &str, schemes: &[&str], wanted: &'static str) -> Result<String, Bad
     let ok = rest.is_some_and(|rest| {
         let host = rest.split('/').next().unwrap_or_default();
         let user_only = text.starts_with("ssh://") && !host.contains(':');
+        // What begins like an option is one to the program that is started with it, behind a user too.
+        let option =
+            rest.starts_with('-') || host.rsplit('@').next().is_some_and(|host| host.starts_with('-'));
         !rest.is_empty()
-            && !rest.starts_with('-')
+            && !option
             && text.len() <= 1024
             && (!host.contains('@') || user_only)
             && rest

@@ -15,6 +15,8 @@ use toml::{Table, Value};
 
 /// A site file is a page of text.
 const LARGEST: u64 = 64 * 1024;
+/// What is wrong with it fits on a screen: it may name a key that is as long as the file.
+const LONGEST_WHY: usize = 600;
 const STANDARD_INPUT: &str = "-";
 
 /// The secrets as they come on standard input.
@@ -115,7 +117,8 @@ impl Source {
     }
 
     fn wrong(&self, why: &str) -> Failure {
-        Failure::Usage(format!("{}: {}", self.name, safe(why)))
+        let why: String = safe(why).chars().take(LONGEST_WHY).collect();
+        Failure::Usage(format!("{}: {why}", self.name))
     }
 }
 

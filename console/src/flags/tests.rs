@@ -86,6 +86,9 @@ fn no_error_shows_a_secret() {
 fn a_misspelt_input_is_named() {
     let why = with_file(&file("domian = \"a.example.com\"\n", 0o644), &[]).unwrap_err();
     assert!(why.to_string().contains("domian"), "{why}");
+    let endless = format!("{} = 1\n", "x".repeat(60_000));
+    let why = with_file(&file(&endless, 0o644), &[]).unwrap_err().to_string();
+    assert!(why.contains("unknown field `xxx") && why.len() < 1000, "{why}");
 }
 
 #[test]

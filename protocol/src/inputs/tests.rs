@@ -133,3 +133,19 @@ fn a_limit_is_said_to_a_proxy_of_ours_and_refused_where_there_is_none() {
     };
     assert_eq!(names(everybody), ["limit_until_admin"]);
 }
+
+#[test]
+fn f42_a_secret_that_no_scrubber_could_tell_from_text_is_refused_in_any_alphabet() {
+    for (token, fine) in [
+        ("t0k", false),
+        ("\u{e9}\u{e9}", false),
+        ("a b c", false),
+        ("t\u{e9}ken", true),
+    ] {
+        let inputs = Inputs {
+            cloudflare_token: Some(Secret::new(token)),
+            ..least()
+        };
+        assert_eq!(inputs.complete().is_ok(), fine, "{token}");
+    }
+}

@@ -159,6 +159,8 @@ fn a_repository_or_ref_is_never_an_option() {
     for bad in [
         "--upload-pack=x",
         "ext::sh -c x",
+        "ssh://-oProxyCommand=x/y",
+        "ssh://git@-oProxyCommand=x/y",
         "https://user:pw@host/x",
         "https://",
         "file://x",

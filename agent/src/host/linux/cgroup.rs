@@ -2,15 +2,15 @@
 
 /// What a process's cgroups say.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Home {
+pub struct Home {
     /// Its systemd service.
-    pub(super) unit: Option<String>,
+    pub unit: Option<String>,
     /// Its container's id.
-    pub(super) container: Option<String>,
+    pub container: Option<String>,
 }
 
 /// Reads `/proc/PID/cgroup`, of either version.
-pub(super) fn home(text: &str) -> Home {
+pub fn home(text: &str) -> Home {
     let mut home = Home::default();
     for line in text.lines() {
         // `0::/path` in version 2, `7:name=systemd:/path` or `4:memory:/path` in version 1.

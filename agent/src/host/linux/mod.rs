@@ -36,6 +36,17 @@ mod unit;
 
 pub use actor::LinuxActor;
 
+/// What is read of the host's files, tables and programs: functions of bytes that others may have written.
+pub mod reading {
+    pub use super::cgroup::{Home, home};
+    pub use super::names::{hosts, resolvers};
+    pub use super::ports::listener;
+    pub use super::resources::is_writable;
+    pub use super::sock_diag::collect;
+    pub use super::system::os_release;
+    pub use super::unit::parse as unit;
+}
+
 use super::{
     Answers, Command, Container, Engine, Fetch, FetchError, Fetched, HostError, Look, Output, Owner,
     PortOwner, Resources, Strictly, System, Transport, TurnAsk, TurnError, Unit,

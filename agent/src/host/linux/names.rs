@@ -52,7 +52,7 @@ fn found<T>(records: Records<T>) -> Vec<T> {
 }
 
 /// Reads resolv.conf. A port may follow an address after a `#` in square brackets' place: `127.0.0.1#5353`.
-fn resolvers(text: &str) -> Vec<SocketAddr> {
+pub fn resolvers(text: &str) -> Vec<SocketAddr> {
     let named = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         (words.next() == Some("nameserver"))
@@ -69,7 +69,7 @@ fn resolvers(text: &str) -> Vec<SocketAddr> {
 }
 
 /// The addresses that a hosts file has for a name.
-fn hosts(text: &str, name: &str) -> Vec<IpAddr> {
+pub fn hosts(text: &str, name: &str) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = text
         .lines()
         .filter_map(|line| {

@@ -81,7 +81,7 @@ fn in_table(table: &str, transport: Transport, port: u16) -> Result<Vec<u64>, Ho
 }
 
 /// The inode of a line of the kernel's table, if it is a socket that listens on the port.
-fn listener(line: &str, transport: Transport, port: u16) -> Option<u64> {
+pub fn listener(line: &str, transport: Transport, port: u16) -> Option<u64> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (local, _remote, state) = (fields.next()?, fields.next()?, fields.next()?);
     let (_, local_port) = local.rsplit_once(':')?;

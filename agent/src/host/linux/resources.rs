@@ -40,7 +40,7 @@ fn mounts() -> Result<String, HostError> {
 }
 
 /// Whether the mount that a path is on, and its file system, may be written (see `proc_pid_mountinfo(5)`).
-fn is_writable(mountinfo: &str, path: &Path) -> bool {
+pub fn is_writable(mountinfo: &str, path: &Path) -> bool {
     let mounts = mountinfo.lines().filter_map(|line| {
         let (mount, system) = line.split_once(" - ")?;
         let mut mount = mount.split(' ').skip(4);

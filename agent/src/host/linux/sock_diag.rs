@@ -63,7 +63,7 @@ fn request(family: u8) -> [u8; REQUEST] {
 }
 
 /// Takes the messages of a packet; whether the last one was among them.
-fn collect(packet: &[u8], port: u16, found: &mut Vec<u64>) -> Result<bool, Errno> {
+pub fn collect(packet: &[u8], port: u16, found: &mut Vec<u64>) -> Result<bool, Errno> {
     let mut rest = packet;
     while rest.len() >= HEADER {
         let length = usize::try_from(u32_at(rest, 0)?).unwrap_or(usize::MAX);

@@ -31,7 +31,7 @@ pub(super) fn system() -> Result<System, HostError> {
 }
 
 /// What os-release says; what it leaves out stays empty, and control characters are dropped.
-pub(super) fn os_release(text: &str) -> System {
+pub fn os_release(text: &str) -> System {
     let mut system = System::default();
     for line in text.lines() {
         let Some((key, value)) = line.trim().split_once('=') else {

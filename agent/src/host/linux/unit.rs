@@ -26,7 +26,8 @@ pub(super) async fn unit(name: &str) -> Result<Unit, HostError> {
     Ok(parse(&output.stdout))
 }
 
-fn parse(text: &str) -> Unit {
+/// Reads what `systemctl show` says.
+pub fn parse(text: &str) -> Unit {
     let mut unit = Unit::default();
     for line in text.lines() {
         match line.split_once('=') {

@@ -1,7 +1,7 @@
 //! What a running Traefik says of itself: its network, entrypoint and resolver, from its arguments, its environment
 //! and its file.
 
-use super::yaml::Lines;
+use super::yaml::{LONGEST_PATH, Lines};
 use crate::host::{Container, plain_line};
 use crate::runbook::engine_version;
 use chatalot_protocol::advice::Advice;
@@ -38,6 +38,9 @@ pub(super) fn config_files(container: &Container) -> Vec<String> {
 
 /// Where a file inside is on the host, if it is mounted.
 pub(super) fn on_the_host(container: &Container, inside: &str) -> Option<String> {
+    if inside.split('/').any(|part| part == "..") {
+        return None;
+    }
     let below = |(source, target): &(String, String)| {
         let rest = inside.strip_prefix(target.as_str())?;
         (rest.is_empty() || rest.starts_with('/')).then(|| format!("{source}{rest}"))
@@ -113,6 +116,9 @@ fn settings_of(container: &Container, file: Option<(&str, &str)>) -> Vec<(String
 fn flatten(table: &toml::Table, path: &str, known: &mut Vec<(String, String)>) {
     for (key, value) in table {
         let path = format!("{path}{}", key.to_ascii_lowercase());
+        if path.len() > LONGEST_PATH {
+            continue;
+        }
         match value {
             toml::Value::Table(below) => {
                 known.push((path.clone(), String::new()));
@@ -372,5 +378,6 @@ mod tests {
             Some("/srv/t/t.yml")
         );
         assert_eq!(on_the_host(&container, "/config/t.yml"), None);
+        assert_eq!(on_the_host(&container, "/conf/../../etc/shadow"), None);
     }
 }

@@ -55,32 +55,37 @@ pub fn networks(config: &Value) -> Vec<String> {
     }
 }
 
+/// The rest of what compose sees; whatever it is, for the program that said it is not ours.
 fn without_ours(config: &Value, wanted: &Wanted) -> Value {
     let mut config = config.clone();
-    let service = &mut config["services"]["chatalot"];
-    if let Some(labels) = service["labels"].as_object_mut() {
-        labels.retain(|key, _| !key.starts_with(LIMIT) && !wanted.labels.iter().any(|(ours, _)| ours == key));
+    let service = config.pointer_mut("/services/chatalot");
+    if let Some(service) = service.and_then(Value::as_object_mut) {
+        let labels = service.get_mut("labels").and_then(Value::as_object_mut);
+        if let Some(labels) = labels {
+            labels.retain(|key, _| {
+                !key.starts_with(LIMIT) && !wanted.labels.iter().any(|(ours, _)| ours == key)
+            });
+        }
+        let labels = service.get("labels").and_then(Value::as_object);
+        if labels.is_none_or(Map::is_empty) {
+            service.remove("labels");
+        }
+        leave(service);
     }
-    if service["labels"].as_object().is_none_or(Map::is_empty)
-        && let Some(service) = service.as_object_mut()
-    {
-        service.remove("labels");
-    }
-    for holder in [&["services", "chatalot"][..], &[]] {
-        let mut at = &mut config;
-        for key in holder {
-            at = &mut at[*key];
-        }
-        if let Some(networks) = at["networks"].as_object_mut() {
-            networks.remove(NETWORK);
-        }
-        if at["networks"].is_null()
-            && let Some(at) = at.as_object_mut()
-        {
-            at.remove("networks");
-        }
+    if let Some(all) = config.as_object_mut() {
+        leave(all);
     }
     config
+}
+
+/// Takes our network out of what has networks.
+fn leave(holder: &mut Map<String, Value>) {
+    if let Some(networks) = holder.get_mut("networks").and_then(Value::as_object_mut) {
+        networks.remove(NETWORK);
+    }
+    if holder.get("networks").is_some_and(Value::is_null) {
+        holder.remove("networks");
+    }
 }
 
 #[cfg(test)]
@@ -127,5 +132,17 @@ mod tests {
                 .unwrap_err()
                 .contains("besides")
         );
+    }
+    #[test]
+    fn f28_what_compose_says_of_no_service_is_refused_and_breaks_nothing() {
+        for odd in [
+            json!([]),
+            json!({"services": []}),
+            json!({"services": {"chatalot": "x"}}),
+            json!({"networks": 1}),
+        ] {
+            assert!(same_but(&config("b", "i"), &odd, &wanted()).is_err(), "{odd}");
+            assert!(same_but(&odd, &config("b", "i"), &wanted()).is_err(), "{odd}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! Just enough of YAML to find a place in a file that people write: block style, by its indentation. What is written
 //! otherwise is told apart and left alone; a copy made by a parser would lose the operator's comments.
 
+/// The longest path of keys that any setting has: what is below a longer one is none, and would repeat it line by line.
+pub(super) const LONGEST_PATH: usize = 200;
+
 /// A key with what is below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
@@ -94,6 +97,9 @@ impl<'a> Lines<'a> {
     fn flatten(&self, from: usize, to: usize, path: &str, found: &mut Vec<(String, String)>) {
         for (key, block) in self.keys(from, to) {
             let path = format!("{path}{}", key.to_ascii_lowercase());
+            if path.len() > LONGEST_PATH {
+                continue;
+            }
             let value = self.inline(block).trim_matches(['"', '\'']);
             found.push((path.clone(), value.to_owned()));
             self.flatten(block.line + 1, block.end, &format!("{path}."), found);
@@ -125,5 +131,13 @@ mod tests {
             "{flat:?}"
         );
         assert!(flat.contains(&("providers.docker".into(), "{}".into())));
+    }
+    #[test]
+    fn f28_an_endless_key_is_not_repeated_for_all_that_is_below_it() {
+        let text = format!("{}:\n{}", "k".repeat(20_000), "  a: b\n".repeat(2_000));
+        assert!(Lines::of(&text).flat().is_empty());
+        let deep: String = (0..400).map(|at| format!("{}k:\n", " ".repeat(at))).collect();
+        let flat = Lines::of(&deep).flat();
+        assert_eq!(flat.len(), LONGEST_PATH / 2, "{flat:?}");
     }
 }
