@@ -78,7 +78,7 @@ pub(crate) async fn takes_for_its_controller(identity: &Identity, shown: &Standi
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (config, _) = shown.tls.choose(std::iter::once(b"http/1.1".as_slice()));
-    let shows = tokio::spawn(async move {
+    let accepting = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         // A client that hangs up is what is looked for.
         drop(tokio_rustls::TlsAcceptor::from(config).accept(stream).await);
@@ -98,7 +98,7 @@ pub(crate) async fn takes_for_its_controller(identity: &Identity, shown: &Standi
     let connected = tokio_rustls::TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await;
-    shows.await.unwrap();
+    accepting.await.unwrap();
     connected.is_ok()
 }
 

@@ -76,7 +76,7 @@ pub(crate) async fn happens(world: &World, vps: &Vps) -> Anything<()> {
     if in_hundred(50) {
         renew(world, &centre, vps).await;
     } else {
-        step(world, &centre, in_hundred(80)).await;
+        step(world, &centre, in_hundred(90)).await;
     }
     Ok(())
 }
@@ -122,6 +122,15 @@ async fn renew(world: &World, centre: &Arc<Centre>, vps: &Vps) {
         Ok(_) => world.trace.say(&format!("{}: a renewal is lost", vps.name)),
         Err(error) => world.trace.say(&format!("{}: does not renew: {error}", vps.name)),
     }
+}
+
+/// Begins one, where none is under way: each simulation sees one that is not given up.
+pub(crate) async fn begins(world: &World) -> Anything<()> {
+    let centre = world.seat.centre().ok_or("no controller")?;
+    if centre.authority.now().rotation.phase == Phase::Standby {
+        step(world, &centre, true).await;
+    }
+    Ok(())
 }
 
 /// Brings a rotation to its end, and tells what went wrong in it.

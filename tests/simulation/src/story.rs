@@ -118,6 +118,9 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
     if profile == Profile::Broken {
         forge(&world).await?;
     }
+    if profile == Profile::Rotation {
+        rotation::begins(&world).await?;
+    }
     let mut wrong = rotation::ends(&world).await?;
     wrong.extend(world.wrong().await?);
     Ok(wrong)
