@@ -33,6 +33,7 @@
 //! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
 //! | [`outside`], [`stun`] | what a controller is asked to look at from outside, and how a port is asked whether it is there |
 //! | [`enrol`] | the join token and the enrolment exchange |
+//! | [`trust`] | whom agents trust, while one root follows another |
 //! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
 #![forbid(unsafe_code)]
@@ -58,6 +59,7 @@ pub mod site;
 #[cfg(feature = "stream")]
 pub mod stream;
 pub mod stun;
+pub mod trust;
 pub mod version;
 pub mod work;
 

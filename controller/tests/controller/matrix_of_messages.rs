@@ -40,6 +40,7 @@ fn messages() -> Vec<ToController> {
                 at: LookAt::Unknown,
             }),
         },
+        ToController::Trusts { version: 1 },
     ];
     for message in &all {
         match message {
@@ -52,6 +53,7 @@ fn messages() -> Vec<ToController> {
             | ToController::Audited { .. }
             | ToController::EpochRefused { .. }
             | ToController::LookFromOutside { .. }
+            | ToController::Trusts { .. }
             | ToController::Unknown => {}
         }
     }
@@ -70,7 +72,7 @@ async fn certificates(world: &World) -> Vec<(&'static str, Option<Identity>, &'s
     let root = std::fs::read_to_string(world.centre.config.state.join("ca/root.key")).unwrap();
     let issuer = || {
         let root = rcgen::KeyPair::from_pem(&root).unwrap();
-        Issuer::from_ca_cert_der(world.centre.authority.root(), root).unwrap()
+        Issuer::from_ca_cert_der(&world.centre.authority.now().root.certificate, root).unwrap()
     };
     let signed = |uri: String, usage| {
         let leaf = key();
