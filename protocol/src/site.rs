@@ -338,6 +338,7 @@ pub enum Acme {
 
 /// A site: everything about one chatalot but its secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an input of its own")]
 pub struct Site {
     /// The public domain.
     pub domain: Domain,

@@ -30,14 +30,13 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 
 /// The IPv4 address within a mapped, translated or 6to4 one.
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = v6.segments();
-    let [hi, lo] = match (a, b) {
-        (0x2002, hi) => [hi, c],
-        (0x64, 0xff9b) if [c, d, e, f] == [0; 4] => [g, h],
-        (0, 0) if [c, d, e] == [0; 3] && (f == 0xffff || f == 0) => [g, h],
+    let [high, low] = match v6.segments() {
+        [0x2002, high, low, ..]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => [high, low],
         _ => return None,
     };
-    Some(Ipv4Addr::from_bits(u32::from(hi) << 16 | u32::from(lo)))
+    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }
 
 /// A network such as `10.0.0.0/8`.

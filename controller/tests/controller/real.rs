@@ -10,6 +10,7 @@ use chatalot_agent::ledger::Ledger;
 use chatalot_agent::link::identity::{self, Identity};
 use chatalot_agent::link::renewal::Keeper;
 use chatalot_agent::link::{dial, join};
+use chatalot_agent::outside::Desk;
 use chatalot_agent::runbook::distro::DISTROS;
 use chatalot_agent::runbook::engine::{Engine, Pace};
 use chatalot_agent::service::Service;
@@ -124,6 +125,7 @@ fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
+        outside: Arc::new(Desk::new(true)),
         started: std::time::Instant::now(),
     })
 }
