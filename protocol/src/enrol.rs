@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(with("", ""), Ok(token()));
         assert_eq!(with("_01", "_+1"), Err(TokenError::Damaged));
         let other = JoinToken {
-            pin: [0xab; 32],
+            pins: [0xab; 32].into(),
             ..token()
         };
         let capitals = other.text().expose().replace("ab", "AB");

@@ -156,7 +156,7 @@ static CONTROLLER: LazyLock<Controller> = LazyLock::new(|| {
     let centre = runtime.block_on(Centre::open(config(&folder))).unwrap();
     let bootstrap = Arc::new(Bootstrap::new(
         "controller.example.com:8443".to_owned(),
-        centre.authority.curl_pins(),
+        centre.authority.now().curl_pins(),
         &centre.config.binaries,
     ));
     runtime.block_on(async {
@@ -190,6 +190,11 @@ fn config(folder: &Path) -> Config {
         second_approver: None,
         approval_life: Duration::from_hours(24),
     }
+}
+
+/// The controller, for whatever else needs one.
+pub(super) fn centre() -> (&'static Runtime, &'static Arc<Centre>) {
+    (&CONTROLLER.runtime, &CONTROLLER.centre)
 }
 
 pub(super) fn open_controller() {

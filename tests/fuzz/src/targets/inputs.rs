@@ -4,7 +4,7 @@ use super::texts;
 use chatalot_agent::policy::{Effect, Policy};
 use chatalot_console::flags::SiteFlags;
 use chatalot_protocol::inputs::Inputs;
-use chatalot_protocol::site::{Acme, Site};
+use chatalot_protocol::site::{Acme, LoginName, Site, Word};
 use chatalot_protocol::work::Work;
 use std::io::Write as _;
 use std::path::{Component, Path};
@@ -94,8 +94,8 @@ pub(super) fn judge_site(site: &Site) {
         site.source.reference.as_str(),
         site.folder.as_str(),
     ];
-    words.extend(site.registry_user.as_ref().map(|user| user.as_str()));
-    words.extend(site.docker_group.as_ref().map(|login| login.as_str()));
+    words.extend(site.registry_user.as_ref().map(Word::as_str));
+    words.extend(site.docker_group.as_ref().map(LoginName::as_str));
     words.extend(
         site.oidc
             .iter()

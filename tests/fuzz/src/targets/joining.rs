@@ -1,5 +1,6 @@
 //! Tokens, certificate requests, and the exchange around them.
 
+use super::doors::centre;
 use super::{parts, texts};
 use chatalot_protocol::audit::{Anchor, ChainHash, Record, verify};
 use chatalot_protocol::enrol::{JoinReply, JoinRequest, JoinToken, hex, unhex};
@@ -7,8 +8,9 @@ use chatalot_protocol::identity::{agent_of, agent_uri};
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
 use chatalot_protocol::plan::PlanHash;
 use chatalot_protocol::renew::RenewRequest;
+use chatalot_protocol::trust::{Bundle, SignedBundle};
 use chatalotctl::access::ApiToken;
-use chatalotctl::ca::{Applicant, Authority, has_signed};
+use chatalotctl::ca::{Applicant, CaError, Issued, has_signed};
 use chatalotctl::peer::{Peer, verified};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -18,7 +20,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use uuid::Uuid;
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
@@ -77,18 +79,12 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-struct Office {
-    authority: Authority,
-    key: KeyPair,
-}
-
-static OFFICE: LazyLock<Office> = LazyLock::new(|| Office {
-    authority: Authority::open(&super::scratch("ca"), true).unwrap(),
-    key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
-});
+/// The applicant of requests that are signed.
+static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
 
 pub(super) fn open() {
-    LazyLock::force(&OFFICE);
+    LazyLock::force(&KEY);
+    centre();
 }
 
 /// A request as it came, one in PEM around the same bytes, and one that says whatever the bytes say and is signed.
@@ -97,7 +93,7 @@ pub(super) fn csr(input: &[u8]) {
     let whole = [text, pem("CERTIFICATE REQUEST", input), signed(input)];
     for request in whole {
         if let Ok(applicant) = Applicant::read(&request) {
-            certified(&applicant);
+            certified(applicant);
         }
     }
 }
@@ -141,15 +137,22 @@ fn signed(input: &[u8]) -> String {
             .custom_extensions
             .push(CustomExtension::from_oid_content(&oid, value.into_bytes()));
     }
-    let request = params.serialize_request(&OFFICE.key);
+    let request = params.serialize_request(&*KEY);
     request.and_then(|request| request.pem()).unwrap_or_default()
 }
 
 /// Everything in a certificate but the key is the authority's own.
-fn certified(applicant: &Applicant) {
+fn certified(applicant: Applicant) {
     let host = HostId(Uuid::from_u128(9));
     let life = Duration::from_hours(24);
-    let issued = OFFICE.authority.issue(CLUSTER, host, applicant, life).unwrap();
+    let (runtime, centre) = centre();
+    let signer = Arc::clone(centre);
+    let issued: Result<Issued, CaError> = runtime.block_on(
+        centre
+            .store
+            .read(move |c| signer.authority.issue(c, CLUSTER, host, (&applicant, life))),
+    );
+    let issued = issued.unwrap();
     let der = CertificateDer::from_pem_slice(issued.pem.as_bytes()).unwrap();
     let (rest, certificate) = X509Certificate::from_der(&der).unwrap();
     assert!(rest.is_empty());
@@ -159,7 +162,8 @@ fn certified(applicant: &Applicant) {
         0,
         "no name of the applicant's"
     );
-    let (_, root) = X509Certificate::from_der(OFFICE.authority.root()).unwrap();
+    let standing = centre.authority.now();
+    let (_, root) = X509Certificate::from_der(&standing.root.certificate).unwrap();
     assert_eq!(certificate.issuer(), root.subject());
     let hour = Duration::from_hours(1);
     let lasts = certificate.validity().not_after - certificate.validity().not_before;
@@ -189,10 +193,16 @@ pub(super) fn exchange(input: &[u8]) {
     let _: Result<JoinReply, _> = serde_json::from_slice(input);
     let _: Result<RenewRequest, _> = serde_json::from_slice(input);
     let _ = Peer::of(input, CLUSTER, ADDRESS);
-    let _ = verified(&CertificateDer::from(input));
+    let _ = verified(&CertificateDer::from(input), &centre().1.authority.now());
     let [certificate, proof, bytes] = texts(input);
     let proven = has_signed(&certificate, bytes.as_bytes(), &proof);
     assert!(!proven, "a signature that nobody has made");
+    if let Some(signed) = super::again::<SignedBundle>(input)
+        && let Ok(bundle) = signed.read()
+    {
+        let text = serde_json::to_string(&bundle).unwrap();
+        assert_eq!(serde_json::from_str::<Bundle>(&text).unwrap(), bundle);
+    }
     let [anchor, records] = parts(input);
     if let Some(records) = super::again::<Vec<Record>>(records) {
         let seen = String::from_utf8_lossy(anchor).parse().ok();

@@ -97,7 +97,9 @@ pub(super) fn says(input: &[u8]) {
     let (site, secrets) = &SITES[usize::from(which % 4)];
     let host = FakeHost::fresh(&DISTROS[0]);
     host.world(|world| {
-        FILES.iter().for_each(|path| world.put(path, file));
+        for path in FILES {
+            world.put(path, file);
+        }
         let said = Output {
             code: i32::from(which / 4 % 3),
             stdout: String::from_utf8_lossy(output).into_owned(),
