@@ -1,6 +1,6 @@
 //! The facts that the table judges by, gathered by looking: what cannot be asked is left out, and never an error.
 
-use crate::host::{Command, Container, Engine, Look, Owner, plain_line};
+use crate::host::{Command, Container, Engine, Look, Owner};
 use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
 use crate::runbook::distro::Manager;
