@@ -9,6 +9,7 @@ use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// The chapter.
@@ -52,7 +53,10 @@ impl Step for Dpkg {
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let audit = cx.host.query(cx.distro.command(cx.distro.audit, &[])).await?;
-        Ok(if audit.ok() && audit.stdout.trim().is_empty() {
+        let updates = cx.host.list(Path::new(packaging::UPDATES)).await?;
+        Ok(if packaging::was_cut_off(updates.iter().map(String::as_str)) {
+            Verdict::needed("dpkg was cut off before it had written down what it did")
+        } else if audit.ok() && audit.stdout.trim().is_empty() {
             Verdict::satisfied("the package database is in order")
         } else {
             let about = audit.last_lines(1).join("");
