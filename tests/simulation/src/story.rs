@@ -96,7 +96,7 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         world.hosts.push(vps);
     }
     let clocks = world.hosts.clone();
-    let tick = if profile == Profile::Away { 5_000 } else { 100 };
+    let tick = if profile == Profile::Away { 60_000 } else { 100 };
     tokio::spawn(async move {
         loop {
             for vps in &clocks {

@@ -95,7 +95,7 @@ fn f32_f33_a_backup_that_is_put_back_on_either_side_is_noticed_and_nothing_is_sw
 
 #[test]
 fn f20_a_controller_that_is_away_for_a_week_finds_its_hosts_idle_and_back_within_a_minute() {
-    all_well("away", 50);
+    all_well("away", 100);
 }
 
 #[test]

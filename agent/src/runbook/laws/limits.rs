@@ -34,7 +34,7 @@ fn registers(host: &FakeHost, name: &str) {
 
 fn saw(verdict: Verdict) -> String {
     match verdict {
-        Verdict::Satisfied { saw } => saw,
+        Verdict::Satisfied { saw, .. } => saw,
         Verdict::Needed { why } => why,
         Verdict::Blocked { advice } => advice.code.to_string(),
     }

@@ -4,7 +4,7 @@ mod failures;
 mod torn;
 
 pub use failures::failure;
-pub use torn::{TORN, unpack_torn};
+pub use torn::{TORN, UPDATES, unpack_torn, was_cut_off};
 
 use super::distro::{Distro, Manager, PACMAN_LOCK};
 use super::{ActCx, StepError};
@@ -58,7 +58,13 @@ pub async fn half_done(
             let last = output.last_lines(1).join("");
             vec![format!("the database cannot be read: {}", last.trim())]
         }
-        Manager::Apt => said().collect(),
+        Manager::Apt => {
+            let updates = host.list(Path::new(UPDATES)).await?;
+            let cut_off = was_cut_off(updates.iter().map(String::as_str));
+            let unwritten =
+                cut_off.then(|| "what dpkg had not yet written down when it was cut off".to_owned());
+            said().chain(unwritten).collect()
+        }
         Manager::Dnf => twice(said()),
         // Nobody has it open.
         Manager::Pacman if !output.ok() => vec![format!("{PACMAN_LOCK}, which nobody holds")],

@@ -8,6 +8,14 @@ use super::failures::failure;
 /// does not mend that, and no other package manager than dpkg leaves any such.
 pub const TORN: &[&str] = &["dpkg-query", "-W", "-f", "${Package}\\t${db:Status-Eflag}\\n"];
 
+/// Where dpkg keeps what it has done and not yet written together.
+pub const UPDATES: &str = "/var/lib/dpkg/updates";
+
+/// Whether names in that folder say that dpkg was cut off: apt refuses to work then, though no package is half installed.
+pub fn was_cut_off<'a>(mut updates: impl Iterator<Item = &'a str>) -> bool {
+    updates.any(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Unpacks anew, with fresh lists, what was cut off while it was unpacked; whether there was any.
 pub async fn unpack_torn(cx: &ActCx<'_>) -> Result<bool, StepError> {
     let distro = cx.look.distro;

@@ -3,7 +3,7 @@
 
 use crate::strace::{copied, full, spread};
 use chatalot_agent::runbook::distro::DISTROS;
-use chatalot_agent::runbook::packaging::TORN;
+use chatalot_agent::runbook::packaging::{TORN, UPDATES, was_cut_off};
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -136,7 +136,12 @@ impl Root {
     /// The step `packages.dpkg`, and then the one that installs: what each of them asks and does.
     fn next_run(&self) -> Result<(), String> {
         let row = &DISTROS[0];
-        if !self.said(row.audit).trim().is_empty() {
+        let below = format!("root{UPDATES}");
+        let updates: Vec<String> = fs::read_dir(self.at(&below))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        if was_cut_off(updates.iter().map(String::as_str)) || !self.said(row.audit).trim().is_empty() {
             // Its exit code says no more than the audit after it.
             self.dpkg(row.repair).output().unwrap();
             let found = self.said(TORN);
