@@ -54,11 +54,6 @@ of_base=$(recipe tests/sandbox/base)
 base base "$of_base"
 image managers "$here/managers" "$of_base$(recipe tests/sandbox/managers)"
 image vps:debian13 "$here/vps" "$of_base$(recipe tests/sandbox/vps)"
-of_debian12=$(recipe tests/sandbox/debian12)
-base debian12 "$of_debian12"
-gather vps-debian12 tests/sandbox/vps tests/sandbox/vps-debian12
-image vps:debian12 "$context" "$of_debian12$(recipe tests/sandbox/vps tests/sandbox/vps-debian12)"
-image docker-mirror "$here/docker-mirror" "$of_base$(recipe tests/sandbox/docker-mirror)"
 image turn "$here/turn" "$of_base$(recipe tests/sandbox/turn)"
 image postgres "$here/postgres" "$of_base$(recipe tests/sandbox/postgres)"
 of_server=$(recipe tests/sandbox/server tests/stand-in/server)
@@ -67,6 +62,11 @@ if ! image_is chatalot-sandbox/server "$of_server"; then
     image server "$cache/context-server" "$of_server"
 fi
 if [ -n "${CHATALOT_FULL-}" ]; then
+    of_debian12=$(recipe tests/sandbox/debian12)
+    base debian12 "$of_debian12"
+    gather vps-debian12 tests/sandbox/vps tests/sandbox/vps-debian12
+    image vps:debian12 "$context" "$of_debian12$(recipe tests/sandbox/vps tests/sandbox/vps-debian12)"
+    image docker-mirror "$here/docker-mirror" "$of_base$(recipe tests/sandbox/docker-mirror)"
     of_ubuntu=$(recipe tests/sandbox/ubuntu)
     base ubuntu "$of_ubuntu"
     gather vps-ubuntu tests/sandbox/vps tests/sandbox/vps-ubuntu

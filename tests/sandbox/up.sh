@@ -74,5 +74,5 @@ wait_for_internet
 publish server server:0.24.0
 publish postgres postgres:17
 publish turn turn:0.24.0
-publish_mirror
+[ -z "${CHATALOT_FULL-}" ] || publish_mirror
 say "up"

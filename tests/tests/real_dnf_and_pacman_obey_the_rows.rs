@@ -3,6 +3,12 @@
 //!
 //! dnf is version 4, as the RHEL family has it; Fedora's own is version 5, which Debian does not package.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test whose helpers are outside of test functions"
+)]
+
 use std::time::Duration;
 
 use chatalot_agent::host::fake::FakeHost;
@@ -109,10 +115,16 @@ impl Case {
         } else {
             (1, &steps[1..])
         };
-        steps[..first].iter().for_each(|id| self.converge(id));
-        others.iter().for_each(|id| self.converge(id));
+        for id in &steps[..first] {
+            self.converge(id);
+        }
+        for id in others {
+            self.converge(id);
+        }
         let ran = self.machine.ran();
-        steps.iter().for_each(|id| self.is_satisfied(id));
+        for id in steps {
+            self.is_satisfied(id);
+        }
         assert_eq!(self.machine.ran(), ran, "{} runs something twice", self.row.name);
         self.fails_with(&["no-such-package"], "PACKAGE_UNKNOWN");
     }
@@ -120,11 +132,13 @@ impl Case {
 
 /// Makes what the rows of a package manager need, all of them or those of these names, and does something with each.
 fn every(manager: Manager, names: &[&str], each: impl Fn(&Packages, &'static Distro)) -> Result<()> {
-    drop(Sandbox::up()?);
+    let _sandbox = Sandbox::up()?;
     let mut rows: Vec<_> = DISTROS.iter().filter(|row| row.manager == manager).collect();
     rows.retain(|row| names.is_empty() || names.contains(&row.name));
     let packages = Packages::make(&rows)?;
-    rows.into_iter().for_each(|row| each(&packages, row));
+    for row in rows {
+        each(&packages, row);
+    }
     Ok(())
 }
 
@@ -153,7 +167,7 @@ fn f38_what_dnf_left_in_two_versions_is_made_one_again() -> Result<()> {
         case.converge("packages.repository");
         case.converge("packages.install");
         // As an upgrade that was cut off leaves it: the newer one is there, the older one is not gone.
-        case.machine.must(packages.newer_git()).unwrap();
+        case.machine.must(machine::NEWER_GIT).unwrap();
         case.converge("packages.dpkg");
         let left = case.machine.must("rpm -q git").unwrap();
         assert_eq!(left.trim(), "git-2.0-1.noarch");
@@ -167,7 +181,7 @@ fn f39_a_held_rpm_lock_is_waited_for() -> Result<()> {
         case.machine.hold_rpm_lock().unwrap();
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| {
-                wait_until("dnf at the lock", Duration::from_secs(60), || {
+                wait_until("dnf at the lock", Duration::from_mins(1), || {
                     let both = "[ $(fuser /var/lib/rpm/.rpm.lock 2>/dev/null | wc -w) -ge 2 ]";
                     case.machine.must(both).is_ok()
                 })
@@ -210,7 +224,7 @@ fn a_package_that_another_key_has_signed_is_not_installed() -> Result<()> {
         let case = Case::new(row.name, "caddy", packages);
         case.converge("packages.repository");
         // The right key in our file, and packages of somebody else's at the address.
-        case.machine.must(packages.swap_docker()).unwrap();
+        case.machine.must(machine::SWAP_DOCKER).unwrap();
         case.fails_with(&["docker-ce"], "PACKAGES_UNSIGNED");
         case.machine.must("! rpm -q docker-ce").unwrap();
     })

@@ -1,6 +1,7 @@
 //! A container with the real package managers, as a host: files and programs are the container's, the rest is made of
 //! maps.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -18,6 +19,14 @@ use chatalot_tests::{Result, run, run_with_input};
 const IMAGE: &str = "chatalot-sandbox/managers";
 /// Where a machine serves the repositories to itself.
 const SERVED: &str = "http://127.0.0.1:8000";
+
+/// Installs a newer git beside the one that is there, and has its repository known.
+pub(crate) const NEWER_GIT: &str = "printf '[newer]\\nname=newer\\nbaseurl=file:///srv/packages/newer\\ngpgcheck=0\\n' \
+    >/etc/yum.repos.d/newer.repo && \
+    rpm -i --force --nodeps --nosignature /srv/packages/newer/noarch/git-2.0-1.noarch.rpm";
+/// Has a stranger's packages at the address of Docker's.
+pub(crate) const SWAP_DOCKER: &str =
+    "sed -i s,signed-docker,signed-stranger, /etc/yum.repos.d/chatalot-docker.repo";
 
 /// The repositories, made once by a container that the others share them with.
 pub(crate) struct Packages {
@@ -94,17 +103,6 @@ impl Packages {
         }
         Ok(made)
     }
-
-    /// Installs a newer git beside the one that is there, and has its repository known.
-    pub(crate) fn newer_git(&self) -> &'static str {
-        "printf '[newer]\\nname=newer\\nbaseurl=file:///srv/packages/newer\\ngpgcheck=0\\n' >/etc/yum.repos.d/newer.repo \
-         && rpm -i --force --nodeps --nosignature /srv/packages/newer/noarch/git-2.0-1.noarch.rpm"
-    }
-
-    /// Has a stranger's packages at the address of Docker's.
-    pub(crate) fn swap_docker(&self) -> &'static str {
-        "sed -i s,signed-docker,signed-stranger, /etc/yum.repos.d/chatalot-docker.repo"
-    }
 }
 
 impl Drop for Packages {
@@ -166,7 +164,8 @@ impl Machine {
         let mut config = String::new();
         for ((name, key), (_, print)) in packages.keys.iter().zip(&packages.prints) {
             let at = format!("{SERVED}/signed-{name}");
-            config += &format!(
+            let _ = write!(
+                config,
                 "[repositories.{name}]\nurl = \"{at}/\"\nkey = \"{at}/key.asc\"\nfingerprint = \"{print}\"\n"
             );
             let page = Fetched {
@@ -221,7 +220,9 @@ impl Machine {
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
         let mut args = vec!["exec"];
-        env.iter().for_each(|pair| args.extend(["-e", pair]));
+        for pair in &env {
+            args.extend(["-e", pair]);
+        }
         args.extend([self.container.as_str(), command.program.as_str()]);
         args.extend(command.args.iter().map(String::as_str));
         let done = run("docker", &args).map_err(|error| error.to_string());
