@@ -72,7 +72,7 @@ pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door]) -> Standing {
             reached.push(format!("{} at {}", listed(&answered), seen.address));
         }
     }
-    conclude(reached, notes, expected)
+    conclude(&reached, notes, expected)
 }
 
 /// After it: whether the site answers, and what else does.
@@ -111,10 +111,10 @@ pub fn site(told: Told, expected: &Expected<'_>) -> Standing {
     // What is open and should not be comes first, and each thing once.
     notes.sort_by_key(|note| !note.is_certain);
     notes.dedup();
-    conclude(reached, notes, expected)
+    conclude(&reached, notes, expected)
 }
 
-fn conclude(reached: Vec<String>, notes: Vec<Note>, expected: &Expected<'_>) -> Standing {
+fn conclude(reached: &[String], notes: Vec<Note>, expected: &Expected<'_>) -> Standing {
     if reached.is_empty() {
         let nobody = advice::nobody(expected);
         return Standing::Untold(nobody.with_evidence(notes.into_iter().map(|note| note.advice.saw)));
