@@ -88,10 +88,7 @@ async fn live(tls: Arc<ClientConfig>, address: String, life: Uuid, tell: mpsc::S
     }
 }
 
-async fn dial(
-    tls: &Arc<ClientConfig>,
-    address: &str,
-) -> Option<tokio_rustls::client::TlsStream<TcpStream>> {
+async fn dial(tls: &Arc<ClientConfig>, address: &str) -> Option<tokio_rustls::client::TlsStream<TcpStream>> {
     let stream = TcpStream::connect(address).await.ok()?;
     let name = ServerName::try_from(CONTROLLER_NAME).unwrap();
     let connector = TlsConnector::from(Arc::clone(tls));
