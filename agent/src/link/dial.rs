@@ -4,6 +4,7 @@ mod endable;
 
 use super::addresses;
 use super::identity::{Identity, dice};
+use super::member::Member;
 use super::renewal::Keeper;
 use super::session::{self, SessionEnd};
 use super::tls;
@@ -38,7 +39,7 @@ pub async fn keep(
     begun: watch::Receiver<bool>,
     stop: CancellationToken,
 ) {
-    let (keeper, host, known, begun) = (&*keeper, &*host, &service, &begun);
+    let (keeper, host, known, begun) = (&keeper, &*host, &service, &begun);
     let session = move |at| once(keeper, host, at, known, begun.clone());
     let renew = move || async move { keeper.renew().await.is_ok() };
     hold(session, renew, known, &stop).await;
@@ -91,7 +92,7 @@ where
 
 /// One session; it ends as well when there is another identity, with which the next one begins.
 async fn once(
-    keeper: &Keeper,
+    keeper: &Arc<Keeper>,
     host: &LinuxHost,
     at: usize,
     service: &Arc<Service>,
@@ -111,7 +112,7 @@ async fn once(
         return SessionEnd::HungUp;
     }
     let (stream, end) = Endable::new(stream);
-    let session = session::run(stream, service, identity.membership.stream);
+    let session = session::run(stream, service, Member::of(&identity, keeper));
     tokio::pin!(session);
     loop {
         tokio::select! {
