@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
     echo '/* Written by order.sh. */'
     echo 'SECTIONS { .text.used : {'
     sed -n 's/^c\{0,1\}fn=([0-9]*) \([A-Za-z_][A-Za-z0-9_$.]*\).*/\1/p' "$@" |
-        sed -e 's/17h[0-9a-f]\{16\}E.*/17h*/' -e 's/\.llvm\.[0-9]*$/*/' -e 's/Cs[0-9A-Za-z]*_/Cs*_/g' -e 's/.*/*(.text.&)/' |
+        sed -e 's/17h[0-9a-f]\{16\}E.*/17h*/' -e 's/\.llvm\.[0-9]*$/*/' -e 's/Cs[0-9A-Za-z]*_/Cs*_/g' -e 's/.*/*(.text*.&)/' |
         LC_ALL=C sort -u
     echo '} } INSERT BEFORE .text;'
 } >agent.ld

@@ -41,30 +41,21 @@ pub(crate) async fn measure(
     let single = rate(&mut hosts[..1], 1, TIME).await?;
     let deep = rate(&mut hosts[..1], DEPTH, TIME).await?;
     let wide = rate(&mut hosts, 1, TIME).await?;
+    let mut rate = |name: &str, rate| figures.row(name, rate, "a second", Bound::None);
+    rate("events acknowledged, one at a time", single);
+    rate("events acknowledged, 64 of one host", deep);
+    rate("events acknowledged, one each of 64 hosts", wide);
+    rate("    a bare row a commit on this disk", bare);
     figures.row(
-        "events acknowledged, one at a time",
-        single,
-        "a second",
-        Bound::None,
+        "64 of one host, times one at a time",
+        deep / single,
+        "",
+        Bound::AtLeast(10.0),
     );
     figures.row(
-        "events acknowledged, 64 of one host",
-        deep,
-        "a second",
-        Bound::None,
-    );
-    figures.row("    times one at a time", deep / single, "", Bound::AtLeast(10.0));
-    figures.row(
-        "events acknowledged, one each of 64 hosts",
-        wide,
-        "a second",
-        Bound::None,
-    );
-    figures.row("    times one at a time", wide / single, "", Bound::None);
-    figures.row(
-        "    a bare row a commit on this disk",
-        bare,
-        "a second",
+        "    one each of 64 hosts, times that",
+        wide / single,
+        "",
         Bound::None,
     );
     figures.row(
@@ -79,27 +70,18 @@ pub(crate) async fn measure(
     }
     drop(hosts);
     served.stop().await?;
-    if let Some(reference) = reference {
-        let rows = reference.rows(&fleet.config.state).await?;
-        figures.row(
-            "    reference: a row a commit",
-            rows.single,
-            "a second",
-            Bound::None,
-        );
-        figures.row(
-            "    reference: 100 rows a commit",
-            rows.hundred,
-            "a second",
-            Bound::None,
-        );
-        figures.row(
-            "    64 of one host, times a row a commit",
-            deep / rows.single,
-            "",
-            Bound::None,
-        );
+    match reference {
+        Some(reference) => beside(reference, &fleet.config.state, deep, figures).await,
+        None => Ok(()),
     }
+}
+
+async fn beside(reference: &Reference, folder: &Path, deep: f64, figures: &mut Figures) -> Result<()> {
+    let rows = reference.rows(folder).await?;
+    let mut row = |name: &str, rate, unit| figures.row(name, rate, unit, Bound::None);
+    row("    reference: a row a commit", rows.single, "a second");
+    row("    reference: 100 rows a commit", rows.hundred, "a second");
+    row("    64 of one host, times a row a commit", deep / rows.single, "");
     Ok(())
 }
 

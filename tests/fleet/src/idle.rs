@@ -9,7 +9,7 @@ use crate::Result;
 use crate::enrol::Fleet;
 use crate::player::Player;
 use crate::reference::Reference;
-use crate::served::{Served, kernel};
+use crate::served::{Memory, Served, kernel};
 use chatalot_tests::figures::{Bound, Figures, float};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -47,57 +47,70 @@ pub(crate) async fn measure(
     sleep(Duration::from_mins(minutes)).await;
     let cpu = (served.cpu()? - cpu) / float(minutes * 60) * 100.0;
     let (after, connected) = (served.memory()?, float(served.connected().await? as u64));
-    let each = (after.resident - before.resident) / count;
-    figures.row("idle agents", connected, "", Bound::AtLeast(count));
-    figures.row(
+    drop(idling);
+    served.kill().await?;
+    let each = |then: &Memory| (then.resident - before.resident) / count;
+    let mut row = |name: &str, figure, unit, bound| figures.row(name, figure, unit, bound);
+    row("idle agents", connected, "", Bound::AtLeast(count));
+    row(
         "memory for each at the controller",
-        each,
+        each(&after),
         "KiB",
         Bound::AtMost(16.0),
     );
-    let at_once = (entered.resident - before.resident) / count;
-    figures.row("    before their first sign of life", at_once, "KiB", Bound::None);
-    figures.row(
-        "    of the controller and all of them",
-        after.resident * 1024.0 / 1e6,
-        "MB",
-        Bound::AtMost(ALL),
-    );
-    figures.row(
-        "    of it anonymous",
-        after.anonymous * 1024.0 / 1e6,
-        "MB",
-        Bound::None,
-    );
-    figures.row(
-        "    in the kernel, for both ends of each",
-        (kernel_after - kernel_before) * 1024.0 / count,
+    row(
+        "    before their first sign of life",
+        each(&entered),
         "KiB",
         Bound::None,
     );
-    figures.row(
+    let megabytes = |kilobytes: f64| kilobytes * 1024.0 / 1e6;
+    let all = megabytes(after.resident);
+    row(
+        "    of the controller and all of them",
+        all,
+        "MB",
+        Bound::AtMost(ALL),
+    );
+    row(
+        "    of it anonymous",
+        megabytes(after.anonymous),
+        "MB",
+        Bound::None,
+    );
+    let kernel = (kernel_after - kernel_before) * 1024.0 / count;
+    row(
+        "    in the kernel, for both ends of each",
+        kernel,
+        "KiB",
+        Bound::None,
+    );
+    row(
         "processor time while all are idle",
         cpu,
         "% of one",
         Bound::AtMost(2.0),
     );
-    drop(idling);
-    served.kill().await?;
-    if let Some(reference) = reference {
-        let (plain, slim) = reference.idle().await?;
-        figures.row(
-            "    reference: a task for each connection",
-            plain,
-            "KiB",
-            Bound::None,
-        );
-        figures.row(
-            "    reference: the smallest task for each",
-            slim,
-            "KiB",
-            Bound::None,
-        );
-        figures.row("    times the smallest", each / slim, "", Bound::None);
+    match reference {
+        Some(reference) => beside(reference, each(&after), figures).await,
+        None => Ok(()),
     }
+}
+
+async fn beside(reference: &Reference, each: f64, figures: &mut Figures) -> Result<()> {
+    let (plain, slim) = reference.idle().await?;
+    figures.row(
+        "    reference: a task for each connection",
+        plain,
+        "KiB",
+        Bound::None,
+    );
+    figures.row(
+        "    reference: the smallest task for each",
+        slim,
+        "KiB",
+        Bound::None,
+    );
+    figures.row("    times the smallest", each / slim, "", Bound::None);
     Ok(())
 }

@@ -21,6 +21,32 @@ pub(crate) async fn measure(
     reference: Option<&Reference>,
     figures: &mut Figures,
 ) -> Result<()> {
+    let mut took = asked(fleet).await?;
+    let (p50, p99) = (quantile(&mut took, 500), quantile(&mut took, 990));
+    figures.row("small request and back, p50", p50, "ms", Bound::AtMost(0.3));
+    figures.row("small request and back, p99", p99, "ms", Bound::AtMost(1.0));
+    if let Some(reference) = reference {
+        let (bare50, bare99) = reference.round_trip().await?;
+        figures.row(
+            "    reference: one mutual TLS hop, p50",
+            bare50,
+            "ms",
+            Bound::None,
+        );
+        figures.row(
+            "    reference: one mutual TLS hop, p99",
+            bare99,
+            "ms",
+            Bound::None,
+        );
+        figures.row("    times the reference, p50", p50 / bare50, "", Bound::None);
+        figures.row("    times the reference, p99", p99 / bare99, "", Bound::None);
+    }
+    Ok(())
+}
+
+/// Milliseconds of each question.
+async fn asked(fleet: &Fleet) -> Result<Vec<f64>> {
     let served = Served::start(fleet).await?;
     let identity = fleet.identities.first().ok_or("there is no agent")?;
     let player = Player::new(fleet, identity)?;
@@ -49,25 +75,5 @@ pub(crate) async fn measure(
     }
     served.stop().await?;
     answering.await??;
-    let (p50, p99) = (quantile(&mut took, 500), quantile(&mut took, 990));
-    figures.row("small request and back, p50", p50, "ms", Bound::AtMost(0.3));
-    figures.row("small request and back, p99", p99, "ms", Bound::AtMost(1.0));
-    if let Some(reference) = reference {
-        let (bare50, bare99) = reference.round_trip().await?;
-        figures.row(
-            "    reference: one mutual TLS hop, p50",
-            bare50,
-            "ms",
-            Bound::None,
-        );
-        figures.row(
-            "    reference: one mutual TLS hop, p99",
-            bare99,
-            "ms",
-            Bound::None,
-        );
-        figures.row("    times the reference, p50", p50 / bare50, "", Bound::None);
-        figures.row("    times the reference, p99", p99 / bare99, "", Bound::None);
-    }
-    Ok(())
+    Ok(took)
 }

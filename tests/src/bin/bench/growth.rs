@@ -2,7 +2,7 @@
 //! their rate.
 //!
 //! A job is a deployment from the controller that finds everything as it should be. The checks are hurried as anything that
-//! happens to a container hurries them: one that belongs to nobody is paused and unpaused so often that even the most
+//! happens to a container hurries them: one that belongs to nobody gets another name so often that even the most
 //! frequent check (every 30 s) comes a hundred times as often; the rarer ones come more often still. Growth is counted from
 //! when some jobs are done and the checks have been asked, for what is loaded then is loaded once.
 
@@ -14,13 +14,15 @@ use std::time::{Duration, Instant};
 
 /// How many jobs come before the first look.
 const WARM: u64 = 20;
-/// A hundredth of the shortest time between two checks of a kind.
+/// The shortest time between two checks of a kind.
+const USUAL: Duration = Duration::from_secs(30);
+/// A hundredth of it.
 const EVERY: Duration = Duration::from_millis(300);
 /// Kilobytes, as /proc has them.
 const MEGABYTE: f64 = 1000.0 * 1000.0 / 1024.0;
-/// Some container that is no part of the site.
-const BYSTANDER: &str = "docker run -d --name bystander --network none --entrypoint sleep \
-    $(docker inspect -f '{{.Config.Image}}' chatalot-server) infinity >/dev/null";
+/// Some container that is no part of the site; it never runs.
+const BYSTANDER: &str = "docker create --name bystander-0 --network none --entrypoint none \
+    $(docker inspect -f '{{.Config.Image}}' chatalot-server) >/dev/null";
 
 pub(crate) fn measure(world: &World, jobs: u64, minutes: u64, figures: &mut Figures) -> Result<()> {
     world.restart_agent()?;
@@ -33,7 +35,7 @@ pub(crate) fn measure(world: &World, jobs: u64, minutes: u64, figures: &mut Figu
         job(world)?;
     }
     let worked = Life::read(world, &pid)?;
-    let hurried = hurry(world, Duration::from_mins(minutes))?;
+    let (hurried, rate) = hurry(world, Duration::from_mins(minutes))?;
     let after = Life::read(world, &pid)?;
     if world.agent()? != pid {
         return Err(Failed::Late("the agent that was looked at".to_owned(), 0));
@@ -47,6 +49,7 @@ pub(crate) fn measure(world: &World, jobs: u64, minutes: u64, figures: &mut Figu
         Bound::AtMost(1.0),
     );
     figures.row("rounds of all checks hurried", float(hurried), "", Bound::None);
+    figures.row("    times the rate of the most frequent", rate, "", Bound::None);
     let grown = (after.resident - before.resident) / MEGABYTE;
     figures.row(
         "    resident memory grown by both",
@@ -69,18 +72,19 @@ fn job(world: &World) -> Result<()> {
     journey.controller.ctl(&words)?.ok().map(drop)
 }
 
-/// Hurries the checks for a while; how often.
-fn hurry(world: &World, time: Duration) -> Result<u64> {
+/// Hurries the checks for a while; how often, and how many times as often as the most frequent of them comes by itself.
+fn hurry(world: &World, time: Duration) -> Result<(u64, f64)> {
     let vps = &world.journey.vps;
     vps.must(BYSTANDER)?;
     let (began, mut times) = (Instant::now(), 0);
     while began.elapsed() < time {
-        let verb = if times % 2 == 0 { "pause" } else { "unpause" };
-        vps.must(&format!("docker {verb} bystander >/dev/null"))?;
-        times += 1;
+        let (name, next) = (times, times + 1);
+        vps.must(&format!("docker rename bystander-{name} bystander-{next}"))?;
+        times = next;
         let next = began + EVERY * times;
         std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
     }
-    vps.must("docker rm -f bystander >/dev/null")?;
-    Ok(times.into())
+    vps.must(&format!("docker rm bystander-{times} >/dev/null"))?;
+    let rate = float(times.into()) * USUAL.as_secs_f64() / began.elapsed().as_secs_f64();
+    Ok((times.into(), rate))
 }
