@@ -269,3 +269,40 @@ async fn a_controller_that_stops_keeps_nobody_waiting() {
     let (status, answer) = asking.await.unwrap();
     assert_eq!((status, &answer["type"]), (StatusCode::OK, &json!("waiting")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agents_own_code_joins_by_its_words_and_says_nothing_to_another_controller() {
+    use chatalot_agent::host::linux::{self, LinuxHost};
+    use chatalot_agent::link::{approval, identity as agents};
+    let world = Arc::new(World::start().await);
+    awaits(&world, "chat-1").await;
+    let host = LinuxHost::new(linux::Config::default());
+    let (state, address) = (tempfile::tempdir().unwrap(), world.address.to_string());
+    let refused = approval::join(&host, state.path(), (&address, [7; 32]), &mut |_| {}).await;
+    assert!(refused.is_err() && pending(&world).await.waiting.is_empty());
+
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut say = |line: &str| drop(tell.send(line.to_owned()));
+    let joining = approval::join(&host, state.path(), (&address, world.pin()), &mut say);
+    let approving = async {
+        let shown: String = told.recv().await.unwrap();
+        let join = loop {
+            if let Some(join) = pending(&world).await.waiting.pop() {
+                break join;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(shown.ends_with(&join.words), "{shown} is not {}", join.words);
+        approve(&world, &join.id, "chat-1", &join.words).await
+    };
+    let (reply, (status, _)) = tokio::join!(joining, approving);
+    assert_eq!(status, StatusCode::OK);
+    let reply = reply.unwrap();
+    let identity = agents::load(state.path()).unwrap().unwrap();
+    assert_eq!(identity.membership.host, reply.host);
+    let heard = crate::agent::knocks(&world, (identity.chain, identity.key)).await;
+    assert!(matches!(
+        heard,
+        Some(chatalot_protocol::message::ToAgent::Welcome(_))
+    ));
+}
