@@ -2,9 +2,10 @@
 //! compared the six words that the host shows with those that the controller shows, or the time is over.
 //!
 //! What the host is given beforehand is an [`Invitation`]: a join token, or only the pin of the controller's root as
-//! `cjp1_<pin>_<check>`. A pin is no secret: whoever has it knows whom to trust, and may ask.
+//! `cjp1_<pin>_<check>` (both pins, while one root follows another). A pin is no secret: whoever has it knows whom to
+//! trust, and may ask.
 
-use crate::enrol::{JoinReply, JoinToken, TokenError, checksum, hex, unhex};
+use crate::enrol::{JoinReply, JoinToken, Pins, TokenError, checksum};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -21,13 +22,13 @@ pub enum Invitation {
     /// A secret that works once.
     Token(JoinToken),
     /// Whom to trust; the operator approves the host's key by its words.
-    Pin([u8; 32]),
+    Pins(Pins),
 }
 
 impl Invitation {
-    /// A pin as it is handed on.
-    pub fn of_pin(pin: &[u8; 32]) -> String {
-        let body = format!("{PREFIX}_{}", hex(pin));
+    /// Pins as they are handed on.
+    pub fn of_pins(pins: &Pins) -> String {
+        let body = format!("{PREFIX}_{}", pins.text());
         let check = checksum(body.as_bytes());
         format!("{body}_{check:08x}")
     }
@@ -37,12 +38,13 @@ impl FromStr for Invitation {
     type Err = TokenError;
     fn from_str(text: &str) -> Result<Self, TokenError> {
         let text = text.trim();
-        let Some(pin) = text.strip_prefix(PREFIX).and_then(|text| text.strip_prefix('_')) else {
+        let Some(pins) = text.strip_prefix(PREFIX).and_then(|text| text.strip_prefix('_')) else {
             return text.parse().map(Self::Token);
         };
-        let pin = pin.split('_').next().and_then(unhex).ok_or(TokenError::Damaged)?;
-        if Self::of_pin(&pin) == text {
-            Ok(Self::Pin(pin))
+        let pins = pins.split('_').next().and_then(Pins::read);
+        let pins = pins.ok_or(TokenError::Damaged)?;
+        if Self::of_pins(&pins) == text {
+            Ok(Self::Pins(pins))
         } else {
             Err(TokenError::Damaged)
         }
@@ -97,17 +99,21 @@ pub enum EnrolReply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::enrol::hex;
     use crate::secret::Secret;
 
     #[test]
     fn an_invitation_is_a_token_or_a_pin_and_a_typing_error_is_told() {
         let token = JoinToken {
-            pin: [7; 32],
+            pins: [7; 32].into(),
             id: [1; 8],
             secret: Secret::new(hex(&[9; 32])),
         };
-        let text = Invitation::of_pin(&[7; 32]);
-        assert_eq!(text.parse(), Ok(Invitation::Pin([7; 32])));
+        let mut pins = Pins::from([7; 32]);
+        assert_eq!(Invitation::of_pins(&pins).parse(), Ok(Invitation::Pins(pins)));
+        pins.next = Some([8; 32]);
+        let text = Invitation::of_pins(&pins);
+        assert_eq!(text.parse(), Ok(Invitation::Pins(pins)));
         assert_eq!(token.text().expose().parse(), Ok(Invitation::Token(token)));
         for at in 5..text.len() {
             let mut wrong = text.clone().into_bytes();

@@ -8,7 +8,7 @@ use super::tls;
 use crate::host::Look;
 use crate::host::linux::LinuxHost;
 use chatalot_protocol::approve::{EnrolReply, EnrolRequest, words};
-use chatalot_protocol::enrol::JoinReply;
+use chatalot_protocol::enrol::{JoinReply, Pins};
 use rcgen::{KeyPair, PublicKeyData};
 use ring::digest::{SHA256, digest};
 use std::path::Path;
@@ -29,7 +29,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(10);
 pub async fn join(
     host: &LinuxHost,
     state: &Path,
-    (address, pin): (&str, [u8; 32]),
+    (address, pins): (&str, Pins),
     say: &mut dyn FnMut(&str),
 ) -> Result<JoinReply, JoinError> {
     let pending = identity::joining_key(state);
@@ -41,7 +41,7 @@ pub async fn join(
     say(&format!("this host's key:  {}", of(&key)));
     say("waits until the key is approved at the controller, with: chatalotctl host approve");
     let ask = async || {
-        let config = tls::joining(pin);
+        let config = tls::joining(pins);
         let to = To {
             host,
             address,

@@ -122,7 +122,7 @@ async fn join_once(
         Joining::Join(invitation) => {
             let reply = match invitation {
                 Invitation::Token(token) => join::join(host, state(), controller, token).await?,
-                Invitation::Pin(pin) => approval::join(host, state(), (controller, *pin), say).await?,
+                Invitation::Pins(pins) => approval::join(host, state(), (controller, *pins), say).await?,
             };
             say(&format!("joined {controller} as {}", reply.name));
         }
@@ -186,7 +186,7 @@ mod tests {
 
     fn order(anew: bool, with_token: bool) -> Install {
         let token = JoinToken {
-            pin: [7; 32],
+            pins: [7; 32].into(),
             id: [1; 8],
             secret: Secret::new(hex(&[9; 32])),
         };
@@ -207,6 +207,7 @@ mod tests {
                 name: "chat-1".parse().unwrap(),
                 stream: uuid::Uuid::nil(),
                 renewal: identity::Renewal::default(),
+                trusts: 1,
             },
             chain: Vec::new(),
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),

@@ -144,12 +144,12 @@ impl Api {
 
     /// How a host is to join, and what it is given for it.
     fn way(&self, approve: bool, expires_ms: i64) -> Result<(Way, Secret), crate::ca::CaError> {
-        let pin = self.centre.authority.root_pin();
+        let pins = self.centre.authority.now().pins();
         if approve {
-            return Ok((Way::Approval, Secret::new(Invitation::of_pin(&pin))));
+            return Ok((Way::Approval, Secret::new(Invitation::of_pins(&pins))));
         }
         let join = JoinToken {
-            pin,
+            pins,
             id: random()?,
             secret: Secret::new(hex(&random::<32>()?)),
         };

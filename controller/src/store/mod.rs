@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod lifecycle;
 pub mod old;
 pub mod restored;
+pub mod rotation;
 pub mod tokens;
 
 use crate::hands::{Hands, Pace};
@@ -32,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("access.sql"),
     include_str!("work.sql"),
     include_str!("generations.sql"),
+    include_str!("rotation.sql"),
     include_str!("approve.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
@@ -170,6 +172,16 @@ pub struct Cluster {
     pub id: Uuid,
     /// Raised whenever the database is restored from a backup.
     pub epoch: u64,
+}
+
+impl Cluster {
+    /// One that nobody knows yet.
+    pub fn fresh() -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            epoch: 1,
+        }
+    }
 }
 
 /// Reads the cluster; `None` in a database that was just made.

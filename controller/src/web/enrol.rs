@@ -108,7 +108,9 @@ async fn admit(centre: &Arc<Centre>, request: &EnrolRequest, from: IpAddr) -> Re
     let joined = centre.store.write(move |c| {
         let joined = approved::admit(c, &applicant.fingerprint(), now, |host| {
             let life = signer.config.certificate_life;
-            signer.authority.issue(signer.cluster.id, host, &applicant, life)
+            signer
+                .authority
+                .issue(c, signer.cluster.id, host, (&applicant, life))
         })?;
         let how = if joined.again {
             "the same answer again"
