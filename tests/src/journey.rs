@@ -21,7 +21,7 @@ pub struct Journey {
     pub domain: String,
     /// What the operator calls the VPS.
     pub name: String,
-    /// The line that it has joined with.
+    /// The line that was pasted last.
     pub line: String,
 }
 
@@ -53,15 +53,15 @@ impl Journey {
             name: name.to_owned(),
             line: String::new(),
         };
-        journey.line = journey.printed()?;
-        journey.paste_line(&journey.line)?;
+        journey.paste()?;
         Ok(journey)
     }
 
     /// Asks the controller for a line and pastes it into the VPS, twice: the second time it upgrades, and keeps the
     /// identity although the token is used.
-    pub fn paste(&self) -> Result<Output> {
-        self.paste_line(&self.printed()?)
+    pub fn paste(&mut self) -> Result<Output> {
+        self.line = self.printed()?;
+        self.paste_line(&self.line)
     }
 
     /// The line that the controller prints for this VPS.

@@ -183,11 +183,12 @@ fn f52_f54_f56_f58_what_breaks_after_a_deployment_is_named_and_heals() -> Result
     })?;
     let controller = Controller::start("breaks")?;
     let journey = phase("join attaches later", || {
-        let journey = Journey {
+        let mut journey = Journey {
             controller,
             vps,
             domain: domain.to_owned(),
             name: "breaks".to_owned(),
+            line: String::new(),
         };
         journey.paste()?;
         Ok::<_, chatalot_tests::Failed>(journey)

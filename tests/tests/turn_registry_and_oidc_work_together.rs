@@ -164,7 +164,7 @@ fn f59_no_secret_that_went_in_is_in_any_artefact(
         said.extend([output.stdout, output.stderr]);
     }
     said.push(fs::read_to_string(&bundle).map_err(failed(Path::new(&bundle)))?);
-    said.push(journey.vps.must("chatalot-agent audit list --output json")?);
+    said.push(journey.vps.must("chatalot-agent audit show --output json")?);
     nowhere::are_nowhere(journey, &all, &said)?;
     nowhere::no_core_is_dumped(&journey.vps)?;
     nowhere::the_policy_says_beforehand_what_it_would_let_be_done(journey, Sandbox::REPOSITORY)?;

@@ -136,8 +136,8 @@ mod tests {
         Err(PostError::Refused(Box::new(Advice::new(code, "", "", ""))))
     }
 
-    fn waiting(left_secs: u64) -> Result<EnrolReply, PostError> {
-        Ok(EnrolReply::Waiting { left_secs })
+    fn waiting(left_secs: u64) -> EnrolReply {
+        EnrolReply::Waiting { left_secs }
     }
 
     /// What comes of these answers, each held as long as a controller holds it; then it waits for ever.
@@ -148,7 +148,7 @@ mod tests {
         let mut said = Vec::new();
         let ask = async || {
             sleep(Duration::from_secs(20)).await;
-            answers.pop_front().unwrap_or_else(|| waiting(3600))
+            answers.pop_front().unwrap_or_else(|| Ok(waiting(3600)))
         };
         let done = decided(ask, &mut |line: &str| said.push(line.to_owned())).await;
         (done, said)
@@ -156,7 +156,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_told_so_and_is_let_in_after_a_restart_of_the_controller_too() {
-        let mut answers: Vec<_> = (0..6).map(|_| waiting(900)).collect();
+        let mut answers: Vec<_> = (0..6).map(|_| Ok(waiting(900))).collect();
         answers.extend([unreachable(), refused("TOO_MANY_TRIES"), Ok(EnrolReply::Unknown)]);
         answers.push(Ok(EnrolReply::Joined(Box::new(reply()))));
         let (done, said) = told(answers).await;
@@ -169,7 +169,7 @@ mod tests {
         let began = Instant::now();
         let (done, _) = told(vec![unreachable()]).await;
         assert!(matches!(done, Err(JoinError::Post(PostError::Connect { .. }))));
-        let (done, _) = told(vec![waiting(900), refused("JOIN_REFUSED")]).await;
+        let (done, _) = told(vec![Ok(waiting(900)), refused("JOIN_REFUSED")]).await;
         assert!(matches!(done, Err(JoinError::Post(PostError::Refused(_)))));
         assert!(began.elapsed() < Duration::from_mins(2));
     }
@@ -177,7 +177,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_longer_than_the_controller_awaits_or_than_a_day() {
         let began = Instant::now();
-        let (done, _) = told(vec![waiting(30), unreachable(), unreachable(), unreachable()]).await;
+        let (done, _) = told(vec![Ok(waiting(30)), unreachable(), unreachable(), unreachable()]).await;
         assert!(matches!(done, Err(JoinError::Unapproved(_))));
         assert!(began.elapsed() < Duration::from_mins(2));
         let (done, _) = told(Vec::new()).await;

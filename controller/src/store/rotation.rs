@@ -49,7 +49,8 @@ pub fn restored(connection: &Connection, now_ms: i64) -> Result<(), StoreError> 
 /// Ends everything that was signed or handed out.
 pub fn end_all(connection: &Connection, now_ms: i64) -> Result<(), StoreError> {
     connection.execute_batch(
-        "DELETE FROM tokens; DELETE FROM certificates; UPDATE hosts SET trusts = 0, readmit_until_ms = NULL",
+        "DELETE FROM tokens; DELETE FROM approved; DELETE FROM certificates;
+         UPDATE hosts SET trusts = 0, readmit_until_ms = NULL, awaited_until_ms = NULL",
     )?;
     connection.execute(
         "UPDATE api_tokens SET revoked_ms = ?1 WHERE revoked_ms IS NULL",

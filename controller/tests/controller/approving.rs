@@ -7,7 +7,9 @@ use chatalot_protocol::audit::Entry;
 use chatalot_protocol::enrol::JoinReply;
 use chatalotctl::access::Role;
 use chatalotctl::ca::sha256;
+use chatalotctl::clock::now_ms;
 use chatalotctl::model::{Added, HostView, JoinView, Joins};
+use chatalotctl::store::rotation;
 use hyper::StatusCode;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use serde_json::{Value, json};
@@ -207,6 +209,32 @@ async fn an_approved_host_takes_the_place_of_the_one_before_and_a_token_that_was
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_approval_is_worth_nothing_once_the_host_is_revoked_given_a_token_or_the_root_is_replaced() {
+    for undo in ["revoke", "token", "replace"] {
+        let world = Arc::new(World::start().await);
+        awaits(&world, "chat-1").await;
+        let key = Arc::new(key());
+        let (asking, join) = waits(&world, &key).await;
+        asking.abort();
+        assert!(asking.await.unwrap_err().is_cancelled());
+        approve(&world, &join.id, "chat-1", &join.words).await;
+        match undo {
+            "revoke" => {
+                let path = "/v1/hosts/chat-1/revoke";
+                let (status, _) = world.command::<_, Value>("POST", path, &()).await;
+                assert_eq!(status, StatusCode::OK);
+            }
+            "token" => drop(world.add("chat-1").await),
+            _ => {
+                let ended = world.centre.store.write(|c| rotation::end_all(c, now_ms()));
+                ended.await.unwrap();
+            }
+        }
+        assert_eq!(asks(&world, &key).await.0, StatusCode::FORBIDDEN, "{undo}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_but_an_admin_of_all_hosts_sees_or_decides_who_waits() {
     let world = Arc::new(World::start().await);
     awaits(&world, "chat-1").await;
@@ -268,4 +296,41 @@ async fn a_controller_that_stops_keeps_nobody_waiting() {
     world.centre.waiting.close();
     let (status, answer) = asking.await.unwrap();
     assert_eq!((status, &answer["type"]), (StatusCode::OK, &json!("waiting")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agents_own_code_joins_by_its_words_and_says_nothing_to_another_controller() {
+    use chatalot_agent::host::linux::{self, LinuxHost};
+    use chatalot_agent::link::{approval, identity as agents};
+    let world = Arc::new(World::start().await);
+    awaits(&world, "chat-1").await;
+    let host = LinuxHost::new(linux::Config::default());
+    let (state, address) = (tempfile::tempdir().unwrap(), world.address.to_string());
+    let refused = approval::join(&host, state.path(), (&address, [7; 32].into()), &mut |_| {}).await;
+    assert!(refused.is_err() && pending(&world).await.waiting.is_empty());
+
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut say = |line: &str| drop(tell.send(line.to_owned()));
+    let joining = approval::join(&host, state.path(), (&address, world.pin().into()), &mut say);
+    let approving = async {
+        let shown: String = told.recv().await.unwrap();
+        let join = loop {
+            if let Some(join) = pending(&world).await.waiting.pop() {
+                break join;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert!(shown.ends_with(&join.words), "{shown} is not {}", join.words);
+        approve(&world, &join.id, "chat-1", &join.words).await
+    };
+    let (reply, (status, _)) = tokio::join!(joining, approving);
+    assert_eq!(status, StatusCode::OK);
+    let reply = reply.unwrap();
+    let identity = agents::load(state.path()).unwrap().unwrap();
+    assert_eq!(identity.membership.host, reply.host);
+    let heard = crate::agent::knocks(&world, (identity.chain, identity.key)).await;
+    assert!(matches!(
+        heard,
+        Some(chatalot_protocol::message::ToAgent::Welcome(_))
+    ));
 }

@@ -102,6 +102,13 @@ fn choose<'a>(joins: &'a Joins, args: &ApproveArgs) -> Result<(&'a JoinView, Hos
             )),
         };
     }
+    if args.name.is_some() {
+        let why = format!(
+            "`{}` is the id of no key that waits: see `chatalotctl host pending`",
+            args.which
+        );
+        return Err(Failure::Usage(why));
+    }
     let fits = |join: &&JoinView| match &args.fingerprint {
         Some(typed) => are_the_words(typed, &join.words),
         None => true,
@@ -226,6 +233,10 @@ mod tests {
         assert_eq!(
             chosen(&joins, &args("bb00", Some("chat-2"), None)),
             Ok("bb00 chat-2".to_owned())
+        );
+        assert_eq!(
+            chosen(&joins, &args("chat-1", Some("chat-2"), None)),
+            Err(Exit::Usage)
         );
         assert_eq!(
             chosen(&joins, &args("chat-2", None, Some("able-zoo"))),
