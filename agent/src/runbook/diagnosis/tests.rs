@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::host::fake::{EngineState, FakeHost, World};
-use crate::host::{Answers, Container, Fetched, Owner, Records};
+use crate::host::{Answers, Container, Fetched, Owner, PortOwner, Records, Transport};
 use crate::runbook::distro::DISTROS;
 use crate::runbook::drift::{BASELINE, Baseline};
 use crate::runbook::{Cx, laws};
@@ -269,6 +269,22 @@ async fn f59_neither_facts_nor_findings_nor_the_bundle_show_a_secret() {
             "{text}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_port_of_a_container_between_two_starts_is_not_taken_for_somebody_elses() {
+    let case = Case::deployed().await;
+    case.host.world(|world| {
+        crashes(world, "Error: InvalidKeyFormat");
+        let proxy = PortOwner {
+            process: "docker-proxy".into(),
+            unit: Some("docker.service".into()),
+            ..PortOwner::default()
+        };
+        world.ports.insert((Transport::Tcp, 8080), proxy);
+    });
+    let found = case.found(None).await;
+    assert_eq!(found[0].code, "SECRET_DAMAGED", "{found:?}");
 }
 
 #[test]
