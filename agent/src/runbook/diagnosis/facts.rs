@@ -92,6 +92,13 @@ impl Facts {
         self.containers.iter().find(|one| one.service == service)
     }
 
+    /// The error that chatalot has ended with last, if it has this sign: older ones in its log are older stories.
+    pub fn ended_with(&self, sign: &str) -> Option<&String> {
+        let log = self.logs.get("chatalot")?.iter();
+        let last = log.rev().find(|line| line.trim_start().starts_with("Error"))?;
+        last.contains(sign).then_some(last)
+    }
+
     /// The last line of a service's log that has one of these words.
     pub fn said(&self, service: &str, signs: &[&str]) -> Option<&String> {
         let says = |line: &&String| signs.iter().any(|sign| line.contains(sign));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::host::fake::{EngineState, FakeHost, World};
-use crate::host::{Answers, Container, Fetched, Owner, Records};
+use crate::host::{Answers, Container, Fetched, Owner, PortOwner, Records, Transport};
 use crate::runbook::distro::DISTROS;
 use crate::runbook::drift::{BASELINE, Baseline};
 use crate::runbook::{Cx, laws};
@@ -269,6 +269,41 @@ async fn f59_neither_facts_nor_findings_nor_the_bundle_show_a_secret() {
             "{text}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_chatalot_ended_with_before_is_an_older_story() {
+    let case = Case::deployed().await;
+    case.host.world(|world| {
+        crashes(world, "");
+        let lines = [
+            "Error: No such file or directory (os error 2)",
+            "INFO start",
+            "Error: InvalidKeyFormat",
+        ];
+        world.put("/srv/chatalot/secrets/smtp_key.example", "x");
+        world
+            .logs
+            .insert("chatalot-server".into(), lines.map(str::to_owned).to_vec());
+    });
+    let found = case.found(None).await;
+    assert_eq!(found[0].code, "SECRET_DAMAGED", "{found:?}");
+}
+
+#[tokio::test]
+async fn the_port_of_a_container_between_two_starts_is_not_taken_for_somebody_elses() {
+    let case = Case::deployed().await;
+    case.host.world(|world| {
+        crashes(world, "Error: InvalidKeyFormat");
+        let proxy = PortOwner {
+            process: "docker-proxy".into(),
+            unit: Some("docker.service".into()),
+            ..PortOwner::default()
+        };
+        world.ports.insert((Transport::Tcp, 8080), proxy);
+    });
+    let found = case.found(None).await;
+    assert_eq!(found[0].code, "SECRET_DAMAGED", "{found:?}");
 }
 
 #[test]

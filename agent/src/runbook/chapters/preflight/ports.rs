@@ -114,6 +114,11 @@ fn adoptable(port: u16, there: &dyn Proxy, chosen: &dyn Proxy, owner: &PortOwner
 async fn is_ours(cx: &Cx<'_>, owner: &PortOwner, service: &str) -> Result<bool, StepError> {
     let ours = cx.host.containers(Some(cx.site.folder.as_str())).await?;
     let running = |one: &&Container| one.service == service && one.state == "running";
+    // Between two starts of a container that crashes, its port is held by a proxy of Docker's that names nobody.
+    let between = |one: &Container| one.service == service && one.state == "restarting";
+    if owner.container.is_none() && owner.process == "docker-proxy" && ours.iter().any(between) {
+        return Ok(true);
+    }
     Ok(ours.iter().filter(running).any(|one| match &owner.container {
         Some(name) => *name == one.name,
         None => service == "coturn" && owner.process == "turnserver",

@@ -77,7 +77,7 @@ fn env_missing(facts: &Facts) -> Option<Seen> {
 
 fn secret_missing(facts: &Facts) -> Option<Seen> {
     let there = |name: &&String| facts.secrets.iter().any(|file| file.name == **name);
-    let said = facts.said("chatalot", &["No such file or directory (os error 2)"]);
+    let said = facts.ended_with("No such file or directory (os error 2)");
     let mut missing: Vec<&String> = facts.secrets_wanted.iter().filter(|name| !there(name)).collect();
     // An example alone is no sign: not every site needs each of them.
     if missing.is_empty() && said.is_some() && ended(facts) {
@@ -109,7 +109,7 @@ fn secret_missing(facts: &Facts) -> Option<Seen> {
 fn secret_unreadable(facts: &Facts) -> Option<Seen> {
     const CHATALOT: u32 = 999;
     let said = facts
-        .said("chatalot", &["Permission denied (os error 13)"])
+        .ended_with("Permission denied (os error 13)")
         .filter(|_| ended(facts))?;
     let shut = |owner: crate::host::Owner| owner.uid != CHATALOT && owner.mode & 0o004 == 0;
     let files: Vec<&str> = facts
@@ -141,9 +141,7 @@ fn secret_unreadable(facts: &Facts) -> Option<Seen> {
 }
 
 fn secret_damaged(facts: &Facts) -> Option<Seen> {
-    let said = facts
-        .said("chatalot", &["InvalidKeyFormat"])
-        .filter(|_| ended(facts))?;
+    let said = facts.ended_with("InvalidKeyFormat").filter(|_| ended(facts))?;
     let odd = |file: &&super::super::facts::SecretFile| {
         file.empty
             || (std::path::Path::new(&file.name)
@@ -172,7 +170,7 @@ fn secret_damaged(facts: &Facts) -> Option<Seen> {
 
 fn password(facts: &Facts) -> Option<Seen> {
     let said = facts
-        .said("chatalot", &["password authentication failed"])
+        .ended_with("password authentication failed")
         .filter(|_| ended(facts))?;
     Some(Seen {
         saw: "the database refuses the password of .env".to_owned(),
