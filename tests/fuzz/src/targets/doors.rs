@@ -131,6 +131,7 @@ fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
+        outside: Arc::default(),
         started: Instant::now(),
     })
 }
@@ -189,6 +190,8 @@ fn config(folder: &Path) -> Config {
         approval_by: None,
         second_approver: None,
         approval_life: Duration::from_hours(24),
+        resolvers: Vec::new(),
+        reach: Vec::new(),
     }
 }
 

@@ -194,15 +194,15 @@ pub(super) fn policy(input: &[u8]) {
                 let effect = Effect {
                     work,
                     packages: &["caddy", "docker.io"],
+                    repositories: &["docker"],
                     running: Duration::from_secs(u64::from(u32::MAX)),
                 };
                 if policy.judge_effect(site, effect, now_ms).is_ok() {
                     allowed(&table, site, work);
-                    let names = ["caddy", "docker.io"];
-                    assert!(
-                        listed(&table, "packages")
-                            .is_none_or(|all| { names.iter().all(|name| all.iter().any(|one| one == name)) })
-                    );
+                    for (key, names) in [("packages", &["caddy", "docker.io"][..]), ("repositories", &["docker"])] {
+                        let all = listed(&table, key);
+                        assert!(all.is_none_or(|all| names.iter().all(|name| all.iter().any(|one| one == name))));
+                    }
                 }
             }
         }
