@@ -74,17 +74,17 @@ mod tests {
         let (patient, _tell) = watchdog(&world.service, FEED);
         assert!(patient.all_answer().await);
         let (go_on, stalled) = mpsc::channel::<()>();
-        let (begin, began) = tokio::sync::oneshot::channel();
+        let (tell, stalls) = tokio::sync::oneshot::channel();
         let ledger = world.service.ledger.clone();
         let writer = tokio::spawn(async move {
             let stall = move |_: &rusqlite::Connection| {
-                let _ = begin.send(());
+                let _ = tell.send(());
                 let _ = stalled.recv();
                 Ok(())
             };
             ledger.with(stall).await
         });
-        began.await.unwrap();
+        stalls.await.unwrap();
         let (hasty, _tell) = watchdog(&world.service, Duration::from_millis(50));
         assert!(!hasty.all_answer().await);
         drop(go_on);

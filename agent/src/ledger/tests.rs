@@ -120,10 +120,11 @@ async fn f51_a_ledger_with_a_flipped_byte_in_any_head_is_refused_or_reads_as_it_
     let read = |db: &Connection| outbox::after(db, 0);
     let wanted = ledger.with(read).await.unwrap();
     drop(ledger);
-    let file = Connection::open(&path).unwrap();
-    file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    let alone = Connection::open(&path).unwrap();
+    alone
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .unwrap();
-    drop(file);
+    drop(alone);
     let whole = std::fs::read(&path).unwrap();
     let heads = (4096..whole.len()).step_by(4096).flat_map(|page| page..page + 24);
     let mut refused = 0;

@@ -30,11 +30,11 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 
 /// The IPv4 address within a mapped, translated or 6to4 one.
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [high, low] = match v6.segments() {
-        [0x2002, high, low, ..]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0, 0 | 0xffff, high, low] => [high, low],
-        _ => return None,
+    let ([0x2002, high, low, ..]
+    | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+    | [0, 0, 0, 0, 0, 0 | 0xffff, high, low]) = v6.segments()
+    else {
+        return None;
     };
     Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }

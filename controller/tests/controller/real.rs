@@ -71,7 +71,8 @@ impl RealAgent {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(keeper.clone().run(stop.clone()));
         let service = service(self.state.path());
-        tasks.spawn(dial::keep(keeper, self.host.clone(), service, stop.clone()));
+        let (host, begun) = (self.host.clone(), watch::channel(true).1);
+        tasks.spawn(dial::keep(keeper, host, service, begun, stop.clone()));
         self.life = Some((tasks, stop));
     }
 

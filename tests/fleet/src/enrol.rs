@@ -41,7 +41,7 @@ impl Fleet {
         let centre = Centre::open(config.clone()).await?;
         let joining = stream::iter(0..agents).map(|number| enrolled(&centre, number));
         let identities = joining.buffered(TOGETHER).map_ok(Arc::new).try_collect().await?;
-        let pin = centre.authority.root_pin();
+        let pin = centre.authority.now().root.pin();
         // The store's threads may still hold what they have just done.
         while Arc::strong_count(&centre) > 1 {
             tokio::task::yield_now().await;
@@ -73,7 +73,9 @@ async fn enrolled(centre: &Arc<Centre>, number: usize) -> Result<Identity> {
         tokens::keep(c, host.host, &token, now)?;
         let life = issuer.config.certificate_life;
         tokens::consume(c, &Shown { id, secret, spki }, now, |host| {
-            issuer.authority.issue(issuer.cluster.id, host, &applicant, life)
+            issuer
+                .authority
+                .issue(c, issuer.cluster.id, host, (&applicant, life))
         })
     });
     let joined = joined.await.map_err(|refusal: Refusal| refusal.to_string())?;
@@ -99,5 +101,7 @@ fn config(folder: &Path) -> Result<Config> {
         approval_by: None,
         second_approver: None,
         approval_life: Duration::from_hours(24),
+        resolvers: Vec::new(),
+        reach: Vec::new(),
     })
 }

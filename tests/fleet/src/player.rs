@@ -191,6 +191,7 @@ fn nobody() -> Welcome {
         now_ms: None,
         your_address: String::new(),
         addresses: Vec::new(),
+        looks: false,
     }
 }
 
@@ -206,6 +207,7 @@ fn hello(life: Uuid) -> Hello {
         architecture: "x86_64".into(),
         steps: runbook::steps().map(Step::step_id).collect(),
         acked: 0,
+        trusts: 0,
     }
 }
 

@@ -96,8 +96,8 @@ impl Reference {
         let mut client = self.mtls("client");
         client.args(test).args(["--port", &port.to_string(), "--dir"]);
         let run = client.arg(self.certificates.path()).output();
-        let text = String::from_utf8(run.await?.stdout)?;
-        let line = text
+        let said = String::from_utf8(run.await?.stdout)?;
+        let line = said
             .lines()
             .rev()
             .find_map(|line| serde_json::from_str(line).ok());

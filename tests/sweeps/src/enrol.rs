@@ -59,6 +59,8 @@ fn config(folder: &Path) -> Config {
         approval_by: None,
         second_approver: None,
         approval_life: Duration::from_hours(1),
+        resolvers: Vec::new(),
+        reach: Vec::new(),
     }
 }
 

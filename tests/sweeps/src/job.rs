@@ -7,6 +7,7 @@ use chatalot_agent::deployments::Deployments;
 use chatalot_agent::health::Health;
 use chatalot_agent::host::fake::FakeHost;
 use chatalot_agent::ledger::{Ledger, LedgerError, audit, deployments as records, outbox};
+use chatalot_agent::outside::Desk;
 use chatalot_agent::runbook::distro::DISTROS;
 use chatalot_agent::runbook::engine::{Engine, Pace};
 use chatalot_agent::service::Service;
@@ -89,6 +90,7 @@ fn service(folder: &Path, ledger: Ledger, host: &FakeHost, seat: Seat) -> Servic
         state,
         controller: None,
         connection: watch::channel(None).0,
+        outside: Arc::new(Desk::new(false)),
         started: std::time::Instant::now(),
     }
 }

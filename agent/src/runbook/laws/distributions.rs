@@ -102,7 +102,7 @@ fn a_repository_that_somebody_else_has_set_up_is_used_and_left_alone() {
     host.world(|world| world.put(theirs, line));
     let verdict = run.check(&host, "packages.repository").unwrap();
     assert!(
-        matches!(&verdict, Verdict::Satisfied { saw } if saw == &format!("{theirs} has Docker's repository")),
+        matches!(&verdict, Verdict::Satisfied { saw, .. } if saw == &format!("{theirs} has Docker's repository")),
         "{verdict:?}"
     );
     assert!(!host.log().iter().any(|line| line.starts_with("write /etc/apt")));

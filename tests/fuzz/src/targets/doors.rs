@@ -8,6 +8,7 @@ use chatalot_agent::health::Health;
 use chatalot_agent::host::fake::FakeHost;
 use chatalot_agent::ledger::Ledger;
 use chatalot_agent::local;
+use chatalot_agent::outside::Desk;
 use chatalot_agent::runbook::distro::DISTROS;
 use chatalot_agent::runbook::engine::{Engine, Pace};
 use chatalot_agent::service::Service;
@@ -131,7 +132,7 @@ fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
-        outside: Arc::default(),
+        outside: Arc::new(Desk::new(false)),
         started: Instant::now(),
     })
 }

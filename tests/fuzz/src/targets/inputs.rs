@@ -199,9 +199,14 @@ pub(super) fn policy(input: &[u8]) {
                 };
                 if policy.judge_effect(site, effect, now_ms).is_ok() {
                     allowed(&table, site, work);
-                    for (key, names) in [("packages", &["caddy", "docker.io"][..]), ("repositories", &["docker"])] {
+                    for (key, names) in [
+                        ("packages", &["caddy", "docker.io"][..]),
+                        ("repositories", &["docker"]),
+                    ] {
                         let all = listed(&table, key);
-                        assert!(all.is_none_or(|all| names.iter().all(|name| all.iter().any(|one| one == name))));
+                        assert!(
+                            all.is_none_or(|all| names.iter().all(|name| all.iter().any(|one| one == name)))
+                        );
                     }
                 }
             }
