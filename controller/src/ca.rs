@@ -1,24 +1,22 @@
-//! The private authority: the root, the controller's own certificate, and the agents' certificates.
-//!
-//! The root signs directly. Its key, the controller's key and the *next* controller key are made at the first
-//! start: curl's pin matches a leaf's key and nothing else, so the one-liner always publishes current and next.
+//! What certificates are made of: a root's, the controller's own, those of agents, and the bridge from one root to
+//! another. Who signs with what, and when, is for [`crate::authority`].
 
-use crate::files::{self, FileError};
-use chatalot_protocol::identity::{CONTROLLER_NAME, agent_uri};
-use chatalot_protocol::names::HostId;
+use crate::files::FileError;
+use crate::store::StoreError;
+use crate::tls::TlsError;
+use chatalot_protocol::identity::CONTROLLER_NAME;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData, SanType,
-    SerialNumber,
+    BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKey, PublicKeyData,
+    SanType, SerialNumber,
 };
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::path::{Path, PathBuf};
+use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use uuid::Uuid;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -51,6 +49,18 @@ pub enum CaError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// A root that is not at hand.
+    #[error("root {0} is not at hand")]
+    NoRoot(u32),
+    /// What is to be trusted cannot be put into words.
+    #[error("what agents are to trust cannot be written")]
+    Words(#[from] serde_json::Error),
+    /// TLS does not take what was made.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Which root signs cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a certificate request is refused.
@@ -96,101 +106,8 @@ pub struct Issued {
     pub pem: String,
     /// When it ends, in milliseconds since 1970.
     pub not_after_ms: i64,
-}
-
-/// The authority, ready to sign.
-pub struct Authority {
-    root: CertificateDer<'static>,
-    root_pem: String,
-    root_pin: [u8; 32],
-    issuer: Issuer<'static, KeyPair>,
-    server: CertificateDer<'static>,
-    server_key: KeyPair,
-    next_key: KeyPair,
-}
-
-impl Authority {
-    /// Reads the authority from its folder; makes what is missing only when nobody relies on it yet.
-    pub fn open(folder: &Path, may_make: bool) -> Result<Self, CaError> {
-        files::folder(folder)?;
-        let drawer = Drawer { folder, may_make };
-        let root_key = drawer.key("root.key")?;
-        let root = drawer.certificate("root.pem", || Ok(root_params()?.self_signed(&root_key)?))?;
-        let root_pin = sha256(&root_key.subject_public_key_info());
-        let issuer = Issuer::from_ca_cert_der(&root, root_key)?;
-        let server_key = drawer.key("server.key")?;
-        let server = drawer.certificate("server.pem", || {
-            Ok(server_params()?.signed_by(&server_key, &issuer)?)
-        })?;
-        let next_key = drawer.key("next.key")?;
-        let root_pem = pem(&root);
-        Ok(Self {
-            root,
-            root_pem,
-            root_pin,
-            issuer,
-            server,
-            server_key,
-            next_key,
-        })
-    }
-
-    /// Signs a host's certificate. Everything in it but the key is ours.
-    pub fn issue(
-        &self,
-        cluster: Uuid,
-        host: HostId,
-        applicant: &Applicant,
-        life: Duration,
-    ) -> Result<Issued, CaError> {
-        let serial = serial()?;
-        let mut params = leaf_params(ExtendedKeyUsagePurpose::ClientAuth, life);
-        params.serial_number = Some(SerialNumber::from_slice(&serial));
-        params.subject_alt_names = vec![SanType::URI(agent_uri(cluster, host).try_into()?)];
-        let not_after_ms = params.not_after.unix_timestamp() * 1000;
-        let certificate = params.signed_by(&applicant.0, &self.issuer)?;
-        Ok(Issued {
-            serial,
-            pem: certificate.pem(),
-            not_after_ms,
-        })
-    }
-
-    /// The root.
-    pub fn root(&self) -> &CertificateDer<'static> {
-        &self.root
-    }
-
-    /// The root in PEM.
-    pub fn root_pem(&self) -> &str {
-        &self.root_pem
-    }
-
-    /// SHA-256 of the root's public key: what a join token carries.
-    pub fn root_pin(&self) -> [u8; 32] {
-        self.root_pin
-    }
-
-    /// What the controller shows: its own certificate, and the root, for an agent knows only the root's pin.
-    pub fn server_chain(&self) -> Vec<CertificateDer<'static>> {
-        vec![self.server.clone(), self.root.clone()]
-    }
-
-    /// The key to it.
-    pub fn server_key(&self) -> PrivateKeyDer<'static> {
-        PrivatePkcs8KeyDer::from(self.server_key.serialize_der()).into()
-    }
-
-    /// curl's `--pinnedpubkey`: the current key and the next.
-    pub fn curl_pins(&self) -> String {
-        use base64::{Engine, engine::general_purpose::STANDARD};
-        let pin = |key: &KeyPair| STANDARD.encode(sha256(&key.subject_public_key_info()));
-        format!(
-            "sha256//{};sha256//{}",
-            pin(&self.server_key),
-            pin(&self.next_key)
-        )
-    }
+    /// The number of the root that has signed it.
+    pub root: u32,
 }
 
 /// Whether the key of a certificate in PEM has signed these bytes; the signature is ASN.1 in hex.
@@ -229,68 +146,61 @@ pub fn random<const N: usize>() -> Result<[u8; N], CaError> {
     Ok(bytes)
 }
 
-/// The folder of the authority's files.
-struct Drawer<'a> {
-    folder: &'a Path,
-    may_make: bool,
+/// A root that signs itself.
+pub(crate) fn root(number: u32, key: &KeyPair) -> Result<Certificate, CaError> {
+    Ok(root_params(number)?.self_signed(key)?)
 }
 
-impl Drawer<'_> {
-    fn key(&self, name: &str) -> Result<KeyPair, CaError> {
-        let path = self.folder.join(name);
-        if let Some(bytes) = self.look(&path)? {
-            let text = String::from_utf8_lossy(&bytes);
-            return KeyPair::from_pem(&text).map_err(|_| CaError::Damaged {
-                path,
-                what: "private key",
-            });
-        }
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        files::write(&path, key.serialize_pem().as_bytes())?;
-        Ok(key)
-    }
-
-    fn certificate(
-        &self,
-        name: &str,
-        make: impl FnOnce() -> Result<rcgen::Certificate, CaError>,
-    ) -> Result<CertificateDer<'static>, CaError> {
-        let path = self.folder.join(name);
-        if let Some(bytes) = self.look(&path)? {
-            return CertificateDer::from_pem_slice(&bytes).map_err(|_| CaError::Damaged {
-                path,
-                what: "certificate",
-            });
-        }
-        let certificate = make()?;
-        files::write(&path, certificate.pem().as_bytes())?;
-        Ok(certificate.der().clone())
-    }
-
-    fn look(&self, path: &Path) -> Result<Option<Vec<u8>>, CaError> {
-        match files::read(path)? {
-            None if !self.may_make => Err(CaError::Missing(path.to_owned())),
-            found => Ok(found),
-        }
-    }
+/// The word of one root for another: whoever trusts the one that signs can follow it to the other.
+pub(crate) fn bridge(number: u32, key: &KeyPair, by: &Issuer<'_, KeyPair>) -> Result<Certificate, CaError> {
+    let mut params = root_params(number)?;
+    // Another bridge may follow below it.
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.use_authority_key_identifier_extension = true;
+    Ok(params.signed_by(key, by)?)
 }
 
-fn root_params() -> Result<CertificateParams, CaError> {
-    let mut params = CertificateParams::default();
-    params.not_before = (SystemTime::now() - BACKDATE).into();
-    params.not_after = (SystemTime::now() + ROOT_LIFE).into();
-    params.serial_number = Some(SerialNumber::from_slice(&serial()?));
-    params.distinguished_name = named("chatalot controller root");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    Ok(params)
-}
-
-fn server_params() -> Result<CertificateParams, CaError> {
+/// The controller's own.
+pub(crate) fn server(key: &KeyPair, by: &Issuer<'_, KeyPair>) -> Result<Certificate, CaError> {
     let mut params = leaf_params(ExtendedKeyUsagePurpose::ServerAuth, SERVER_LIFE);
     params.serial_number = Some(SerialNumber::from_slice(&serial()?));
     params.distinguished_name = named(CONTROLLER_NAME);
     params.subject_alt_names = vec![SanType::DnsName(CONTROLLER_NAME.try_into()?)];
+    Ok(params.signed_by(key, by)?)
+}
+
+/// A host's. Everything in it but the key is ours.
+pub(crate) fn agent(
+    uri: String,
+    applicant: &Applicant,
+    life: Duration,
+    (root, by): (u32, &Issuer<'_, KeyPair>),
+) -> Result<Issued, CaError> {
+    let serial = serial()?;
+    let mut params = leaf_params(ExtendedKeyUsagePurpose::ClientAuth, life);
+    params.serial_number = Some(SerialNumber::from_slice(&serial));
+    params.subject_alt_names = vec![SanType::URI(uri.try_into()?)];
+    let not_after_ms = params.not_after.unix_timestamp() * 1000;
+    Ok(Issued {
+        serial,
+        pem: params.signed_by(&applicant.0, by)?.pem(),
+        not_after_ms,
+        root,
+    })
+}
+
+/// Each root has a name of its own: a certificate tells by it who has signed.
+fn root_params(number: u32) -> Result<CertificateParams, CaError> {
+    let mut params = CertificateParams::default();
+    params.not_before = (SystemTime::now() - BACKDATE).into();
+    params.not_after = (SystemTime::now() + ROOT_LIFE).into();
+    params.serial_number = Some(SerialNumber::from_slice(&serial()?));
+    params.distinguished_name = match number {
+        1 => named("chatalot controller root"),
+        _ => named(&format!("chatalot controller root {number}")),
+    };
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
 }
 

@@ -1,6 +1,7 @@
 //! What every part of the controller shares.
 
-use crate::ca::{Authority, CaError};
+use crate::authority::Authority;
+use crate::ca::CaError;
 use crate::changes::Changes;
 use crate::clock::now_ms;
 use crate::config::Config;
@@ -13,15 +14,16 @@ use crate::limiter::Limiter;
 use crate::logs::Logs;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
-use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old, rotation};
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
 use chatalot_protocol::names::{DeploymentId, HostId};
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 /// Why the controller cannot be set up.
@@ -30,6 +32,9 @@ pub enum CentreError {
     /// The state folder.
     #[error(transparent)]
     File(#[from] FileError),
+    /// There is none.
+    #[error("there is no controller's state in `{}`", .0.display())]
+    NoState(PathBuf),
     /// Another controller has it.
     #[error("another `chatalotctl serve` uses the state folder `{}`", .0.display())]
     Busy(PathBuf),
@@ -70,6 +75,8 @@ pub struct Centre {
     /// Requests that wait for somebody's approval.
     pub held: Held,
     strangers: Limiter,
+    /// One step of a rotation at a time.
+    pub(crate) turning: Mutex<()>,
     was_restored: bool,
     _lock: Flock<File>,
 }
@@ -83,15 +90,11 @@ impl Centre {
     /// The same, with somebody else to do what blocks.
     pub async fn open_with(config: Config, hands: Hands) -> Result<Arc<Self>, CentreError> {
         files::folder(&config.state)?;
-        let lock = lock(&config)?;
+        let lock = lock(&config.state)?;
         let store = Store::open_with(&config.state.join("controller.db"), &hands)?;
         let known = store.read(store::cluster).await?;
-        // Nobody relies on an authority before the cluster has a name: until then its files may be made.
-        let authority = Authority::open(&config.state.join("ca"), known.is_none())?;
-        let cluster = match known {
-            Some(cluster) => cluster,
-            None => name(&store).await?,
-        };
+        let cluster = known.unwrap_or_else(Cluster::fresh);
+        let authority = authority(&config, &store, cluster, known.is_none()).await?;
         let jobs = Jobs::open(&config.state.join("jobs"))?;
         jobs.keep_only(&store.read(deployments::queued).await?);
         let held = Held::open(&config.state.join("held"))?;
@@ -110,6 +113,7 @@ impl Centre {
             hands,
             held,
             strangers: Limiter::default(),
+            turning: Mutex::default(),
             was_restored,
             _lock: lock,
         }))
@@ -236,17 +240,43 @@ impl Centre {
     }
 }
 
-async fn name(store: &Store) -> Result<Cluster, StoreError> {
-    let cluster = Cluster {
-        id: Uuid::new_v4(),
-        epoch: 1,
-    };
-    store.write(move |c| store::found(c, cluster)).await?;
-    Ok(cluster)
+/// Who signs, as the database says. Nobody relies on an authority before the cluster has a name: until then its files
+/// may be made.
+async fn authority(
+    config: &Config,
+    store: &Store,
+    cluster: Cluster,
+    is_first: bool,
+) -> Result<Authority, CentreError> {
+    let known = store.read(|c| Ok::<_, StoreError>((rotation::read(c)?, rotation::bundle(c)?)));
+    let (at, bundle) = known.await?;
+    let authority = Authority::open(
+        &config.state.join("ca"),
+        at,
+        cluster.id,
+        bundle.as_ref(),
+        is_first,
+    )?;
+    let standing = authority.now();
+    if is_first || bundle.as_ref() != Some(&standing.bundle) {
+        let signed = standing.bundle.clone();
+        let named = store.write(move |c| {
+            rotation::keep(c, &at, &signed)?;
+            if is_first {
+                store::found(c, cluster)
+            } else {
+                Ok(())
+            }
+        });
+        named.await?;
+    }
+    authority.sweep();
+    Ok(authority)
 }
 
-fn lock(config: &Config) -> Result<Flock<File>, CentreError> {
-    let path = config.state.join("lock");
+/// The state folder, for as long as this is kept.
+pub(crate) fn lock(state: &Path) -> Result<Flock<File>, CentreError> {
+    let path = state.join("lock");
     let file = OpenOptions::new()
         .create(true)
         .truncate(false)
@@ -254,7 +284,7 @@ fn lock(config: &Config) -> Result<Flock<File>, CentreError> {
         .open(path)
         .map_err(CentreError::Lock)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        nix::errno::Errno::EWOULDBLOCK => CentreError::Busy(config.state.clone()),
+        nix::errno::Errno::EWOULDBLOCK => CentreError::Busy(state.to_owned()),
         other => CentreError::Lock(other.into()),
     })
 }

@@ -21,6 +21,10 @@ pub enum Command {
     Jobs,
     /// Tell the agent to end a deployment.
     Cancel(DeploymentId),
+    /// Tell the agent whom to trust, if it does not know yet.
+    Trust,
+    /// Have the agent renew its certificate.
+    Renew,
 }
 
 /// Why a host gave no answer.
@@ -113,6 +117,14 @@ impl Fleet {
         let handle = self.sessions().get(&host).cloned();
         if handle.is_some_and(|handle| handle.commands.try_send(command).is_err()) {
             log::warn!(host:% = host; "a session is stuck");
+        }
+    }
+
+    /// Hurries all sessions on.
+    pub fn tell_all(&self, command: impl Fn() -> Command) {
+        let hosts: Vec<HostId> = self.sessions().keys().copied().collect();
+        for host in hosts {
+            self.tell(host, command());
         }
     }
 

@@ -7,7 +7,8 @@
 //! | [`centre`], [`hands`] | what its parts share, and who does what blocks |
 //! | [`store`], [`files`], [`logs`], [`jobs`], [`held`] | what survives a restart: rows, whole files, output, waiting orders and requests |
 //! | [`backup`] | all of that in one file, and back |
-//! | [`ca`], [`tls`], [`peer`], [`pin`] | who signs, how the port speaks, who is at either end |
+//! | [`ca`], [`authority`], [`rotation`] | what certificates are made of, who signs at the moment, and how another follows |
+//! | [`tls`], [`peer`], [`pin`] | how the port speaks, who is at either end |
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
 //! | [`anchors`] | an eye on the audit of each host |
 //! | [`fleet`], [`changes`] | who is connected, and who waits for what |
@@ -21,6 +22,7 @@
 pub mod access;
 pub mod anchors;
 pub mod api;
+pub mod authority;
 pub mod backup;
 pub mod ca;
 pub mod centre;
@@ -41,6 +43,7 @@ pub mod logs;
 pub mod model;
 pub mod peer;
 pub mod pin;
+pub mod rotation;
 pub mod serve;
 pub mod session;
 pub mod store;

@@ -3,7 +3,6 @@
 use crate::centre::Centre;
 use crate::peer::{self, Peer, PeerError};
 use crate::session::{self, SessionError};
-use crate::tls::Tls;
 use crate::web::Web;
 use rustls::server::Acceptor;
 use std::collections::VecDeque;
@@ -48,17 +47,15 @@ enum ConnectionError {
 /// Accepts connections until the end.
 pub struct Listener {
     centre: Arc<Centre>,
-    tls: Tls,
     web: Arc<Web>,
     visitors: Arc<Semaphore>,
 }
 
 impl Listener {
     /// A listener for a controller.
-    pub fn new(centre: Arc<Centre>, tls: Tls, web: Arc<Web>) -> Arc<Self> {
+    pub fn new(centre: Arc<Centre>, web: Arc<Web>) -> Arc<Self> {
         Arc::new(Self {
             centre,
-            tls,
             web,
             visitors: Arc::new(Semaphore::new(VISITORS)),
         })
@@ -125,7 +122,10 @@ impl Listener {
     }
 
     fn choose(&self, start: &StartHandshake<TcpStream>) -> (Arc<rustls::ServerConfig>, bool) {
-        self.tls.choose(start.client_hello().alpn().into_iter().flatten())
+        let standing = self.centre.authority.now();
+        standing
+            .tls
+            .choose(start.client_hello().alpn().into_iter().flatten())
     }
 
     fn agent(
@@ -138,7 +138,7 @@ impl Listener {
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let certificate = certificate.ok_or(PeerError::Unreadable)?;
         let peer = Peer::of(certificate, self.centre.cluster.id, address)?;
-        let shown = peer::verified(certificate)?;
+        let shown = peer::verified(certificate, &self.centre.authority.now())?;
         let centre = Arc::clone(&self.centre);
         // A future keeps room for everything that is moved into it; an idle session is to be small.
         let stream = Box::new(stream);

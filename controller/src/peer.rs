@@ -1,5 +1,6 @@
 //! Who is at the other end: read from the certificate that TLS has verified, and from nothing else.
 
+use crate::authority::Standing;
 use crate::ca::{BACKDATE_SECS, pem, sha256};
 use crate::clock::now_ms;
 use crate::store::generations::Verified;
@@ -35,7 +36,7 @@ pub enum PeerError {
 }
 
 /// All that the store keeps of a verified certificate.
-pub fn verified(der: &CertificateDer<'_>) -> Result<Verified, PeerError> {
+pub fn verified(der: &CertificateDer<'_>, by: &Standing) -> Result<Verified, PeerError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| PeerError::Unreadable)?;
     let serial = certificate
         .raw_serial()
@@ -49,6 +50,7 @@ pub fn verified(der: &CertificateDer<'_>) -> Result<Verified, PeerError> {
         pem: pem(der),
         signed_ms: ms(validity.not_before.timestamp() + BACKDATE_SECS),
         not_after_ms: ms(validity.not_after.timestamp()),
+        root: by.signer_of(&certificate),
     })
 }
 

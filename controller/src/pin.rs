@@ -1,6 +1,7 @@
-//! A client that trusts one controller by the pin of its root's key, as it stands in a token, and nobody else.
+//! A client that trusts one controller by the pins of its roots' keys, as they stand in a token, and nobody else.
 
 use crate::ca::sha256;
+use chatalot_protocol::enrol::Pins;
 use chatalot_protocol::identity::{ALPN_HTTP, CONTROLLER_NAME};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -14,9 +15,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-/// Connects over HTTPS to the controller with this pin; whatever address is dialled, the name is the controller's.
-pub async fn connect(address: &str, pin: [u8; 32]) -> io::Result<TlsStream<TcpStream>> {
-    let config = config(pin, &[ALPN_HTTP], None).map_err(io::Error::other)?;
+/// Connects over HTTPS to the controller with these pins; whatever address is dialled, the name is the controller's.
+pub async fn connect(address: &str, pins: Pins) -> io::Result<TlsStream<TcpStream>> {
+    let config = config(pins, &[ALPN_HTTP], None).map_err(io::Error::other)?;
     let tcp = TcpStream::connect(address).await?;
     tcp.set_nodelay(true)?;
     let name = ServerName::try_from(CONTROLLER_NAME).map_err(io::Error::other)?;
@@ -25,7 +26,7 @@ pub async fn connect(address: &str, pin: [u8; 32]) -> io::Result<TlsStream<TcpSt
 
 /// What such a client says of itself: application protocols, and a certificate if it has one.
 pub fn config(
-    pin: [u8; 32],
+    pins: impl Into<Pins>,
     protocols: &[&[u8]],
     identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
 ) -> Result<ClientConfig, rustls::Error> {
@@ -33,7 +34,10 @@ pub fn config(
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned { pin, provider }));
+        .with_custom_certificate_verifier(Arc::new(Pinned {
+            pins: pins.into(),
+            provider,
+        }));
     let mut config = match identity {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         None => builder.with_no_client_auth(),
@@ -45,19 +49,23 @@ pub fn config(
 
 #[derive(Debug)]
 struct Pinned {
-    pin: [u8; 32],
+    pins: Pins,
     provider: Arc<CryptoProvider>,
 }
 
 impl Pinned {
     fn verifier(&self, sent: &[CertificateDer<'_>]) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
-        let root = sent.iter().find(|der| {
+        let is_pinned = |der: &&CertificateDer<'_>| {
             X509Certificate::from_der(der)
-                .is_ok_and(|(_, certificate)| sha256(certificate.public_key().raw) == self.pin)
-        });
-        let root = root.ok_or(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer))?;
+                .is_ok_and(|(_, certificate)| self.pins.has(&sha256(certificate.public_key().raw)))
+        };
         let mut roots = RootCertStore::empty();
-        roots.add(root.clone().into_owned())?;
+        for root in sent.iter().filter(is_pinned) {
+            roots.add(root.clone().into_owned())?;
+        }
+        if roots.is_empty() {
+            return Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer));
+        }
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))

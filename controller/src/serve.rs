@@ -4,7 +4,7 @@ use crate::api::{self, Api};
 use crate::centre::{Centre, CentreError};
 use crate::config::Config;
 use crate::listener::Listener;
-use crate::tls::{Tls, TlsError};
+use crate::rotation;
 use crate::web::{Web, bootstrap::Bootstrap};
 use std::io;
 use std::net::SocketAddr;
@@ -27,9 +27,6 @@ pub enum ServeError {
     /// The state.
     #[error(transparent)]
     Centre(#[from] CentreError),
-    /// TLS.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
     /// The port.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
@@ -54,7 +51,6 @@ impl Controller {
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         let (listen, socket) = (config.listen, config.socket());
         let centre = Centre::open(config).await?;
-        let tls = Tls::new(&centre.authority)?;
         let tcp = TcpListener::bind(listen)
             .await
             .map_err(|error| ServeError::Listen(listen, error))?;
@@ -64,13 +60,13 @@ impl Controller {
         let reached_at = centre.config.reached_at(address);
         let bootstrap = Arc::new(Bootstrap::new(
             reached_at.clone(),
-            centre.authority.curl_pins(),
+            centre.authority.now().curl_pins(),
             &centre.config.binaries,
         ));
         let unix = api::bind(&socket).map_err(|error| ServeError::Socket(socket, error))?;
         let api = Api::new(Arc::clone(&centre), Arc::clone(&bootstrap));
         let web = Web::new(Arc::clone(&centre), bootstrap, Arc::clone(&api));
-        let listener = Listener::new(Arc::clone(&centre), tls, web);
+        let listener = Listener::new(Arc::clone(&centre), web);
         Ok(Self {
             centre,
             listener,
@@ -99,6 +95,7 @@ impl Controller {
         tasks.spawn(self.listener.run(self.tcp, tasks.clone(), token.clone()));
         tasks.spawn(self.api.run(self.unix, tasks.clone(), token.clone()));
         tasks.spawn(sweep(Arc::clone(&self.centre), token.clone()));
+        tasks.spawn(rotation::drive(Arc::clone(&self.centre), token.clone()));
         stop.await;
         log::info!(sessions = self.centre.fleet.len(); "the controller stops");
         token.cancel();

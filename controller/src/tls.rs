@@ -1,10 +1,10 @@
 //! One port, two kinds of TLS, told apart by the application protocol that the client offers.
 
-use crate::ca::Authority;
 use chatalot_protocol::identity::{ALPN_CHANNEL, ALPN_HTTP};
 use rustls::crypto::CryptoProvider;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::sync::Arc;
 
 /// Why TLS cannot be set up.
@@ -26,17 +26,23 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// Both, from one authority.
-    pub fn new(authority: &Authority) -> Result<Self, TlsError> {
+    /// Both: which roots hosts may have a certificate of, and what is shown to them.
+    pub fn new(
+        trusted: &[CertificateDer<'static>],
+        chain: &[CertificateDer<'static>],
+        key: &PrivateKeyDer<'static>,
+    ) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = RootCertStore::empty();
-        roots.add(authority.root().clone())?;
+        for root in trusted {
+            roots.add(root.clone())?;
+        }
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build()?;
         let channel = builder(&provider)?.with_client_cert_verifier(verifier);
         let http = builder(&provider)?.with_no_client_auth();
         let finish = |with: rustls::ConfigBuilder<_, _>, protocol: &[u8]| {
-            let mut config = with.with_single_cert(authority.server_chain(), authority.server_key())?;
+            let mut config = with.with_single_cert(chain.to_vec(), key.clone_key())?;
             config.alpn_protocols = vec![protocol.to_vec()];
             // A resumed session would skip the verification of the client's certificate.
             config.send_tls13_tickets = 0;

@@ -2,22 +2,60 @@
 //!
 //! A token is `cja1_<pin>_<id>_<secret>_<check>`: the SHA-256 of the root's public key, so that the agent knows
 //! whom it talks to before it says anything; the id and the secret; and a checksum, so that a typing error is
-//! told from a refusal. The parts are lower-case hex, because base64url uses `_` itself.
+//! told from a refusal. The parts are lower-case hex, because base64url uses `_` itself. While one root follows another
+//! the pins of both stand one after the other in the place of the one, so that the token is good however that ends.
 
 use crate::names::{HostId, HostName};
 use crate::secret::Secret;
 use crate::site::{Domain, GitRemote};
+use crate::trust::SignedBundle;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use uuid::Uuid;
 
 const PREFIX: &str = "cja1";
 
+/// The roots that whoever holds a token may meet, each as the SHA-256 of its public key (its `SubjectPublicKeyInfo`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pins {
+    /// The root of the moment.
+    pub now: [u8; 32],
+    /// The one that is to follow it.
+    pub next: Option<[u8; 32]>,
+}
+
+impl Pins {
+    /// Whether a root with this pin is one of them.
+    pub fn has(&self, pin: &[u8]) -> bool {
+        self.now == pin || self.next.is_some_and(|next| next == pin)
+    }
+
+    fn text(&self) -> String {
+        hex(&self.now) + &self.next.map(|next| hex(&next)).unwrap_or_default()
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        match text.split_at_checked(64)? {
+            (now, "") => Some(Self::from(unhex(now)?)),
+            (now, next) => Some(Self {
+                now: unhex(now)?,
+                next: Some(unhex(next)?),
+            }),
+        }
+    }
+}
+
+impl From<[u8; 32]> for Pins {
+    fn from(now: [u8; 32]) -> Self {
+        Self { now, next: None }
+    }
+}
+
 /// A one-time permission to join, as the operator hands it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinToken {
-    /// SHA-256 of the root certificate's public key (its `SubjectPublicKeyInfo`).
-    pub pin: [u8; 32],
+    /// Whom to trust for the answer.
+    pub pins: Pins,
     /// Which token.
     pub id: [u8; 8],
     /// What proves it, in hex.
@@ -38,27 +76,27 @@ pub enum TokenError {
 impl JoinToken {
     /// The token as it is handed on.
     pub fn text(&self) -> Secret {
-        seal(PREFIX, &self.pin, &self.id, &self.secret)
+        seal(PREFIX, &self.pins, &self.id, &self.secret)
     }
 }
 
 impl FromStr for JoinToken {
     type Err = TokenError;
     fn from_str(text: &str) -> Result<Self, TokenError> {
-        let (pin, id, secret) = unseal(PREFIX, text)?;
-        Ok(Self { pin, id, secret })
+        let (pins, id, secret) = unseal(PREFIX, text)?;
+        Ok(Self { pins, id, secret })
     }
 }
 
 /// The text of a token of any kind: `<prefix>_<pin>_<id>_<secret>_<check>`.
-pub fn seal(prefix: &str, pin: &[u8; 32], id: &[u8; 8], secret: &Secret) -> Secret {
-    let body = format!("{prefix}_{}_{}_{}", hex(pin), hex(id), secret.expose());
+pub fn seal(prefix: &str, pins: &Pins, id: &[u8; 8], secret: &Secret) -> Secret {
+    let body = format!("{prefix}_{}_{}_{}", pins.text(), hex(id), secret.expose());
     let check = checksum(body.as_bytes());
     Secret::new(format!("{body}_{check:08x}"))
 }
 
-/// Reads pin, id and secret out of a token's text.
-pub fn unseal(prefix: &str, text: &str) -> Result<([u8; 32], [u8; 8], Secret), TokenError> {
+/// Reads pins, id and secret out of a token's text.
+pub fn unseal(prefix: &str, text: &str) -> Result<(Pins, [u8; 8], Secret), TokenError> {
     let text = text.trim();
     let (body, check) = text.rsplit_once('_').ok_or(TokenError::Shape)?;
     let mut parts = body.split('_');
@@ -69,14 +107,14 @@ pub fn unseal(prefix: &str, text: &str) -> Result<([u8; 32], [u8; 8], Secret), T
         return Err(TokenError::Damaged);
     }
     let mut next = || parts.next().ok_or(TokenError::Damaged);
-    let (pin, id, secret) = (next()?, next()?, next()?);
+    let (pins, id, secret) = (next()?, next()?, next()?);
     let secret: [u8; 32] = unhex(secret).ok_or(TokenError::Damaged)?;
-    let pin = unhex(pin).ok_or(TokenError::Damaged)?;
+    let pins = Pins::read(pins).ok_or(TokenError::Damaged)?;
     let id = unhex(id).ok_or(TokenError::Damaged)?;
     if parts.next().is_some() {
         return Err(TokenError::Damaged);
     }
-    Ok((pin, id, Secret::new(hex(&secret))))
+    Ok((pins, id, Secret::new(hex(&secret))))
 }
 
 /// Lower-case hex.
@@ -134,6 +172,12 @@ pub struct JoinReply {
     pub certificate: String,
     /// The authorities to trust on the control channel, in PEM.
     pub authorities: String,
+    /// The version of the bundle that these authorities are.
+    #[serde(default)]
+    pub trusts: u64,
+    /// That bundle, for a host that trusts something already: it believes nothing but what that has signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<SignedBundle>,
     /// The domains that this host may serve; empty means any.
     #[serde(default)]
     pub domains: Vec<Domain>,
@@ -151,7 +195,7 @@ mod tests {
 
     fn token() -> JoinToken {
         JoinToken {
-            pin: [7; 32],
+            pins: [7; 32].into(),
             id: [1, 2, 3, 4, 5, 6, 7, 8],
             secret: Secret::new(hex(&[9; 32])),
         }
@@ -160,6 +204,25 @@ mod tests {
     #[test]
     fn a_token_comes_back_as_it_went() {
         assert_eq!(token().text().expose().parse::<JoinToken>().unwrap(), token());
+    }
+
+    #[test]
+    fn f18_a_token_of_a_rotation_carries_both_pins_and_looks_like_any_other() {
+        let mut both = token();
+        both.pins.next = Some([8; 32]);
+        let text = both.text();
+        let one = token()
+            .text()
+            .expose()
+            .split('_')
+            .map(str::len)
+            .collect::<Vec<_>>();
+        let two = text.expose().split('_').map(str::len).collect::<Vec<_>>();
+        assert_eq!((one, two), (vec![4, 64, 16, 64, 8], vec![4, 128, 16, 64, 8]));
+        let read: JoinToken = text.expose().parse().unwrap();
+        assert_eq!(read, both);
+        assert!(read.pins.has(&[7; 32]) && read.pins.has(&[8; 32]) && !read.pins.has(&[9; 32]));
+        assert_eq!(Pins::read(&"ab".repeat(65)), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@
 //! | [`event`] | what happened, in order |
 //! | [`message`], [`frame`], [`reading`], [`version`] | the channel |
 //! | [`enrol`] | the join token and the enrolment exchange |
+//! | [`trust`] | whom agents trust, while one root follows another |
 //! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
 #![forbid(unsafe_code)]
@@ -53,6 +54,7 @@ pub mod secret;
 pub mod site;
 #[cfg(feature = "stream")]
 pub mod stream;
+pub mod trust;
 pub mod version;
 pub mod work;
 

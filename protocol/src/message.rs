@@ -8,6 +8,7 @@ use crate::names::{DeploymentId, StepId};
 use crate::plan::{Plan, PlanHash};
 use crate::report::{Drift, Finding, Status};
 use crate::site::{Secrets, Site};
+use crate::trust::SignedBundle;
 use crate::work::Work;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -36,6 +37,9 @@ pub struct Hello {
     /// The last event of this stream epoch that the agent knows to be stored.
     #[serde(default)]
     pub acked: u64,
+    /// The version of the [bundle](crate::trust::Bundle) that the agent has stored; zero where it knows of none.
+    #[serde(default)]
+    pub trusts: u64,
 }
 
 /// The controller's acceptance of a session.
@@ -126,6 +130,10 @@ pub enum ToAgent {
         /// How many bytes; [`NOTHING_MORE`] where none of it is wanted.
         offset: u64,
     },
+    /// Whom to trust from now on; answered with [`ToController::Trusts`] once it is stored.
+    Trust(Box<SignedBundle>),
+    /// Renew the certificate soon, whatever the time.
+    Renew,
     /// Are you there?
     Ping {
         /// Given back.
@@ -173,6 +181,11 @@ pub enum ToController {
     EpochRefused {
         /// The highest epoch that the host has seen.
         known: u64,
+    },
+    /// The bundle of this version is stored and counts.
+    Trusts {
+        /// Which.
+        version: u64,
     },
     /// How far the host's audit has got: with each ping, and soon after it has grown.
     Audited {

@@ -4,6 +4,7 @@ mod endable;
 
 use super::addresses;
 use super::identity::{Identity, dice};
+use super::member::Member;
 use super::renewal::Keeper;
 use super::session::{self, SessionEnd};
 use super::tls;
@@ -30,7 +31,7 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 
 /// Keeps a session with the controller until told to stop.
 pub async fn keep(keeper: Arc<Keeper>, host: Arc<LinuxHost>, service: Arc<Service>, stop: CancellationToken) {
-    let (keeper, host, known) = (&*keeper, &*host, &service);
+    let (keeper, host, known) = (&keeper, &*host, &service);
     let session = move |at| once(keeper, host, at, known);
     let renew = move || async move { keeper.renew().await.is_ok() };
     hold(session, renew, known, &stop).await;
@@ -82,7 +83,7 @@ where
 }
 
 /// One session; it ends as well when there is another identity, with which the next one begins.
-async fn once(keeper: &Keeper, host: &LinuxHost, at: usize, service: &Arc<Service>) -> SessionEnd {
+async fn once(keeper: &Arc<Keeper>, host: &LinuxHost, at: usize, service: &Arc<Service>) -> SessionEnd {
     let mut another = keeper.changes();
     let connect = |error: std::io::Error| SessionEnd::Connect(error);
     let identity = match keeper.identity() {
@@ -94,7 +95,7 @@ async fn once(keeper: &Keeper, host: &LinuxHost, at: usize, service: &Arc<Servic
         Err(end) => return end,
     };
     let (stream, end) = Endable::new(stream);
-    let session = session::run(stream, service, identity.membership.stream);
+    let session = session::run(stream, service, Member::of(&identity, keeper));
     tokio::pin!(session);
     loop {
         tokio::select! {

@@ -4,10 +4,14 @@
 //! rename, then the others are removed: whenever that is cut off, [`load`] finds the one before or the new one.
 
 mod generation;
+mod trust;
+
+pub use trust::TrustError;
 
 use crate::host::linux::files;
 use chatalot_protocol::enrol::JoinReply;
 use chatalot_protocol::names::{HostId, HostName};
+use chatalot_protocol::trust::SignedBundle;
 use generation::{Generation, current, steps};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -62,6 +66,9 @@ pub struct Membership {
     /// When the certificate is to be renewed.
     #[serde(default)]
     pub renewal: Renewal,
+    /// The version of the bundle that the authorities are; zero where they came with an older agent.
+    #[serde(default)]
+    pub trusts: u64,
 }
 
 /// When a certificate is to be renewed, by this host's own clock: how wrong it is does not matter.
@@ -184,31 +191,75 @@ pub fn store(state: &Path, controller: &str, key_pem: &str, reply: &JoinReply) -
         name: reply.name.clone(),
         stream: Uuid::new_v4(),
         renewal: Renewal::after(reply.renew_after_secs, now_ms(), dice()),
+        trusts: reply.trusts,
     };
-    put(state, &membership, key_pem, reply)
+    put(
+        state,
+        &membership,
+        key_pem,
+        &reply.certificate,
+        &reply.authorities,
+    )
 }
 
-/// Stores what renewing has brought: who we are, and to whom, stays.
+/// Stores what renewing has brought: who we are, and to whom, stays. Whom we trust changes by what we trust already,
+/// and by nothing else.
 pub(super) fn replace(
     state: &Path,
-    before: &Membership,
+    before: &Identity,
     key_pem: &str,
     reply: &JoinReply,
 ) -> Result<(), IdentityError> {
+    let (trusts, authorities) = match reply.bundle.as_ref().map(|bundle| trust::judge(before, bundle)) {
+        Some(Ok(Some(bundle))) => (bundle.version, bundle.authorities),
+        Some(Err(error)) => {
+            log::error!(error = crate::chain(&error); "whom to trust stays as it was");
+            (before.membership.trusts, trust::pem(&before.authorities))
+        }
+        Some(Ok(None)) | None => (before.membership.trusts, trust::pem(&before.authorities)),
+    };
     let membership = Membership {
         name: reply.name.clone(),
         renewal: Renewal::after(reply.renew_after_secs, now_ms(), dice()),
-        ..before.clone()
+        trusts,
+        ..before.membership.clone()
     };
-    put(state, &membership, key_pem, reply)
+    put(state, &membership, key_pem, &reply.certificate, &authorities)
 }
 
-fn put(state: &Path, membership: &Membership, key_pem: &str, reply: &JoinReply) -> Result<(), IdentityError> {
+/// Stores whom to trust from now on, if that is news and somebody has signed it who is trusted; the version that counts
+/// then.
+pub(super) fn trust(state: &Path, before: &Identity, bundle: &SignedBundle) -> Result<u64, TrustError> {
+    let Some(bundle) = trust::judge(before, bundle)? else {
+        return Ok(before.membership.trusts);
+    };
+    let membership = Membership {
+        trusts: bundle.version,
+        ..before.membership.clone()
+    };
+    let (key, certificate) = (trust::key_pem(&before.key), trust::pem(&before.chain));
+    put(
+        state,
+        &membership,
+        key.expose(),
+        &certificate,
+        &bundle.authorities,
+    )?;
+    Ok(bundle.version)
+}
+
+fn put(
+    state: &Path,
+    membership: &Membership,
+    key_pem: &str,
+    certificate: &str,
+    authorities: &str,
+) -> Result<(), IdentityError> {
     let write = || -> io::Result<()> {
         let generation = Generation {
             key: key_pem.as_bytes().to_vec(),
-            certificate: reply.certificate.as_bytes().to_vec(),
-            authorities: reply.authorities.as_bytes().to_vec(),
+            certificate: certificate.as_bytes().to_vec(),
+            authorities: authorities.as_bytes().to_vec(),
             membership: serde_json::to_vec(membership)?,
         };
         steps(state, generation)?

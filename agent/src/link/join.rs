@@ -71,7 +71,7 @@ pub async fn join(
         token_secret: Some(token.secret.clone()),
         csr: csr(&key)?,
     };
-    let config = tls::joining(token.pin);
+    let config = tls::joining(token.pins);
     let to = To {
         host,
         address,

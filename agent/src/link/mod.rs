@@ -9,6 +9,7 @@
 //! | [`tls`] | whom we trust on this channel: never a public authority |
 //! | `addresses` | where the controller may be besides where this host joined |
 //! | [`dial`] | connect, and connect again |
+//! | `member` | as whom a session is held |
 //! | [`session`] | one connection, from hello to its end; generic over the byte stream |
 //! | [`standing`] | whether both sides are what they were, or a backup was put back |
 //! | `flight`, `end` | how many events are under way; why a session ended |
@@ -21,11 +22,14 @@ mod flight;
 pub mod identity;
 pub mod join;
 mod logs;
+mod member;
 pub mod post;
 pub mod renewal;
 pub mod session;
 pub(crate) mod standing;
 mod tls;
+
+pub use member::Member;
 
 #[cfg(test)]
 mod delivery_tests;

@@ -1,13 +1,14 @@
 //! The identity while the agent runs: renewed in time, and after an end that the operator has lifted.
 
 use super::addresses;
-use super::identity::{self, Identity, IdentityError, dice, now_ms};
+use super::identity::{self, Identity, IdentityError, TrustError, dice, now_ms};
 use super::join::{self, JoinError};
 use super::post::{PostError, To, post};
 use super::tls;
 use crate::host::linux::LinuxHost;
 use chatalot_protocol::enrol::{JoinReply, hex};
 use chatalot_protocol::renew::RenewRequest;
+use chatalot_protocol::trust::SignedBundle;
 use rcgen::{KeyPair, SigningKey};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +31,9 @@ pub enum RenewError {
     /// Its certificate or key cannot be used.
     #[error("the certificate or its key cannot be used")]
     Unusable,
+    /// What is to be trusted is not.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// No new certificate.
     #[error("no new certificate")]
     Join(#[from] JoinError),
@@ -131,7 +135,7 @@ impl Keeper {
             }
             Ok(reply) => reply,
         };
-        identity::replace(&self.state, &before.membership, &key.serialize_pem(), &reply)?;
+        identity::replace(&self.state, &before, &key.serialize_pem(), &reply)?;
         join::forget_key(&waiting)?;
         self.changed.send_replace(());
         log::info!(name:% = reply.name; "the certificate is renewed");
@@ -140,6 +144,18 @@ impl Keeper {
 }
 
 impl Keeper {
+    /// Takes over whom to trust from now on; the version that counts then. It is on the disk before it is told to
+    /// anybody. The session goes on: the next one is the first that it is needed for.
+    pub async fn trust(&self, bundle: &SignedBundle) -> Result<u64, RenewError> {
+        let _one = self.one.lock().await;
+        let before = self.identity()?;
+        let version = identity::trust(&self.state, &before, bundle)?;
+        if version != before.membership.trusts {
+            log::info!(version; "whom this host trusts has changed, by the word of whom it trusted");
+        }
+        Ok(version)
+    }
+
     /// Asks wherever the controller may be, until somebody answers who is the controller.
     async fn ask(&self, before: &Identity, request: &RenewRequest) -> Result<JoinReply, PostError> {
         let membership = &before.membership;

@@ -4,6 +4,7 @@ use super::addresses;
 pub use super::end::SessionEnd;
 use super::flight::Flight;
 use super::logs::Logs;
+use super::member::Member;
 use super::standing::{self, Standing};
 use crate::ledger::{LedgerError, audit, deployments, outbox};
 use crate::service::Service;
@@ -36,8 +37,8 @@ const WRITE: usize = 512 << 10;
 /// What a session keeps for writing while nothing happens.
 const KEEP: usize = 4 << 10;
 
-/// Holds a session until it ends, one way or another. `joining` is what joining has named the stream of events.
-pub async fn run<S>(stream: S, service: &Arc<Service>, joining: Uuid) -> SessionEnd
+/// Holds a session until it ends, one way or another.
+pub async fn run<S>(stream: S, service: &Arc<Service>, member: impl Into<Member>) -> SessionEnd
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -45,7 +46,7 @@ where
     let (frames, incoming) = mpsc::channel(8);
     // Whoever drops the session closes the connection.
     let _reader = AbortOnDropHandle::new(tokio::spawn(read_all(read, frames)));
-    match greet(write, incoming, service, joining).await {
+    match greet(write, incoming, service, member.into()).await {
         Ok(mut session) => session.serve().await.err().unwrap_or(SessionEnd::HungUp),
         Err(end) => end,
     }
@@ -67,11 +68,12 @@ async fn greet<W: AsyncWrite + Unpin>(
     mut write: W,
     mut incoming: Incoming,
     service: &Arc<Service>,
-    joining: Uuid,
+    member: Member,
 ) -> Result<Session<W>, SessionEnd> {
+    let joining = member.joining;
     let mut out = Vec::new();
     put_message(
-        &ToController::Hello(Box::new(hello(service, joining).await?)),
+        &ToController::Hello(Box::new(hello(service, &member).await?)),
         &mut out,
     )?;
     send(&mut write, &mut out).await?;
@@ -86,7 +88,7 @@ async fn greet<W: AsyncWrite + Unpin>(
         ToAgent::Welcome(welcome) => match standing::judge(service, joining, &welcome).await? {
             Standing::Good { acked } => {
                 addresses::learn(&service.state, joining, &welcome.addresses);
-                Session::begin(write, incoming, service, welcome, acked).await
+                Session::begin(write, incoming, service, welcome, (acked, member)).await
             }
             Standing::OldController { known } => {
                 put_message(&ToController::EpochRefused { known }, &mut out)?;
@@ -106,12 +108,12 @@ async fn greet<W: AsyncWrite + Unpin>(
     }
 }
 
-async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
+async fn hello(service: &Service, member: &Member) -> Result<Hello, LedgerError> {
     let system = service.host.system().await.unwrap_or_default();
     let epoch = service.ledger.with(|db| outbox::meta(db, "stream_epoch")).await?;
     let epoch = epoch.and_then(|text| text.parse().ok()).map(|ledger: Uuid| {
         // Another one as soon as the ledger or the identity is new.
-        Uuid::from_u128(ledger.as_u128() ^ joining.as_u128())
+        Uuid::from_u128(ledger.as_u128() ^ member.joining.as_u128())
     });
     let acked = service.ledger.with(outbox::acknowledged).await?;
     Ok(Hello {
@@ -127,6 +129,7 @@ async fn hello(service: &Service, joining: Uuid) -> Result<Hello, LedgerError> {
             .map(crate::runbook::Step::step_id)
             .collect(),
         acked,
+        trusts: member.trusts,
     })
 }
 
@@ -162,6 +165,7 @@ async fn note_acked(service: &Service, seq: u64) -> Result<(), LedgerError> {
 
 struct Session<W> {
     service: Arc<Service>,
+    member: Member,
     write: W,
     incoming: Incoming,
     answers: mpsc::Receiver<ToController>,
@@ -183,7 +187,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         incoming: Incoming,
         service: &Arc<Service>,
         welcome: Welcome,
-        acked: u64,
+        (acked, member): (u64, Member),
     ) -> Result<Self, SessionEnd> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
@@ -192,6 +196,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         let (answering, answers) = mpsc::channel(8);
         Ok(Self {
             service: service.clone(),
+            member,
             write,
             incoming,
             answers,
@@ -347,6 +352,8 @@ impl<W: AsyncWrite + Unpin> Session<W> {
                 self.logs.stored(deployment, stream, offset);
                 self.let_go().await?;
             }
+            ToAgent::Trust(bundle) => self.member.take(*bundle, self.answering.clone()),
+            ToAgent::Renew => self.member.hurry(),
             ToAgent::Ping { n } => put_message(&ToController::Pong { n }, &mut self.out)?,
             ToAgent::Rejected {
                 reason,

@@ -2,6 +2,7 @@
 
 use super::identity::Identity;
 use crate::host::linux::LinuxHost;
+use chatalot_protocol::enrol::Pins;
 use chatalot_protocol::identity::{ALPN_CHANNEL, ALPN_HTTP, CONTROLLER_NAME};
 use ring::digest;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -61,10 +62,10 @@ impl TimeProvider for NotBefore {
     }
 }
 
-/// The configuration for joining: nobody is trusted but the authority whose key the token names.
-pub(super) fn joining(pin: [u8; 32]) -> Result<ClientConfig, rustls::Error> {
+/// The configuration for joining: nobody is trusted but the authorities whose keys the token names.
+pub(super) fn joining(pins: Pins) -> Result<ClientConfig, rustls::Error> {
     let verifier = Arc::new(Pinned {
-        pin,
+        pins,
         provider: provider(),
     });
     let mut config = ClientConfig::builder_with_provider(provider())
@@ -88,25 +89,30 @@ pub(super) async fn connect(
     TlsConnector::from(config).connect(name, tcp).await
 }
 
-/// Trusts exactly the authority with one key, and what it has signed for the controller's name.
+/// Trusts exactly the authorities with the pinned keys, and what they have signed for the controller's name.
 #[derive(Debug)]
 struct Pinned {
-    pin: [u8; 32],
+    pins: Pins,
     provider: Arc<CryptoProvider>,
 }
 
 impl Pinned {
-    fn authority<'a>(&self, chain: &'a [CertificateDer<'a>]) -> Option<&'a CertificateDer<'a>> {
-        chain.iter().find(|der| {
-            X509Certificate::from_der(der).is_ok_and(|(_, certificate)| {
-                digest::digest(&digest::SHA256, certificate.public_key().raw).as_ref() == self.pin
-            })
+    fn is_pinned(&self, der: &CertificateDer<'_>) -> bool {
+        X509Certificate::from_der(der).is_ok_and(|(_, certificate)| {
+            let pin = digest::digest(&digest::SHA256, certificate.public_key().raw);
+            self.pins.has(pin.as_ref())
         })
     }
 
-    fn verifier(&self, root: &CertificateDer<'_>) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
+    fn verifier(&self, sent: &[CertificateDer<'_>]) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
         let mut roots = RootCertStore::empty();
-        roots.add(root.clone().into_owned())?;
+        for root in sent.iter().filter(|der| self.is_pinned(der)) {
+            roots.add(root.clone().into_owned())?;
+        }
+        if roots.is_empty() {
+            let unknown = rustls::CertificateError::UnknownIssuer;
+            return Err(rustls::Error::InvalidCertificate(unknown));
+        }
         WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
             .build()
             .map_err(|error| rustls::Error::General(error.to_string()))
@@ -122,13 +128,13 @@ impl ServerCertVerifier for Pinned {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(root) = self.authority(intermediates) else {
-            return Err(rustls::Error::InvalidCertificate(
-                rustls::CertificateError::UnknownIssuer,
-            ));
-        };
-        self.verifier(root)?
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        self.verifier(intermediates)?.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        )
     }
 
     fn verify_tls12_signature(

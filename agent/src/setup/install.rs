@@ -183,7 +183,7 @@ mod tests {
 
     fn order(anew: bool, with_token: bool) -> Install {
         let token = JoinToken {
-            pin: [7; 32],
+            pins: [7; 32].into(),
             id: [1; 8],
             secret: Secret::new(hex(&[9; 32])),
         };
@@ -204,6 +204,7 @@ mod tests {
                 name: "chat-1".parse().unwrap(),
                 stream: uuid::Uuid::nil(),
                 renewal: identity::Renewal::default(),
+                trusts: 1,
             },
             chain: Vec::new(),
             key: rustls_pki_types::PrivatePkcs8KeyDer::from(key.serialize_der()).into(),

@@ -1,7 +1,7 @@
 //! The API token: `cat1_<pin>_<id>_<secret>_<check>`, made like a join token, so that whoever holds one knows whom
 //! to show it to, and a scanner for leaked secrets knows it.
 
-use chatalot_protocol::enrol::{TokenError, hex, seal, unhex, unseal};
+use chatalot_protocol::enrol::{Pins, TokenError, hex, seal, unhex, unseal};
 use chatalot_protocol::secret::Secret;
 use std::str::FromStr;
 
@@ -10,8 +10,8 @@ const PREFIX: &str = "cat1";
 /// A permission to speak to a controller from afar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiToken {
-    /// SHA-256 of the public key of the controller's root.
-    pub pin: [u8; 32],
+    /// The controller's roots.
+    pub pins: Pins,
     /// Which token.
     pub id: [u8; 8],
     /// What proves it, in hex.
@@ -31,9 +31,9 @@ pub enum ApiTokenError {
 
 impl ApiToken {
     /// A token with this secret.
-    pub fn new(pin: [u8; 32], id: [u8; 8], secret: [u8; 32]) -> Self {
+    pub fn new(pins: impl Into<Pins>, id: [u8; 8], secret: [u8; 32]) -> Self {
         Self {
-            pin,
+            pins: pins.into(),
             id,
             secret: Secret::new(hex(&secret)),
         }
@@ -41,7 +41,7 @@ impl ApiToken {
 
     /// The token as it is handed on.
     pub fn text(&self) -> Secret {
-        seal(PREFIX, &self.pin, &self.id, &self.secret)
+        seal(PREFIX, &self.pins, &self.id, &self.secret)
     }
 
     /// The bytes of its secret: what is hashed.
@@ -54,7 +54,7 @@ impl FromStr for ApiToken {
     type Err = ApiTokenError;
     fn from_str(text: &str) -> Result<Self, ApiTokenError> {
         match unseal(PREFIX, text) {
-            Ok((pin, id, secret)) => Ok(Self { pin, id, secret }),
+            Ok((pins, id, secret)) => Ok(Self { pins, id, secret }),
             Err(TokenError::Shape) => Err(ApiTokenError::Shape),
             Err(_) => Err(ApiTokenError::Damaged),
         }

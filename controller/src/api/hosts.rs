@@ -142,7 +142,7 @@ impl Api {
 
     fn token(&self) -> Result<JoinToken, crate::ca::CaError> {
         Ok(JoinToken {
-            pin: self.centre.authority.root_pin(),
+            pins: self.centre.authority.now().pins(),
             id: random()?,
             secret: Secret::new(hex(&random::<32>()?)),
         })

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod audit;
+mod ca;
 mod deployments;
 pub mod gate;
 mod hosts;

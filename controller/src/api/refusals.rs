@@ -4,6 +4,8 @@ use crate::access::Role;
 use crate::access::view::ApprovalView;
 use crate::fleet::AskError;
 use crate::http::{self, Reply};
+use crate::rotation::view::{Lack, Straggler};
+use crate::rotation::{Phase, Step};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::DeploymentId;
 use hyper::StatusCode;
@@ -69,6 +71,53 @@ pub(super) fn life_too_long(most_secs: u64) -> Reply {
         "use a shorter --ttl; a token can be had again at any time",
     );
     http::refusal(StatusCode::BAD_REQUEST, &advice)
+}
+
+pub(super) fn step_does_not_follow(step: Step, phase: Phase) -> Reply {
+    let fix = match phase {
+        Phase::Back => "wait until the rollback is over, which `chatalotctl ca status` tells",
+        Phase::Standby => "begin with `chatalotctl ca rotate`",
+        _ => "see `chatalotctl ca status`: somebody else may have gone on meanwhile",
+    };
+    let advice = Advice::new(
+        "CA_STEP_OUT_OF_ORDER",
+        format!("`{step}`, while the rotation is in `{phase}`"),
+        "a step that follows on this phase",
+        fix,
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
+}
+
+pub(super) fn hosts_left_behind(stragglers: &[Straggler]) -> Reply {
+    let lines = stragglers.iter().map(|straggler| {
+        let lacks = match straggler.lacks {
+            Lack::Trust => "has not said that it trusts what it was told to",
+            Lack::Certificate | Lack::Unknown => "has a certificate of the root that is to end",
+        };
+        let here = if straggler.connected {
+            ""
+        } else {
+            ", not connected"
+        };
+        format!("{}: {lacks}{here}", straggler.host)
+    });
+    let mut names: Vec<&str> = stragglers
+        .iter()
+        .map(|straggler| straggler.host.as_str())
+        .collect();
+    names.dedup();
+    let shown: Vec<&str> = names.iter().copied().take(5).collect();
+    let more = if names.len() > shown.len() { ", …" } else { "" };
+    let advice = Advice::new(
+        "CA_HOSTS_BEHIND",
+        format!("hosts would be left behind: {}{more}", shown.join(", ")),
+        "every host that may come in ready for this step",
+        "wait until they were connected for a while, and upgrade agents that are older than this controller; put out a \
+         host that will not come back with `chatalotctl host revoke NAME`, and let it in again with `chatalotctl host \
+         readmit NAME` when it does",
+    )
+    .with_evidence(lines);
+    http::refusal(StatusCode::CONFLICT, &advice)
 }
 
 pub(super) fn not_asked(name: &str, error: AskError) -> Reply {

@@ -107,6 +107,10 @@ pub const ROUTES: &[Route] = routes! {
     GET  "/v1/approvals/{approval}" "approval.show", READ, Approval, Looks => show_approval;
     POST "/v1/approvals/{approval}/approve" "approval.approve", APPROVE, Approval, Changes => approve;
     POST "/v1/approvals/{approval}/reject" "approval.reject", APPROVE, Approval, Changes => reject;
+    GET  "/v1/ca" "ca.status", ADMIN, Everything, Looks => ca_status;
+    POST "/v1/ca/rotate" "ca.rotate", ADMIN, Everything, Changes => ca_rotate;
+    POST "/v1/ca/drop-old" "ca.drop-old", ADMIN, Everything, Destroys => ca_drop_old;
+    POST "/v1/ca/rollback" "ca.rollback", ADMIN, Everything, Changes => ca_rollback;
     GET  "/v1/audit" "audit.list", READ, Everything, Looks => audit;
 };
 

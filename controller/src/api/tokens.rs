@@ -53,7 +53,7 @@ impl Api {
         let failed = |error: &dyn std::error::Error| refusals::failed(error);
         let id = random().map_err(|error| failed(&error))?;
         let secret = random::<32>().map_err(|error| failed(&error))?;
-        let token = ApiToken::new(self.centre.authority.root_pin(), id, secret);
+        let token = ApiToken::new(self.centre.authority.now().pins(), id, secret);
         let now = now_ms();
         let kept = Kept {
             id,

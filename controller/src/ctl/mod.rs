@@ -3,6 +3,7 @@
 mod approval;
 mod audit;
 mod backup;
+mod ca;
 mod host;
 mod login;
 mod remote;
@@ -83,6 +84,9 @@ enum Verb {
     /// See and decide what waits for somebody else's approval
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
+    /// See the authority that hosts trust, and put another root in its place, in phases
+    #[command(subcommand)]
+    Ca(ca::CaCommand),
     /// See who asked for what, and verify that record
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -181,6 +185,7 @@ async fn ask(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Failu
         Verb::Restore(args) => backup::restore(&args, out),
         Verb::Login(args) => login::login(&args, way.token_file.as_deref(), out).await,
         Verb::Logout => login::logout(out),
+        Verb::Ca(command) => command.run(|| clients(way, "/v1"), out).await,
         Verb::Inputs { .. } => commands::inputs_schema(out),
         verb => tell(verb, way, out).await,
     }
@@ -214,6 +219,7 @@ async fn tell(verb: Verb, way: &WayFlags, out: &mut Output) -> Result<Exit, Fail
         | Verb::Restore(_)
         | Verb::Login(_)
         | Verb::Logout
+        | Verb::Ca(_)
         | Verb::Inputs { .. } => Ok(Exit::Done),
     }
 }

@@ -6,6 +6,7 @@ use crate::pin;
 use chatalot_console::client::{Dialling, Door, Peer, Wire};
 use chatalot_console::exit::Failure;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::enrol::Pins;
 use chatalot_protocol::secret::{Secret, carried};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -19,7 +20,7 @@ const PORT: u16 = 8443;
 /// A controller that is reached over the network.
 pub(super) struct Remote {
     address: String,
-    pin: [u8; 32],
+    pins: Pins,
     token: Secret,
 }
 
@@ -40,7 +41,7 @@ impl Remote {
             .map_err(|error| Failure::Usage(format!("{error}")))?;
         Ok(Self {
             address: with_port(address),
-            pin: parsed.pin,
+            pins: parsed.pins,
             token: parsed.text(),
         })
     }
@@ -53,7 +54,7 @@ impl Remote {
 
 impl Door for Remote {
     fn dial(&self) -> Dialling<'_> {
-        Box::pin(async { Ok(Box::new(pin::connect(&self.address, self.pin).await?) as Box<dyn Wire>) })
+        Box::pin(async { Ok(Box::new(pin::connect(&self.address, self.pins).await?) as Box<dyn Wire>) })
     }
 
     fn token(&self) -> Option<&Secret> {
@@ -67,7 +68,7 @@ impl Door for Remote {
                 "CONTROLLER_IS_ANOTHER",
                 saw,
                 "the controller that made the token",
-                "check the address; if the controller was set up anew, log in with a token of the new one",
+                "check the address; if the controller was set up anew, or its root replaced since the token was made, log in with a new token",
             );
         }
         Advice::new(

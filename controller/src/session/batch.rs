@@ -3,7 +3,7 @@
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::logs::{LogError, StreamName};
-use crate::store::{StoreError, deployments, events};
+use crate::store::{StoreError, deployments, events, rotation};
 use chatalot_protocol::event::Event;
 use chatalot_protocol::frame::LogChunk;
 use chatalot_protocol::message::{NOTHING_MORE, ToAgent};
@@ -66,6 +66,7 @@ pub(super) struct Batch {
     chunks: Vec<LogChunk>,
     output: usize,
     jobs: bool,
+    trusts: Option<u64>,
 }
 
 impl Batch {
@@ -90,6 +91,11 @@ impl Batch {
         self.chunks.push(chunk);
     }
 
+    /// What the host says that it trusts; of several the latest.
+    pub(super) fn trusts(&mut self, version: u64) {
+        self.trusts = Some(version);
+    }
+
     pub(super) fn look_for_jobs(&mut self) {
         self.jobs = true;
     }
@@ -101,7 +107,11 @@ impl Batch {
     }
 
     fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.opened.is_empty() && self.chunks.is_empty() && !self.jobs
+        self.events.is_empty()
+            && self.opened.is_empty()
+            && self.chunks.is_empty()
+            && !self.jobs
+            && self.trusts.is_none()
     }
 
     /// The work of storing what has gathered, if anything has.
@@ -152,6 +162,11 @@ impl Batch {
                 &mut done.messages,
             )
             .await?;
+        }
+        if let Some(version) = self.trusts {
+            let keep = move |c: &rusqlite::Connection| rotation::trusts(c, host, version);
+            centre.store.write(keep).await?;
+            centre.changes.touch(host.0);
         }
         if self.jobs {
             find_jobs(centre, host, &mut done.messages).await?;

@@ -14,6 +14,7 @@ use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
 use crate::peer::Peer;
+use crate::rotation::Rotation;
 use crate::store::{StoreError, generations, hosts};
 use batch::{Batch, Work};
 use chatalot_protocol::frame::{Frame, FrameError, MAX_CONTROL, MAX_GREETING};
@@ -214,6 +215,7 @@ impl Session {
         let silence = tokio::time::sleep(SILENCE);
         tokio::pin!(silence);
         let mut work: Option<Work> = None;
+        self.tell_whom_to_trust(outbound)?;
         loop {
             if work.is_none() {
                 work = self
@@ -259,6 +261,19 @@ impl Session {
         }
     }
 
+    /// Tells the agent whom to trust, unless it has said that it does, or there was never anybody else.
+    fn tell_whom_to_trust<W: AsyncWrite + Unpin>(
+        &self,
+        outbound: &mut Outbound<W>,
+    ) -> Result<(), SessionError> {
+        let standing = self.centre.authority.now();
+        let version = standing.rotation.version;
+        if version != Rotation::FIRST.version && self.entry.trusts != version {
+            outbound.put(&ToAgent::Trust(Box::new(standing.bundle.clone())))?;
+        }
+        Ok(())
+    }
+
     fn take<W: AsyncWrite + Unpin>(
         &mut self,
         frame: Frame,
@@ -282,6 +297,10 @@ impl Session {
                     // Who asked may have stopped waiting.
                     let _ = asker.send(*answer);
                 }
+            }
+            ToController::Trusts { version } => {
+                self.entry.trusts = version;
+                self.batch.trusts(version);
             }
             ToController::Audited { anchor } => self.eye.take(&self.centre, self.peer.host, anchor),
             ToController::Ping { n } => outbound.put(&ToAgent::Pong { n })?,
@@ -312,6 +331,8 @@ impl Session {
             }
             Command::Jobs => self.batch.look_for_jobs(),
             Command::Cancel(deployment) => outbound.put(&ToAgent::Cancel { deployment })?,
+            Command::Trust => self.tell_whom_to_trust(outbound)?,
+            Command::Renew => outbound.put(&ToAgent::Renew)?,
         }
         Ok(())
     }

@@ -313,6 +313,8 @@ pub struct Verified {
     pub signed_ms: i64,
     /// When it ends.
     pub not_after_ms: i64,
+    /// The number of the root that has signed it.
+    pub root: u32,
 }
 
 /// Takes over a certificate that we have signed after the backup from which this database was restored, and therefore
@@ -351,6 +353,7 @@ pub fn adopt(connection: &Connection, host: HostId, shown: &Verified, now_ms: i6
         serial: shown.serial,
         pem: shown.pem.clone(),
         not_after_ms: shown.not_after_ms,
+        root: shown.root,
     };
     insert(connection, host, &shown.spki, &issued, "current", shown.signed_ms)?;
     log::warn!(host:% = host; "a certificate that was signed after the backup is known again");
@@ -367,8 +370,8 @@ pub(super) fn insert(
     now_ms: i64,
 ) -> Result<(), StoreError> {
     connection.execute(
-        "INSERT INTO certificates (serial, host, spki, pem, issued_ms, not_after_ms, state)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO certificates (serial, host, spki, pem, issued_ms, not_after_ms, state, root)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         (
             &issued.serial,
             host.0.as_bytes(),
@@ -377,6 +380,7 @@ pub(super) fn insert(
             now_ms,
             issued.not_after_ms,
             state,
+            issued.root,
         ),
     )?;
     Ok(())

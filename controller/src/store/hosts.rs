@@ -109,6 +109,8 @@ pub struct Entry {
     pub acked_at_ms: Option<i64>,
     /// Whether the agent's state is another one than before: what it had taken up is lost.
     pub another_life: bool,
+    /// The version of what it trusts.
+    pub trusts: u64,
 }
 
 /// Notes a new session.
@@ -127,7 +129,7 @@ pub fn enter(
     connection
         .prepare_cached(
             "UPDATE hosts SET seen_ms = ?2, address = ?3, agent = ?4, hostname = ?5, system = ?6,
-             architecture = ?7, boot_id = ?8, epoch = ?9 WHERE id = ?1",
+             architecture = ?7, boot_id = ?8, epoch = ?9, trusts = ?10 WHERE id = ?1",
         )?
         .execute((
             id,
@@ -139,6 +141,7 @@ pub fn enter(
             &hello.architecture,
             &hello.boot_id,
             epoch,
+            hello.trusts.cast_signed(),
         ))?;
     connection
         .prepare_cached("INSERT INTO streams (host, epoch) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
@@ -161,6 +164,7 @@ pub fn enter(
             .filter(|last| last.what != What::Unknown)
             .map(|last| last.at_ms),
         another_life: before.is_some_and(|before| before != epoch.as_slice()),
+        trusts: hello.trusts,
     })
 }
 

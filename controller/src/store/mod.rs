@@ -14,6 +14,7 @@ pub mod hosts;
 pub mod lifecycle;
 pub mod old;
 pub mod restored;
+pub mod rotation;
 pub mod tokens;
 
 use crate::hands::{Hands, Pace};
@@ -31,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("access.sql"),
     include_str!("work.sql"),
     include_str!("generations.sql"),
+    include_str!("rotation.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;
@@ -168,6 +170,16 @@ pub struct Cluster {
     pub id: Uuid,
     /// Raised whenever the database is restored from a backup.
     pub epoch: u64,
+}
+
+impl Cluster {
+    /// One that nobody knows yet.
+    pub fn fresh() -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            epoch: 1,
+        }
+    }
 }
 
 /// Reads the cluster; `None` in a database that was just made.

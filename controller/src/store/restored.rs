@@ -21,6 +21,7 @@ pub fn begin(connection: &mut Connection, now_ms: i64, keep_tokens: bool) -> Res
         "UPDATE meta SET value = ?1 WHERE key = 'epoch'",
         [epoch.to_string()],
     )?;
+    super::rotation::restored(&transaction, now_ms)?;
     // What was signed since is known to the hosts alone.
     transaction.execute(
         "INSERT INTO meta VALUES ('restored_from_ms', ?1) ON CONFLICT (key) DO UPDATE SET value = excluded.value",

@@ -10,7 +10,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 /// What is served, less its last line.
 const SCRIPT: &str = include_str!("../../../packaging/bootstrap.sh");
@@ -21,7 +21,7 @@ const LAST_LINE: &str = "main \"$@\"";
 /// The script of one controller.
 pub struct Bootstrap {
     address: String,
-    pins: String,
+    pins: RwLock<String>,
     binaries: Vec<Binary>,
 }
 
@@ -44,7 +44,7 @@ impl Bootstrap {
         });
         Self {
             address,
-            pins,
+            pins: RwLock::new(pins),
             binaries: binaries.collect(),
         }
     }
@@ -54,11 +54,21 @@ impl Bootstrap {
         &self.address
     }
 
+    /// Publishes other pins from now on.
+    pub fn repin(&self, pins: String) {
+        *self.pins.write().unwrap_or_else(PoisonError::into_inner) = pins;
+    }
+
+    fn pins(&self) -> String {
+        self.pins.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The command that fetches the script.
     pub fn fetch(&self) -> String {
         format!(
             "curl --proto '=https' --tlsv1.3 --http1.1 -fsSk --pinnedpubkey '{}' https://{}/i -o chatalot-join.sh",
-            self.pins, self.address
+            self.pins(),
+            self.address
         )
     }
 
@@ -87,7 +97,7 @@ impl Bootstrap {
         if found == 0 {
             return self.no_binary();
         }
-        http::text(format!("{}{last} --pin '{}'\n", script(), self.pins))
+        http::text(format!("{}{last} --pin '{}'\n", script(), self.pins()))
     }
 
     /// The agent's binary for an architecture.

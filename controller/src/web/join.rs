@@ -119,7 +119,9 @@ async fn admit(centre: &Arc<Centre>, request: &JoinRequest, from: IpAddr) -> Res
     let joined = centre.store.write(move |c| {
         let joined = tokens::consume(c, &shown, now, |host| {
             let life = signer.config.certificate_life;
-            signer.authority.issue(signer.cluster.id, host, &applicant, life)
+            signer
+                .authority
+                .issue(c, signer.cluster.id, host, (&applicant, life))
         })?;
         let again = if joined.again { "the same answer again" } else { "" };
         audit::append(c, &entry(from, joined.name.to_string(), "done", again.to_owned()))?;
@@ -130,12 +132,15 @@ async fn admit(centre: &Arc<Centre>, request: &JoinRequest, from: IpAddr) -> Res
 
 /// What a host is told that has a certificate now.
 pub(super) fn reply(centre: &Centre, joined: Joined) -> JoinReply {
+    let standing = centre.authority.now();
     JoinReply {
         host: joined.host,
         name: joined.name,
         cluster: centre.cluster.id,
         certificate: joined.certificate,
-        authorities: centre.authority.root_pem().to_owned(),
+        authorities: standing.roots_pem(),
+        trusts: standing.rotation.version,
+        bundle: Some(standing.bundle.clone()),
         domains: joined.domains,
         git_remotes: joined.git_remotes,
         renew_after_secs: Some(centre.config.certificate_life.as_secs() / 3),

@@ -90,7 +90,9 @@ async fn grant(
     let granted = centre.store.write(move |c| {
         let granted = generations::renew(c, &asked, now, || {
             let life = issuer.config.certificate_life;
-            issuer.authority.issue(issuer.cluster.id, host, &applicant, life)
+            issuer
+                .authority
+                .issue(c, issuer.cluster.id, host, (&applicant, life))
         })?;
         let joined = tokens::joined(c, host, granted.certificate.clone(), granted.again)?;
         if granted.readmitted {

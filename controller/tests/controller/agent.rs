@@ -153,6 +153,7 @@ pub(crate) fn hello(epoch: Uuid) -> Hello {
         architecture: "x86_64".into(),
         steps: Vec::new(),
         acked: 0,
+        trusts: 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line from afar: the real program, over the one port, with a token that no process list shows.
 
+use crate::agent::joined;
 use crate::world::World;
 use chatalotctl::access::Role;
 use serde_json::{Value, json};
@@ -179,4 +180,57 @@ async fn a_token_approval_and_audit_are_told_as_people_read_them() {
         "{}",
         none.err
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_the_authority_is_rotated_and_rolled_back_by_command_and_nothing_happens_unasked() {
+    let world = World::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let home = home.path();
+    let here = format!("--socket {}", world.centre.config.socket().display());
+    let ran = |args: &str| {
+        let args = format!("ca {args} {here}");
+        async move { run(home, &args, None, "").await }
+    };
+    let status = |ran: &Ran| -> Value { serde_json::from_str(&ran.out).unwrap() };
+    let first = ran("status").await;
+    assert!(
+        first.out.starts_with("phase  standby\nroot   1 ("),
+        "{}",
+        first.out
+    );
+    let unasked = ran("rotate").await;
+    assert_eq!(unasked.code, Some(2), "{}", unasked.err);
+    assert!(unasked.err.contains("--yes"), "{}", unasked.err);
+    assert_eq!(status(&ran("status --output json").await)["phase"], "standby");
+    let published = ran("rotate --yes --output json").await;
+    assert_eq!(status(&published)["phase"], "publish");
+    // A host that has not heard of it.
+    joined(&world, "chat-1").await;
+    let told = ran("status").await;
+    assert!(
+        told.out.contains("\nnext   2 (") && told.out.contains("chat-1"),
+        "{}",
+        told.out
+    );
+    let refused = ran("rotate --yes").await;
+    assert_eq!(refused.code, Some(4), "{}", refused.err);
+    assert!(
+        refused.err.contains("CA_HOSTS_BEHIND") && refused.err.contains("host revoke"),
+        "{}",
+        refused.err
+    );
+    let back = ran("rollback --yes --output json").await;
+    assert_eq!(status(&back)["phase"], "standby");
+    let again = ran("rollback --yes").await;
+    assert_eq!(again.code, Some(4), "{}", again.err);
+    let elsewhere = home.join("none");
+    let none = run(
+        home,
+        &format!("ca replace --yes --state {}", elsewhere.display()),
+        None,
+        "",
+    )
+    .await;
+    assert_eq!(none.code, Some(2), "{}", none.err);
 }

@@ -112,8 +112,8 @@ impl Gate {
         assert_eq!(status, StatusCode::OK);
         let real = self.world.token("real", Role::Admin, json!({})).await;
         let token: ApiToken = real.parse().unwrap();
-        let wrong = ApiToken::new(token.pin, token.id, [1; 32]).text();
-        let unknown = ApiToken::new(token.pin, [9; 8], token.proof()).text();
+        let wrong = ApiToken::new(token.pins, token.id, [1; 32]).text();
+        let unknown = ApiToken::new(token.pins, [9; 8], token.proof()).text();
         let invitation = self.world.add("chat-3").await.token;
         [
             ("nothing", None),

@@ -32,6 +32,7 @@ fn messages() -> Vec<ToController> {
             anchor: Anchor::START,
         },
         ToController::EpochRefused { known: 9 },
+        ToController::Trusts { version: 1 },
     ];
     for message in &all {
         match message {
@@ -43,6 +44,7 @@ fn messages() -> Vec<ToController> {
             | ToController::Pong { .. }
             | ToController::Audited { .. }
             | ToController::EpochRefused { .. }
+            | ToController::Trusts { .. }
             | ToController::Unknown => {}
         }
     }
@@ -61,7 +63,7 @@ async fn certificates(world: &World) -> Vec<(&'static str, Option<Identity>, &'s
     let root = std::fs::read_to_string(world.centre.config.state.join("ca/root.key")).unwrap();
     let issuer = || {
         let root = rcgen::KeyPair::from_pem(&root).unwrap();
-        Issuer::from_ca_cert_der(world.centre.authority.root(), root).unwrap()
+        Issuer::from_ca_cert_der(&world.centre.authority.now().root.certificate, root).unwrap()
     };
     let signed = |uri: String, usage| {
         let leaf = key();

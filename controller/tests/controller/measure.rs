@@ -114,7 +114,9 @@ pub(crate) async fn enrolled(world: &World, number: usize) -> Identity {
         )?;
         let life = centre.config.certificate_life;
         tokens::consume(c, &Shown { id, secret, spki }, now, |host| {
-            centre.authority.issue(centre.cluster.id, host, &applicant, life)
+            centre
+                .authority
+                .issue(c, centre.cluster.id, host, (&applicant, life))
         })
     });
     let certificate = CertificateDer::from_pem_slice(joined.await.unwrap().certificate.as_bytes()).unwrap();

@@ -1,7 +1,7 @@
 //! A controller in a folder of its own, and ways to speak to it.
 
 use chatalot_protocol::audit::{Entry, Record};
-use chatalot_protocol::enrol::JoinToken;
+use chatalot_protocol::enrol::{JoinToken, Pins};
 use chatalotctl::access::Role;
 use chatalotctl::centre::Centre;
 use chatalotctl::config::Config;
@@ -92,7 +92,7 @@ impl World {
     }
 
     pub(crate) fn pin(&self) -> [u8; 32] {
-        self.centre.authority.root_pin()
+        self.centre.authority.now().root.pin()
     }
 
     /// A command over the operator's socket.
@@ -236,6 +236,10 @@ where
 pub(crate) type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 /// A client that knows nothing but the pin of the root's key, as an agent does.
-pub(crate) fn tls(pin: [u8; 32], protocols: &[&[u8]], identity: Option<Identity>) -> Arc<ClientConfig> {
-    Arc::new(chatalotctl::pin::config(pin, protocols, identity).unwrap())
+pub(crate) fn tls(
+    pins: impl Into<Pins>,
+    protocols: &[&[u8]],
+    identity: Option<Identity>,
+) -> Arc<ClientConfig> {
+    Arc::new(chatalotctl::pin::config(pins, protocols, identity).unwrap())
 }

@@ -171,6 +171,7 @@ impl Seat {
                         serial,
                         pem: "simulated".to_owned(),
                         not_after_ms: now + 86_400_000,
+                        root: 1,
                     })
                 };
                 let joined = tokens::consume(c, &Shown { id, secret, spki }, now, issue);

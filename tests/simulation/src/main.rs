@@ -7,6 +7,7 @@
 //! | [`model`] | what must be true at the end |
 //! | [`vps`], [`units`] | a host with its agent, and what its units do |
 //! | [`centre`] | the controller |
+//! | [`rotation`] | another root, meanwhile |
 //! | [`net`] | the road between them |
 //! | [`chance`] | randomness and the time of day |
 //! | [`trace`] | what happened |
@@ -23,6 +24,7 @@ mod centre;
 mod chance;
 mod model;
 mod net;
+mod rotation;
 mod story;
 mod trace;
 mod units;

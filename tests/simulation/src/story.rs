@@ -4,6 +4,7 @@ use crate::centre::{Anything, Seat};
 use crate::chance::{self, among, in_hundred, millis};
 use crate::model::World;
 use crate::net::{DOWN, UP, Weather};
+use crate::rotation;
 use crate::trace::Trace;
 use crate::vps::Vps;
 use chatalot_agent::ledger::outbox;
@@ -35,18 +36,21 @@ pub(crate) enum Profile {
     Cuts,
     /// Rows 32 and 33: backups are put back, on either side.
     Backups,
+    /// Row 18: another root takes the place of the first, with agents, controller and network as they are.
+    Rotation,
     /// An event appears at the controller that no host has sent: shows that the model looks.
     Broken,
 }
 
 impl Profile {
-    pub(crate) const ALL: [(&str, Self); 7] = [
+    pub(crate) const ALL: [(&str, Self); 8] = [
         ("everything", Self::Everything),
         ("half-open", Self::HalfOpen),
         ("slow", Self::Slow),
         ("one-way", Self::OneWay),
         ("cuts", Self::Cuts),
         ("backups", Self::Backups),
+        ("rotation", Self::Rotation),
         ("broken", Self::Broken),
     ];
 
@@ -82,6 +86,7 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         let name = format!("chat-{number}");
         let peer = seat.admit(&name).await?;
         let vps = Vps::new(&name, folder, peer, &seat, &trace);
+        rotation::join(&vps, &seat)?;
         vps.tick();
         vps.start()?;
         world.hosts.push(vps);
@@ -103,12 +108,17 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
     if profile == Profile::Broken {
         forge(&world).await?;
     }
-    world.wrong().await
+    let mut wrong = rotation::ends(&world).await?;
+    wrong.extend(world.wrong().await?);
+    Ok(wrong)
 }
 
 async fn happen(world: &mut World, profile: Profile) -> Anything<()> {
     let host = usize::try_from(among(0..world.hosts.len() as u64))?;
     let vps = world.hosts[host].clone();
+    if profile == Profile::Rotation && in_hundred(50) {
+        return rotation::happens(world, &vps).await;
+    }
     match among(0..100) {
         0..25 => deploy(world, host).await,
         25..35 => record(&vps).await,

@@ -3,14 +3,17 @@
 use crate::centre::{Anything, Seat, copy};
 use crate::chance::{self, millis};
 use crate::net::Road;
+use crate::rotation;
 use crate::trace::Trace;
 use crate::units::{self, Units};
 use chatalot_agent::deployments::Deployments;
 use chatalot_agent::health::Health;
 use chatalot_agent::host::fake::FakeHost;
+use chatalot_agent::host::linux::{self, LinuxHost};
 use chatalot_agent::ledger::{Ledger, outbox};
-use chatalot_agent::link::dial;
+use chatalot_agent::link::renewal::Keeper;
 use chatalot_agent::link::session::{self, SessionEnd};
+use chatalot_agent::link::{Member, dial, identity};
 use chatalot_agent::runbook::distro::DISTROS;
 use chatalot_agent::runbook::engine::{Engine, Pace};
 use chatalot_agent::service::Service;
@@ -40,13 +43,17 @@ pub(crate) type Produced = BTreeMap<Uuid, BTreeMap<u64, Vec<Event>>>;
 pub(crate) struct Vps {
     pub(crate) name: String,
     pub(crate) peer: Peer,
+    /// The number of its certificate, and of the root that has signed it.
+    pub(crate) certificate: Mutex<([u8; 16], u32)>,
+    /// Connections that came to nothing although both sides were there.
+    pub(crate) parted: Mutex<Vec<String>>,
     pub(crate) road: Road,
     pub(crate) units: Arc<Units>,
     pub(crate) produced: Arc<Mutex<Produced>>,
     /// How far its clock is off.
     pub(crate) skew_ms: Mutex<i64>,
     host: FakeHost,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     backup: PathBuf,
     joining: Uuid,
     life: Mutex<Option<Life>>,
@@ -62,6 +69,8 @@ impl Vps {
         Arc::new(Self {
             name: name.to_owned(),
             peer,
+            certificate: Mutex::new((peer.serial, 1)),
+            parted: Mutex::default(),
             road: Road::new(),
             units: Arc::new(units),
             produced: Arc::default(),
@@ -104,11 +113,15 @@ impl Vps {
                 vps.trace
                     .say(&format!("{}: cannot begin: {}", vps.name, chain(&error)));
             }
+            let keeper = Keeper::new(
+                Arc::new(LinuxHost::new(linux::Config::default())),
+                vps.folder.clone(),
+            );
             let once = |_| {
-                let (vps, service) = (vps.clone(), linked.clone());
+                let (vps, service, keeper) = (vps.clone(), linked.clone(), keeper.clone());
                 async move {
                     match vps.dial().await {
-                        Ok(stream) => session::run(stream, &service, vps.joining).await,
+                        Ok(stream) => session::run(stream, &service, vps.member(keeper)).await,
                         Err(end) => end,
                     }
                 }
@@ -147,15 +160,35 @@ impl Vps {
         }
     }
 
+    /// As whom it holds a session.
+    fn member(&self, keeper: Arc<Keeper>) -> Member {
+        let identity = identity::load(&self.folder).ok().flatten();
+        Member {
+            joining: self.joining,
+            trusts: identity.map_or(0, |identity| identity.membership.trusts),
+            keeper: Some(keeper),
+        }
+    }
+
     async fn dial(&self) -> Result<tokio::io::DuplexStream, SessionEnd> {
         let connected = tokio::time::timeout(Duration::from_secs(15), self.road.connect()).await;
         let (near, far) = connected
             .map_err(|_| SessionEnd::Silent(15))?
             .map_err(SessionEnd::Connect)?;
+        let (serial, _) = *self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
         let peer = Peer {
+            serial,
             since_ms: chance::now_ms(),
             ..self.peer
         };
+        if let Some(why) = rotation::parts(self, self.seat.centre()) {
+            self.trace.say(&format!("{}: {why}", self.name));
+            self.parted
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(why);
+            return Err(SessionEnd::Connect(io::ErrorKind::InvalidData.into()));
+        }
         if self.seat.accept(far, peer, &self.name) {
             Ok(near)
         } else {

@@ -84,13 +84,18 @@ fn f25_connections_that_are_cut_at_any_byte_lose_nothing() {
 }
 
 #[test]
+fn f18_a_rotation_in_the_midst_of_everything_parts_no_host_from_its_controller_and_comes_to_an_end() {
+    all_well("rotation", 4);
+}
+
+#[test]
 fn f32_f33_a_backup_that_is_put_back_on_either_side_is_noticed_and_nothing_is_swallowed() {
     all_well("backups", 8);
 }
 
 #[test]
 fn f71_the_same_seed_gives_the_same_trace() {
-    for profile in ["everything", "cuts", "one-way"] {
+    for profile in ["everything", "cuts", "one-way", "rotation"] {
         for seed in 1..4 {
             let (one, two) = (simulate(profile, seed), simulate(profile, seed));
             assert!(one.stdout.len() > 200, "{profile} {seed} tells something");

@@ -10,6 +10,8 @@ fn reply(name: &str) -> (String, JoinReply) {
         cluster: Uuid::new_v4(),
         certificate: certificate.pem(),
         authorities: certificate.pem(),
+        trusts: 1,
+        bundle: None,
         domains: Vec::new(),
         git_remotes: Vec::new(),
         renew_after_secs: Some(1000),
