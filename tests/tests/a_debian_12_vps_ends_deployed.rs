@@ -11,6 +11,7 @@ const SOURCE: &str = "/etc/apt/sources.list.d/chatalot-docker.sources";
 const KEY: &str = "/etc/apt/keyrings/chatalot-docker.asc";
 const MIRROR: &str = "https://docker-mirror.example.net";
 
+// coverage: real · Debian 12 · caddy · updater on
 #[test]
 fn a_debian_12_vps_ends_deployed_with_dockers_engine_and_survives_a_reboot() -> Result<()> {
     if !full() {
