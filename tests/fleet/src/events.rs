@@ -5,7 +5,7 @@
 //!
 //! A commit is one sync; once in some megabytes the database's log is worked off, which is two or three more.
 //!
-//! Beside it, always: what this disk and SQLite do with one bare row a commit, in the same folder.
+//! Beside it, always: what this disk and `SQLite` do with one bare row a commit, in the same folder.
 
 use crate::Result;
 use crate::enrol::Fleet;

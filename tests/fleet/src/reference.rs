@@ -67,7 +67,7 @@ impl Reference {
         Ok((each(&plain)?, each(&slim)?))
     }
 
-    /// What SQLite commits in a folder.
+    /// What `SQLite` commits in a folder.
     pub(crate) async fn rows(&self, folder: &Path) -> Result<Rows> {
         let run = Command::new(self.programs.join("disk"))
             .arg(folder)

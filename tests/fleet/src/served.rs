@@ -17,7 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 /// How long a start may take: the database is checked, and there are many hosts in it.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 const GLANCE: Duration = Duration::from_millis(5);
 
 pub(crate) struct Served {

@@ -14,6 +14,8 @@ use chatalot_agent::host::{
 };
 use chatalot_agent::runbook::distro::{Distro, Manager};
 use chatalot_agent::stun::dialogue::Relay;
+use chatalot_protocol::outside;
+use chatalot_protocol::site::Domain;
 use chatalot_tests::{Result, run, run_with_input};
 
 const IMAGE: &str = "chatalot-sandbox/managers";
@@ -360,6 +362,10 @@ impl Look for Machine {
     async fn turn(&self, ask: TurnAsk) -> std::result::Result<Relay, TurnError> {
         self.rest.turn(ask).await
     }
+
+    async fn outside(&self, look: outside::Look) -> outside::Told {
+        self.rest.outside(look).await
+    }
 }
 
 #[async_trait]
@@ -408,6 +414,14 @@ impl Act for Machine {
             what: "a folder made",
             why: error.to_string(),
         })
+    }
+
+    async fn answer_outside(
+        &self,
+        domain: &Domain,
+        doors: &[outside::Door],
+    ) -> std::result::Result<(Vec<outside::Door>, outside::Told), HostError> {
+        self.rest.answer_outside(domain, doors).await
     }
 
     async fn say(&self, line: &str) {

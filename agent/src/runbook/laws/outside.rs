@@ -26,17 +26,19 @@ type Spoil = fn(&mut World);
 fn a_firewall_before_the_host_stops_a_deployment_before_anything_is_installed() {
     let cases: &[(&str, Spoil)] = &[
         ("OUTSIDE_PORT_SHUT", |w| {
-            _ = w.outside.drops.insert(Door::tcp(443))
+            w.outside.drops.insert(Door::tcp(443));
         }),
-        ("OUTSIDE_PORT_SHUT", |w| _ = w.outside.drops.insert(Door::tcp(80))),
-        ("OUTSIDE_TURN_SHUT", |w| {
-            _ = w.outside.drops.insert(Door::udp(3478))
+        ("OUTSIDE_PORT_SHUT", |w| {
+            w.outside.drops.insert(Door::tcp(80));
         }),
         ("OUTSIDE_TURN_SHUT", |w| {
-            _ = w.outside.drops.insert(Door::udp(49_200))
+            w.outside.drops.insert(Door::udp(3478));
+        }),
+        ("OUTSIDE_TURN_SHUT", |w| {
+            w.outside.drops.insert(Door::udp(49_200));
         }),
         ("OUTSIDE_ELSEWHERE", |w| {
-            _ = w.outside.elsewhere.insert(Door::tcp(80))
+            w.outside.elsewhere.insert(Door::tcp(80));
         }),
     ];
     for (code, spoil) in cases {

@@ -136,7 +136,8 @@ mod tests {
     fn f28_an_endless_key_is_not_repeated_for_all_that_is_below_it() {
         let text = format!("{}:\n{}", "k".repeat(20_000), "  a: b\n".repeat(2_000));
         assert!(Lines::of(&text).flat().is_empty());
-        let deep: String = (0..400).map(|at| format!("{}k:\n", " ".repeat(at))).collect();
+        let deep: Vec<String> = (0..400).map(|at| " ".repeat(at) + "k:").collect();
+        let deep = deep.join("\n");
         let flat = Lines::of(&deep).flat();
         assert_eq!(flat.len(), LONGEST_PATH / 2, "{flat:?}");
     }
