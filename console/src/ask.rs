@@ -210,6 +210,7 @@ fn place<'a>(inputs: &'a mut Inputs, name: &str) -> Option<Place<'a>> {
         "cloudflare_token" => Place::Hidden(&mut inputs.cloudflare_token),
         "overwrite_env" => Place::Bool(&mut inputs.overwrite_env),
         "loopback_only" => Place::Bool(&mut inputs.loopback_only),
+        "limit_until_admin" => Place::Text(&mut inputs.limit_until_admin),
         "repository" => Place::Text(&mut inputs.repository),
         "ref" => Place::Text(&mut inputs.reference),
         "folder" => Place::Text(&mut inputs.folder),

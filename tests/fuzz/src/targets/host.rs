@@ -2,7 +2,7 @@
 
 use super::says::{SITES, cx};
 use super::texts;
-use chatalot_agent::host::fake::{FakeHost, Outcome};
+use chatalot_agent::host::fake::{EngineState, FakeHost, Outcome};
 use chatalot_agent::host::linux::reading;
 use chatalot_agent::host::{Transport, plain_line};
 use chatalot_agent::runbook::distro::{DISTROS, detect};
@@ -25,7 +25,11 @@ const ASKED: [(&str, &str); 5] = [
 fn run(text: &str) -> Option<Applied> {
     let (site, secrets) = &SITES[0];
     let host = FakeHost::fresh(&DISTROS[0]);
-    host.world(|world| world.installer.outcome = Outcome::Pretends(text.to_owned()));
+    host.world(|world| {
+        world.engine = EngineState::Up;
+        world.compose = Some("2.30.0".to_owned());
+        world.installer.outcome = Outcome::Pretends(text.to_owned());
+    });
     let act = ActCx {
         look: cx(&host, site),
         host: &host,

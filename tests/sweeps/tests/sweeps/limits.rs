@@ -83,7 +83,7 @@ fn on_small_disks(story: Story, disks: &[String], enough: &str) {
 
 #[test]
 fn f46_a_disk_of_any_size_fills_up_and_everything_goes_on_when_there_is_room() {
-    let sizes: Vec<_> = (16..=400).step_by(32).map(|kib| format!("size={kib}k")).collect();
+    let sizes: Vec<_> = (16..=720).step_by(32).map(|kib| format!("size={kib}k")).collect();
     on_small_disks(UNITS, &sizes, "size=8M");
     on_small_disks(ENROL, &sizes, "size=8M");
 }
