@@ -10,7 +10,6 @@ mod rules;
 
 pub use install::{Install, install};
 pub use leave::leave;
-#[cfg(feature = "fake")]
 pub use rules::begin as begin_policy;
 
 use crate::config;
