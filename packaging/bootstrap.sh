@@ -67,7 +67,7 @@ judge_host() {
     [ "$(id -u)" -eq 0 ] ||
         fail "this is user $(id -un), not root" "root" "become root first (su - or sudo -i) and run the whole line again"
     [ -d /run/systemd/system ] ||
-        fail "the first process is not systemd" "systemd" "use Debian 13 or Ubuntu 24.04"
+        fail "the first process is not systemd" "systemd" "use a host with systemd, for example Debian 13"
     case "$(uname -m)" in
         x86_64 | amd64) arch=x86_64 machine=3e00 ;;
         aarch64 | arm64) arch=aarch64 machine=b700 ;;

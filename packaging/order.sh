@@ -4,7 +4,7 @@
 # The kernel maps a program in pieces of 64 KiB. Where what is used lies scattered, nearly all of a program gets resident
 # for the sake of a third of it. CALLGRIND is what `valgrind --tool=callgrind --demangle=no chatalot-agent run` has written
 # about an unstripped agent (CARGO_PROFILE_SHIP_STRIP=none) that was started on a host with a site, joined, watched it for
-# ten minutes, and ended. Names carry a hash of what they were built from; it is left out, so that the list stays of use
+# a few minutes, and ended. Names carry a hash of what they were built from; it is left out, so that the list stays of use
 # when dependencies change. A name that is no longer there does nothing, one that is missing costs memory and nothing else.
 set -eu
 cd "$(dirname "$0")"

@@ -50,6 +50,7 @@ pub mod serve;
 pub mod session;
 pub mod store;
 pub mod tls;
+mod visitors;
 pub mod waiting;
 pub mod watch;
 pub mod web;

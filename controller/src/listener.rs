@@ -2,23 +2,24 @@
 
 use crate::centre::Centre;
 use crate::peer::{self, Peer, PeerError};
-use crate::session::{self, SessionError};
+use crate::session::{self, Guest, SessionError};
+use crate::visitors::Visitors;
 use crate::web::Web;
 use rustls::server::Acceptor;
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How many connections may be between their first byte and their last handshake message.
+/// How many connections may be between their first byte and the end of their greeting: the handshake of whoever visits, the
+/// hello of an agent.
 const HALF_OPEN: usize = 64;
 /// How long each half of the handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
@@ -26,8 +27,6 @@ const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 const PEACE: Duration = Duration::from_secs(2);
 /// How long nothing is accepted after it has failed.
 const PAUSE: Duration = Duration::from_millis(250);
-/// How many people and programs may be served over HTTPS at once.
-const VISITORS: usize = 256;
 
 /// Why a connection came to nothing. None of it is worth more than a debug line: anybody can cause it.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +47,7 @@ enum ConnectionError {
 pub struct Listener {
     centre: Arc<Centre>,
     web: Arc<Web>,
-    visitors: Arc<Semaphore>,
+    visitors: Arc<Visitors>,
 }
 
 impl Listener {
@@ -57,7 +56,7 @@ impl Listener {
         Arc::new(Self {
             centre,
             web,
-            visitors: Arc::new(Semaphore::new(VISITORS)),
+            visitors: Arc::default(),
         })
     }
 
@@ -78,17 +77,22 @@ impl Listener {
                     continue;
                 }
             };
-            let Some(permit) = room(&half_open, &mut begun).await else {
+            let Some(half) = room(&half_open, &mut begun).await else {
                 return;
             };
+            begun.push_back((Instant::now(), Arc::downgrade(&half)));
             let listener = Arc::clone(&self);
             let (stop, onward) = (stop.clone(), tasks.clone());
-            let task = tasks.spawn(async move {
-                if let Err(error) = listener.greet(stream, address, permit, &onward, stop).await {
+            tasks.spawn(async move {
+                let out = half.out.clone();
+                let met = tokio::select! {
+                    met = listener.greet(stream, address, half, &onward, stop) => met,
+                    () = out.cancelled() => Err(ConnectionError::Crowded),
+                };
+                if let Err(error) = met {
                     log::debug!(address:% = address, error:% = crate::chain(&error); "a connection came to nothing");
                 }
             });
-            begun.push_back((Instant::now(), task.abort_handle()));
         }
     }
 
@@ -97,7 +101,7 @@ impl Listener {
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
-        permit: OwnedSemaphorePermit,
+        half: Arc<HalfOpen>,
         tasks: &TaskTracker,
         stop: CancellationToken,
     ) -> Result<(), ConnectionError> {
@@ -107,14 +111,13 @@ impl Listener {
         let (config, is_agent) = self.choose(&start);
         let stream = within(HANDSHAKE_TIME, start.into_stream(config)).await?;
         if is_agent {
-            self.agent(stream, address.ip().to_canonical(), permit, tasks)
+            self.agent(stream, address.ip().to_canonical(), half, tasks)
         } else {
-            let visit = Arc::clone(&self.visitors)
-                .try_acquire_owned()
-                .map_err(|_| ConnectionError::Crowded)?;
+            let from = address.ip().to_canonical();
+            let visit = self.visitors.enter(from).ok_or(ConnectionError::Crowded)?;
             let web = Arc::clone(&self.web);
             tasks.spawn(async move {
-                web.serve(stream, address.ip().to_canonical(), stop).await;
+                web.serve(stream, from, stop).await;
                 drop(visit);
             });
             Ok(())
@@ -132,7 +135,7 @@ impl Listener {
         &self,
         stream: TlsStream<TcpStream>,
         address: IpAddr,
-        permit: OwnedSemaphorePermit,
+        half: Arc<HalfOpen>,
         tasks: &TaskTracker,
     ) -> Result<(), ConnectionError> {
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
@@ -146,7 +149,7 @@ impl Listener {
             if let Err(error) = centre.adopt(peer.host, shown).await {
                 log::error!(host:% = peer.host, error:% = crate::chain(&error); "a certificate cannot be looked up");
             }
-            match session::run(centre, stream, peer, permit).await {
+            match session::run(centre, stream, peer, half).await {
                 Ok(ended) => log::info!(host:% = peer.host, how:? = ended; "a session has ended"),
                 Err(error) => {
                     log::info!(host:% = peer.host, error:% = crate::chain(&error); "a session has failed");
@@ -157,19 +160,36 @@ impl Listener {
     }
 }
 
-/// Connections that have begun their handshake, the oldest first.
-type Begun = VecDeque<(Instant, AbortHandle)>;
+/// A connection that is not yet greeted; it has its place until this is dropped.
+struct HalfOpen {
+    _place: OwnedSemaphorePermit,
+    out: CancellationToken,
+}
+
+impl Guest for Arc<HalfOpen> {
+    async fn shown_out(&self) {
+        self.out.cancelled().await;
+    }
+}
+
+/// Connections that are not yet greeted, the oldest first.
+type Begun = VecDeque<(Instant, Weak<HalfOpen>)>;
 
 /// Room for one more, if need be at the cost of whoever has been half open the longest.
-async fn room(half_open: &Arc<Semaphore>, begun: &mut Begun) -> Option<OwnedSemaphorePermit> {
+async fn room(half_open: &Arc<Semaphore>, begun: &mut Begun) -> Option<Arc<HalfOpen>> {
     loop {
-        begun.retain(|(_, task)| !task.is_finished());
+        begun.retain(|(_, half)| half.strong_count() > 0);
         let peace_ends = begun.front().map_or_else(Instant::now, |(since, _)| *since) + PEACE;
         match timeout_at(peace_ends, Arc::clone(half_open).acquire_owned()).await {
-            Ok(permit) => return permit.ok(),
+            Ok(place) => {
+                return Some(Arc::new(HalfOpen {
+                    _place: place.ok()?,
+                    out: CancellationToken::new(),
+                }));
+            }
             Err(_) => {
-                if let Some((_, slowest)) = begun.pop_front() {
-                    slowest.abort();
+                if let Some(slowest) = begun.pop_front().and_then(|(_, half)| half.upgrade()) {
+                    slowest.out.cancel();
                 }
             }
         }

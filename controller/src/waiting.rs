@@ -14,7 +14,9 @@ use crate::limiter::network;
 
 /// How many may wait at once.
 const ALL: usize = 64;
-/// How many of them from one network.
+/// How many are known, those among them whom the operator has denied.
+const KNOWN: usize = 1024;
+/// How many may wait from one network.
 const FROM_ONE: usize = 8;
 /// How long after its last question somebody still counts as waiting.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -85,8 +87,9 @@ impl Waiting {
             row.asked = Instant::now();
             return Ok(false);
         }
+        let waiting = || rows.values().filter(|row| !row.denied);
         let near = |row: &&Row| network(row.waiter.address) == network(address);
-        if rows.len() >= ALL || rows.values().filter(near).count() >= FROM_ONE {
+        if waiting().count() >= ALL || rows.len() >= KNOWN || waiting().filter(near).count() >= FROM_ONE {
             return Err(Turned::Crowded);
         }
         let waiter = Waiter {

@@ -11,7 +11,7 @@ flock 9
 
 network_up() {
     docker network inspect "$network" >/dev/null 2>&1 && return
-    # The route to our subnet must not swallow a package mirror that happens to live in the same documentation range.
+    # The route to our subnet must not swallow what this machine itself reaches at addresses of the same range.
     taken=$(getent ahostsv4 deb.debian.org static.crates.io index.crates.io \
         | grep -E '^203\.0\.113\.([0-9]|[1-5][0-9]|6[0-3])( |$)' || true)
     [ -z "$taken" ] || die "this machine uses addresses in $subnet itself: $taken"

@@ -115,7 +115,7 @@ fn judge_host() -> Result<(), SetupError> {
             "NO_SYSTEMD",
             "a host whose first process is not systemd",
             "systemd",
-            "use a distribution with systemd: Debian 13 or Ubuntu 24.04",
+            "use a host with systemd, for example Debian 13",
         ));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Four eyes: a request is kept as it came, and carried out in the name of whoever made it once somebody else, who may
 //! do the same, has approved it.
 
-use super::gate::{Call, holder, sees};
+use super::gate::{Call, Target, holder, sees};
 use super::routes::Route;
 use super::{Api, refusals};
 use crate::access::view::ApprovalState;
@@ -127,6 +127,15 @@ impl Api {
         let (route, args) = Route::find("POST", &found.path).ok_or_else(http::nothing_here)?;
         if requester.role < route.role(&Bytes::new()) {
             return Err(refusals::requester_gone(&found.view.requested_by));
+        }
+        // A name may be another host's by now.
+        let target = self.target(route.about, args.first().map_or("", String::as_str));
+        let host = match target.await.map_err(|error| refusals::failed(&error))? {
+            Target::Host((host, _)) => Some(host),
+            _ => None,
+        };
+        if host != found.host {
+            return Err(refusals::approval_over(&found.view));
         }
         let held = self.centre.held.clone();
         let body = tokio::task::spawn_blocking(move || held.read(id))

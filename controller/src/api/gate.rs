@@ -61,7 +61,7 @@ impl Call {
 }
 
 /// What a request is about, as far as reach goes.
-enum Target {
+pub(super) enum Target {
     Anybody,
     Everything,
     Host(Found),
@@ -197,7 +197,7 @@ impl Api {
         Ok(caller)
     }
 
-    async fn target(&self, about: About, name: &str) -> Result<Target, StoreError> {
+    pub(super) async fn target(&self, about: About, name: &str) -> Result<Target, StoreError> {
         let store = &self.centre.store;
         let name = name.to_owned();
         let found = match about {

@@ -79,11 +79,16 @@ impl Authority {
 
     /// Removes the files that are of no use any more, the keys of a dropped root among them.
     pub fn sweep(&self) {
-        let wanted: BTreeSet<PathBuf> = standing::names(&self.now().rotation)
+        Self::keep_only(&self.folder, &self.now().rotation);
+    }
+
+    /// Removes from a folder what a rotation that has got this far has no use for.
+    pub(crate) fn keep_only(folder: &Path, at: &Rotation) {
+        let wanted: BTreeSet<PathBuf> = standing::names(at)
             .into_iter()
-            .map(|name| self.folder.join(name))
+            .map(|name| folder.join(name))
             .collect();
-        crate::files::keep_only(&self.folder, |path| {
+        crate::files::keep_only(folder, |path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             wanted.contains(path) || !files::is_ours(&name)
         });

@@ -22,6 +22,8 @@ pub async fn replace(state: &Path) -> Result<RootView, CentreError> {
     let (cluster, before) = known.await?;
     let cluster = cluster.ok_or_else(|| CentreError::NoState(state.to_owned()))?;
     let (now, after) = (now_ms(), before.replaced(now_ms()));
+    // What a step that was held up has prepared, the thief has seen, too.
+    Authority::keep_only(&state.join("ca"), &before);
     let authority = Authority::open(&state.join("ca"), after, cluster.id, None, true)?;
     let standing = authority.now();
     let (root, bundle) = (standing.root.view(), standing.bundle.clone());

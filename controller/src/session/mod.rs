@@ -90,8 +90,27 @@ pub enum SessionError {
     Batch(#[from] BatchError),
 }
 
-/// Speaks with an agent whose certificate was verified. `greeted` is dropped once it has said hello.
-pub async fn run<S, G>(centre: Arc<Centre>, stream: S, peer: Peer, greeted: G) -> Result<Ended, SessionError>
+/// Whoever is let in before he has said hello.
+pub trait Guest: Send + Sync {
+    /// Ends when somebody else needs the place.
+    fn shown_out(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Nobody waits for this place.
+impl Guest for () {
+    fn shown_out(&self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
+}
+
+/// Speaks with an agent whose certificate was verified. `guest` is dropped once it has said hello, and may be shown out
+/// until then.
+pub async fn run<S, G: Guest>(
+    centre: Arc<Centre>,
+    stream: S,
+    peer: Peer,
+    guest: G,
+) -> Result<Ended, SessionError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -99,8 +118,14 @@ where
     let mut inbound = Inbound::new(reader, MAX_GREETING);
     let mut outbound = Outbound::new(writer);
     // Boxed, for the room that it takes is not needed for the rest of the session.
-    let met = Box::pin(greeting::greet(&centre, peer, &mut inbound, &mut outbound)).await;
-    drop(greeted);
+    let met = Box::pin(async {
+        tokio::select! {
+            met = greeting::greet(&centre, peer, &mut inbound, &mut outbound) => met,
+            () = guest.shown_out() => Err(SessionError::NoHello),
+        }
+    });
+    let met = met.await;
+    drop(guest);
     let entry = match met {
         Ok(Greeted::Welcome(entry)) => entry,
         Err(error) => {

@@ -89,7 +89,8 @@ pub fn grant(connection: &Connection, host: HostId, remotes: &[GitRemote]) -> Re
 /// it. What a host has started by itself says nothing.
 pub fn may_be_looked_at(connection: &Connection, host: HostId, domain: &Domain) -> Result<bool, StoreError> {
     let may = "SELECT EXISTS (SELECT 1 FROM hosts h, json_each(h.domains) d WHERE h.id = ?1 AND d.value = ?2)
-        OR EXISTS (SELECT 1 FROM deployments WHERE host = ?1 AND domain = ?2 AND requested_by <> ?3)";
+        OR EXISTS (SELECT 1 FROM deployments WHERE host = ?1 AND domain = ?2 AND requested_by <> ?3
+            AND work = 'deploy' AND state <> 'refused')";
     let mut statement = connection.prepare_cached(may)?;
     let named = (
         host.0.as_bytes(),

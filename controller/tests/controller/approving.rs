@@ -156,7 +156,7 @@ async fn f05_whoever_is_not_awaited_denied_or_one_too_many_is_refused_in_the_sam
     assert_eq!((status, denied.unwrap()), (StatusCode::OK, join.clone()));
     assert_eq!(asking.await.unwrap(), not_awaited);
     assert_eq!(asks(&world, &key).await, not_awaited);
-    for number in 0..7 {
+    for number in 0..8 {
         let from = world.address.ip();
         assert_eq!(world.centre.waiting.asks([number; 32], from, "", 0), Ok(true));
     }

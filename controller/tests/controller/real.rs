@@ -84,7 +84,9 @@ impl RealAgent {
     }
 
     pub(crate) fn identity(&self) -> Identity {
-        identity::load(self.state.path()).unwrap().unwrap()
+        // A renewal may take a generation away between finding and reading it; the next look finds the new one.
+        let mut looks = (0..100).map(|_| identity::load(self.state.path()));
+        looks.find_map(Result::ok).unwrap().unwrap()
     }
 
     /// Waits until the controller has a session with it.

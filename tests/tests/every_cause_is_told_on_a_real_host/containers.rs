@@ -5,8 +5,8 @@ use super::case::Case;
 pub(crate) const CASES: &[Case] = &[
     Case {
         code: "CONTAINER_NAME_TAKEN",
-        spoil: "docker create --name chatalot-tunnel registry.example.net/chatalot/server:0.24.0",
-        heal: "docker rm chatalot-tunnel",
+        spoil: "docker rename chatalot-turn ours && docker create --name chatalot-turn registry.example.net/chatalot/server:0.24.0",
+        heal: "docker rm chatalot-turn && docker rename ours chatalot-turn",
     },
     Case {
         code: "PORT_TAKEN",

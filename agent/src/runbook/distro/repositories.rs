@@ -1,8 +1,7 @@
 //! The repositories of third parties, for what a distribution lacks or has too old.
 //!
 //! The fingerprints were compared with the keys themselves, as public repositories hold copies of them (the test beside
-//! [`crate::runbook::repositories::openpgp`] computes them anew); the addresses could not be asked from where this was
-//! written.
+//! [`crate::runbook::repositories::openpgp`] computes them anew); the addresses themselves were not asked.
 
 /// A repository of a third party, and the key that it counts by.
 #[derive(Debug, PartialEq, Eq)]

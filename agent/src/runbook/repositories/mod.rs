@@ -97,7 +97,18 @@ async fn theirs(cx: &Cx<'_>, repository: &Repository, place: &Place) -> Result<O
     let folder = ours.parent().unwrap_or(Path::new("/"));
     let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
     files.retain(|_| cx.distro.manager == Manager::Apt);
-    files.extend(cx.host.list(folder).await?.iter().map(|name| folder.join(name)));
+    let ends: &[&str] = if cx.distro.manager == Manager::Apt {
+        &["list", "sources"]
+    } else {
+        &["repo"]
+    };
+    // Copies that an editor or an upgrade has left beside them are read by nobody.
+    let read = |file: &PathBuf| {
+        file.extension()
+            .is_some_and(|end| ends.iter().any(|one| end == *one))
+    };
+    let beside = cx.host.list(folder).await?;
+    files.extend(beside.iter().map(|name| folder.join(name)).filter(read));
     for file in files.into_iter().filter(|file| *file != ours) {
         let text = cx.host.read(&file).await?.unwrap_or_default();
         let known = repository.known_by.iter().copied().chain([place.url.as_str()]);
@@ -127,7 +138,7 @@ fn in_force<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> bool {
             let plain: String = line.split_whitespace().collect();
             matches!(
                 plain.to_lowercase().as_str(),
-                "enabled=0" | "enabled:no" | "enabled=false"
+                "enabled=0" | "enabled=false" | "enabled:no" | "enabled:false" | "enabled:0"
             )
         })
     };
