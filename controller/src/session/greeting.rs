@@ -1,7 +1,7 @@
 //! From the first frame to the welcome.
 
 use super::pipe::{Inbound, Outbound};
-use super::{SessionError, rejected};
+use super::{Guest, SessionError, rejected};
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::peer::Peer;
@@ -29,24 +29,30 @@ pub(super) enum Greeted {
 }
 
 /// Hears the hello and answers it.
-pub(super) async fn greet<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+pub(super) async fn greet<G: Guest, R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     centre: &Centre,
     peer: Peer,
+    guest: &G,
     inbound: &mut Inbound<R>,
     outbound: &mut Outbound<W>,
 ) -> Result<Greeted, SessionError> {
-    timeout(HELLO_TIME, exchange(centre, peer, inbound, outbound))
+    timeout(HELLO_TIME, exchange(centre, peer, guest, inbound, outbound))
         .await
         .map_err(|_| SessionError::NoHello)?
 }
 
-async fn exchange<R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
+async fn exchange<G: Guest, R: AsyncRead + Unpin, W: AsyncWrite + Unpin>(
     centre: &Centre,
     peer: Peer,
+    guest: &G,
     inbound: &mut Inbound<R>,
     outbound: &mut Outbound<W>,
 ) -> Result<Greeted, SessionError> {
-    let first = inbound.next().await?;
+    // Whoever has said hello waits for us, and is not sent away for it.
+    let first = tokio::select! {
+        first = inbound.next() => first?,
+        () = guest.shown_out() => return Err(SessionError::NoHello),
+    };
     let Some(Frame::Control(body)) = first else {
         return Err(SessionError::NotHello);
     };

@@ -103,8 +103,8 @@ impl Guest for () {
     }
 }
 
-/// Speaks with an agent whose certificate was verified. `guest` is dropped once it has said hello, and may be shown out
-/// until then.
+/// Speaks with an agent whose certificate was verified. `guest` is dropped once it is greeted, and may be shown out as long
+/// as it has not said hello.
 pub async fn run<S, G: Guest>(
     centre: Arc<Centre>,
     stream: S,
@@ -118,13 +118,14 @@ where
     let mut inbound = Inbound::new(reader, MAX_GREETING);
     let mut outbound = Outbound::new(writer);
     // Boxed, for the room that it takes is not needed for the rest of the session.
-    let met = Box::pin(async {
-        tokio::select! {
-            met = greeting::greet(&centre, peer, &mut inbound, &mut outbound) => met,
-            () = guest.shown_out() => Err(SessionError::NoHello),
-        }
-    });
-    let met = met.await;
+    let met = Box::pin(greeting::greet(
+        &centre,
+        peer,
+        &guest,
+        &mut inbound,
+        &mut outbound,
+    ))
+    .await;
     drop(guest);
     let entry = match met {
         Ok(Greeted::Welcome(entry)) => entry,
