@@ -2,7 +2,8 @@
 
 use super::case::Case;
 
-pub(crate) const CASES: &[Case] = &[
+/// Who is in their way.
+pub(crate) const IN_THE_WAY: &[Case] = &[
     Case {
         code: "CONTAINER_NAME_TAKEN",
         spoil: "docker rename chatalot-turn ours && docker create --name chatalot-turn registry.example.net/chatalot/server:0.24.0",
@@ -14,6 +15,10 @@ pub(crate) const CASES: &[Case] = &[
                 $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 1, ReuseAddr => 1) or die; sleep 600'",
         heal: "systemctl stop thief && docker start chatalot-server",
     },
+];
+
+/// What becomes of themselves.
+pub(crate) const CASES: &[Case] = &[
     Case {
         code: "DATABASE_DOWN",
         spoil: "docker stop -t 5 chatalot-db",

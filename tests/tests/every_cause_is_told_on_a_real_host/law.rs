@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{LAYERS, admin, front, refusals};
+use super::{LAYERS, MORE, admin, front, refusals};
 use chatalot_tests::run;
 
 /// How a cause is shown that is not provoked here.
@@ -304,6 +304,7 @@ fn root() -> std::path::PathBuf {
 fn provoked() -> Vec<&'static str> {
     let cases = LAYERS
         .iter()
+        .chain(MORE)
         .flat_map(|(_, cases)| cases.iter())
         .map(|case| case.code);
     let names = front::NAMES.iter().map(|(code, ..)| *code);

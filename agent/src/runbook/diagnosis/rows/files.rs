@@ -65,7 +65,11 @@ fn ended(facts: &Facts) -> bool {
     facts
         .container("chatalot")
         .is_none_or(|one| one.state != "running")
-        || facts.found.contains_key("verify.local")
+        // It answers, and says that it is the database.
+        || facts
+            .found
+            .get("verify.local")
+            .is_some_and(|advice| advice.code != "HEALTH_DB_DOWN")
 }
 
 fn env_missing(facts: &Facts) -> Option<Seen> {
