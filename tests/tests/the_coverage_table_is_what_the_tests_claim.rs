@@ -26,7 +26,7 @@ const OPTIONS: &[(&str, &str, &str)] = &[
     ("registry", "--registry-user", ""),
     ("OIDC", "--oidc-issuer", ""),
     ("tunnel", "--cloudflare-token", ""),
-    ("limited until admin", "--limited-until-admin", ""),
+    ("limited until admin", "--limit-until-admin", ""),
     ("overwrite-env", "--overwrite-env", ""),
 ];
 /// What makes a VPS of a distribution.
