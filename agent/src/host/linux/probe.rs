@@ -1,7 +1,8 @@
 //! Answering from outside with a number, on ports that are free: while the controller looks, and then no more.
 //!
-//! Plain HTTP on the web's ports, STUN's binding request on those of voice and video. Who does not know the number gets
-//! nothing of it: no stranger learns that we are here, and nobody can be made to be answered to.
+//! Plain HTTP on the web's ports, where whoever asks for the path is told the number: it proves who answers and opens
+//! nothing. STUN's binding request on those of voice and video, where only who knows the number is answered, so that
+//! nobody can be made to be answered to.
 
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::outside::{self, Door, Nonce, PATH, Transport, WEB};

@@ -54,7 +54,12 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
     } else {
         "keep TCP 80 and 443 open in the provider's firewall and on the host"
     };
-    let todo = format!("{door}{turn}; TCP 8080 should be closed there, for Docker publishes it past ufw");
+    let direct = if cx.site.loopback_only {
+        ""
+    } else {
+        "; TCP 8080 should be closed there, for Docker publishes it past ufw"
+    };
+    let todo = format!("{door}{turn}{direct}");
     let world = outside::look(cx).await?;
     if let Some((standing, saw)) = from_outside(world) {
         return Ok(duty("Firewall", standing, saw, todo));
