@@ -63,9 +63,10 @@ impl Controller {
             .local_addr()
             .map_err(|error| ServeError::Listen(listen, error))?;
         let reached_at = centre.config.reached_at(address);
+        let pinned = Arc::clone(&centre);
         let bootstrap = Arc::new(Bootstrap::new(
             reached_at.clone(),
-            centre.authority.now().curl_pins(),
+            move || pinned.authority.now().curl_pins(),
             &centre.config.binaries,
         ));
         let unix = api::bind(&socket).map_err(|error| ServeError::Socket(socket, error))?;

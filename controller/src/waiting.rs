@@ -55,6 +55,7 @@ pub enum Turned {
 
 struct Row {
     waiter: Waiter,
+    came: Instant,
     asked: Instant,
     denied: bool,
 }
@@ -87,11 +88,7 @@ impl Waiting {
             row.asked = Instant::now();
             return Ok(false);
         }
-        let waiting = || rows.values().filter(|row| !row.denied);
-        let near = |row: &&Row| network(row.waiter.address) == network(address);
-        if waiting().count() >= ALL || rows.len() >= KNOWN || waiting().filter(near).count() >= FROM_ONE {
-            return Err(Turned::Crowded);
-        }
+        make_room(&mut rows, network(address))?;
         let waiter = Waiter {
             spki,
             id: hex(&spki[..8]),
@@ -102,6 +99,7 @@ impl Waiting {
         };
         let row = Row {
             waiter,
+            came: Instant::now(),
             asked: Instant::now(),
             denied: false,
         };
@@ -169,6 +167,34 @@ impl Waiting {
     }
 }
 
+/// Sees to it that one more may wait from this network. Where all places are taken, the last to come from the network
+/// that has most of them gives up his, so that a few networks cannot keep the others out.
+fn make_room(rows: &mut HashMap<[u8; 32], Row>, from: IpAddr) -> Result<(), Turned> {
+    let mut places: HashMap<IpAddr, usize> = HashMap::new();
+    for row in rows.values().filter(|row| !row.denied) {
+        *places.entry(network(row.waiter.address)).or_default() += 1;
+    }
+    let near = places.get(&from).copied().unwrap_or_default();
+    if rows.len() >= KNOWN || near >= FROM_ONE {
+        return Err(Turned::Crowded);
+    }
+    if places.values().sum::<usize>() < ALL {
+        return Ok(());
+    }
+    let greedy = places.into_iter().max_by_key(|(_, taken)| *taken);
+    let (greedy, _) = greedy
+        .filter(|(_, taken)| *taken > near + 1)
+        .ok_or(Turned::Crowded)?;
+    let last = rows
+        .iter()
+        .filter(|(_, row)| !row.denied && network(row.waiter.address) == greedy)
+        .max_by_key(|(_, row)| row.came)
+        .map(|(spki, _)| *spki);
+    last.and_then(|spki| rows.remove(&spki))
+        .map(drop)
+        .ok_or(Turned::Crowded)
+}
+
 fn sweep(rows: &mut HashMap<[u8; 32], Row>) {
     rows.retain(|_, row| row.asked.elapsed() < if row.denied { DENIED } else { PATIENCE });
 }
@@ -194,14 +220,41 @@ mod tests {
         assert!((0..8).all(|number| ask(key(number), address(1)) == Ok(true)));
         assert_eq!(ask(key(8), address(1)), Err(Turned::Crowded));
         assert!((8..64).all(|number| ask(key(number), address(number)) == Ok(true)));
-        assert_eq!(ask(key(64), address(200)), Err(Turned::Crowded));
+        // Seven of the first eight give way; with a place for each network there is room for no more.
+        assert!((64..71).all(|number| ask(key(number), address(number)) == Ok(true)));
+        assert_eq!(ask(key(71), address(200)), Err(Turned::Crowded));
         // Whoever waits already may ask on, whatever the crowd.
-        assert_eq!(ask(key(3), address(1)), Ok(false));
+        assert_eq!(ask(key(9), address(9)), Ok(false));
         tokio::time::advance(Duration::from_secs(89)).await;
-        assert_eq!(ask(key(3), address(1)), Ok(false));
+        assert_eq!(ask(key(9), address(9)), Ok(false));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(waiting.list().len(), 1);
         assert_eq!(ask(key(64), address(200)), Ok(true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f05_a_few_networks_cannot_keep_the_others_from_waiting() {
+        let waiting = Waiting::default();
+        for number in 0..64 {
+            assert_eq!(waiting.asks(key(number), address(number / 8), "vps", 0), Ok(true));
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        let ask = |number, from| waiting.asks(key(number), address(from), "vps", 0);
+        // Eight networks have every place; each newcomer from elsewhere takes the last of one of theirs.
+        assert!((64..80).all(|number| ask(number, number) == Ok(true)));
+        assert_eq!(waiting.list().len(), 64);
+        let first = |network: u8| {
+            waiting
+                .list()
+                .iter()
+                .any(|waiter| waiter.spki == key(network * 8))
+        };
+        assert!((0..8).all(first), "who came first keeps his place");
+        assert_eq!(
+            ask(63, 7),
+            Err(Turned::Crowded),
+            "whoever gave up his does not get it back"
+        );
     }
 
     #[tokio::test(start_paused = true)]

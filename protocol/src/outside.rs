@@ -241,7 +241,7 @@ pub struct Sight {
 pub struct Seen {
     /// The address.
     pub address: IpAddr,
-    /// Whether it is one that the controller does not knock at: private, loopback and the like.
+    /// Whether it is one that the controller does not knock at: private, loopback and the like, or its own.
     #[serde(default)]
     pub barred: bool,
     /// Each door.

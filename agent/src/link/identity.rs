@@ -12,7 +12,7 @@ use crate::host::linux::files;
 use chatalot_protocol::enrol::JoinReply;
 use chatalot_protocol::names::{HostId, HostName};
 use chatalot_protocol::trust::SignedBundle;
-use generation::{Generation, current, steps};
+use generation::{CHECKSUM, Generation, checksum, current, steps};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde::{Deserialize, Serialize};
@@ -173,12 +173,23 @@ fn load_from(path: &Path) -> Result<Identity, IdentityError> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| damaged(error.to_string()))
     };
+    let (key, chain, authorities) = (
+        text("key.pem")?,
+        text("certificate.pem")?,
+        text("authorities.pem")?,
+    );
+    let membership = text("membership.json")?;
+    let sum = checksum([&key, &chain, &authorities, &membership]);
+    match fs::read(path.join(CHECKSUM)) {
+        Ok(noted) if noted != sum.as_bytes() => return Err(damaged("it is not what was written".to_owned())),
+        Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(failed("read", path, source)),
+        Ok(_) | Err(_) => {}
+    }
     Ok(Identity {
-        membership: serde_json::from_slice(&text("membership.json")?)
-            .map_err(|error| damaged(error.to_string()))?,
-        chain: certificates(&text("certificate.pem")?)?,
-        key: PrivateKeyDer::from_pem_slice(&text("key.pem")?).map_err(|error| damaged(error.to_string()))?,
-        authorities: certificates(&text("authorities.pem")?)?,
+        membership: serde_json::from_slice(&membership).map_err(|error| damaged(error.to_string()))?,
+        chain: certificates(&chain)?,
+        key: PrivateKeyDer::from_pem_slice(&key).map_err(|error| damaged(error.to_string()))?,
+        authorities: certificates(&authorities)?,
     })
 }
 

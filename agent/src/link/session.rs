@@ -342,15 +342,12 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         };
         let message = match reading::by_agent(&body)? {
             HeardByAgent::Said(message) => message,
-            HeardByAgent::Ask(id) => {
-                self.question(id, Ask::Unknown);
-                return Ok(());
-            }
+            HeardByAgent::Ask(id) => return self.question(id, Ask::Unknown),
             HeardByAgent::Job(id) => return Ok(self.service.deployments.not_understood(id).await?),
             HeardByAgent::Other => return Ok(()),
         };
         match message {
-            ToAgent::Ask { id, ask } => self.question(id, *ask),
+            ToAgent::Ask { id, ask } => self.question(id, *ask)?,
             ToAgent::Job(job) => {
                 let id = job.id;
                 self.service.deployments.take(*job).await?;
@@ -391,25 +388,28 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         Ok(())
     }
 
-    /// Answers a question in a task of its own.
-    fn question(&self, id: u64, ask: Ask) {
+    /// Answers a question in a task of its own; at once and with no, where too many are being answered: so many tasks
+    /// there are and no more, however slowly the controller reads.
+    fn question(&mut self, id: u64, ask: Ask) -> Result<(), SessionEnd> {
+        let Ok(permit) = self.questions.clone().try_acquire_owned() else {
+            let answer = Box::new(Answer::Refused {
+                advice: Advice::new(
+                    "AGENT_BUSY",
+                    format!("{QUESTIONS} questions are being answered"),
+                    "fewer at once",
+                    "ask again in a moment",
+                ),
+            });
+            put_message(&ToController::Answer { id, answer }, &mut self.out)?;
+            return Ok(());
+        };
         let (service, answering) = (self.service.clone(), self.answering.clone());
-        let permit = self.questions.clone().try_acquire_owned();
         tokio::spawn(async move {
-            let answer = match permit {
-                Ok(_permit) => service.answer(ask).await,
-                Err(_) => Answer::Refused {
-                    advice: Advice::new(
-                        "AGENT_BUSY",
-                        format!("{QUESTIONS} questions are being answered"),
-                        "fewer at once",
-                        "ask again in a moment",
-                    ),
-                },
-            };
-            let answer = Box::new(answer);
+            let answer = Box::new(service.answer(ask).await);
             // The session may be over.
             let _ = answering.send(ToController::Answer { id, answer }).await;
+            drop(permit);
         });
+        Ok(())
     }
 }

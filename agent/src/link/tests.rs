@@ -390,3 +390,23 @@ async fn f27_f29_senseless_bytes_end_the_session_and_unknown_messages_do_not() {
         .unwrap();
     assert!(matches!(session.await.unwrap(), SessionEnd::Read(_)));
 }
+
+#[tokio::test]
+async fn f66_a_flood_of_questions_whose_answers_nobody_reads_takes_bounded_room() {
+    let world = world();
+    let (mut controller, _session) = world.session();
+    controller.welcome(0).await;
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let mut most = 0;
+    let flood = async {
+        for id in 0..100_000 {
+            let ask = Box::new(Ask::Ping);
+            controller.say(&ToAgent::Ask { id, ask }).await;
+            most = most.max(tasks());
+        }
+    };
+    let stuck = tokio::time::timeout(Duration::from_secs(1), flood).await;
+    assert!(stuck.is_err(), "the agent takes no more than it can answer");
+    assert!(most <= before + 16, "{most} tasks, {before} before");
+}

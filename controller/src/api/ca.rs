@@ -50,10 +50,7 @@ impl Api {
 
     async fn take_step(&self, step: Step) -> Reply {
         match self.centre.turn(step).await {
-            Ok(standing) => {
-                self.bootstrap.repin(standing.curl_pins());
-                http::noted(self.ca_as_it_is().await, step.word().to_owned())
-            }
+            Ok(_) => http::noted(self.ca_as_it_is().await, step.word().to_owned()),
             Err(TurnError::Order { step, phase }) => refusals::step_does_not_follow(step, phase),
             Err(TurnError::HeldUp(stragglers)) => refusals::hosts_left_behind(&stragglers),
             Err(error) => refusals::failed(&error),

@@ -7,8 +7,8 @@
 //! | [`reach`] | which addresses are knocked at |
 //! | `knock`, `site` | one door: TCP, UDP, a page |
 //!
-//! A host names its domain and nothing else: addresses, ports and paths are ours, a private address is not knocked at,
-//! and of an answer only its kind is told. So no host makes of its controller a way into another network.
+//! A host names its domain and nothing else: addresses, ports and paths are ours, a private address and the controller's
+//! own are not knocked at, and of an answer only its kind is told. So no host makes of its controller a way into another network.
 
 mod knock;
 pub mod names;
@@ -172,7 +172,8 @@ async fn seen(config: &Config, look: &Look) -> Told {
 }
 
 async fn at(config: &Config, address: IpAddr, look: &Look) -> Seen {
-    let barred = !reach::is_public(address) && !config.reach.iter().any(|network| network.has(address));
+    let named = config.reach.iter().any(|network| network.has(address));
+    let barred = !named && (!reach::is_public(address) || reach::is_own(address));
     let knocks = if barred { Vec::new() } else { knocks(address, look) };
     Seen {
         address,

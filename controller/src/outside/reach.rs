@@ -1,6 +1,6 @@
-//! Which addresses are knocked at: public ones, and the networks that the operator names.
+//! Which addresses are knocked at: public ones of other machines, and the networks that the operator names.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::str::FromStr;
 
 /// Whether an address is one of the internet's, and not of a machine's or a house's own. An IPv6 address that stands for
@@ -10,6 +10,20 @@ pub fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => embedded(v6).map_or_else(|| is_public_v6(v6), is_public_v4),
     }
+}
+
+/// Whether an address is one of this machine's own: from here nobody sees it from outside, for what comes from within
+/// walks past firewalls. Nothing is sent; the way to an own address starts at that address.
+pub fn is_own(address: IpAddr) -> bool {
+    let any = match address {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let starts_at = UdpSocket::bind((any, 0)).and_then(|socket| {
+        socket.connect((address, 9))?;
+        socket.local_addr()
+    });
+    starts_at.is_ok_and(|from| from.ip() == address)
 }
 
 fn is_public_v4(v4: Ipv4Addr) -> bool {
@@ -78,6 +92,14 @@ impl FromStr for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_of_this_machine_is_its_own_and_anothers_is_not() {
+        assert!(is_own("127.0.0.1".parse().unwrap()));
+        for other in ["192.0.2.1", "203.0.113.77", "2001:db8::1"] {
+            assert!(!is_own(other.parse().unwrap()), "{other}");
+        }
+    }
 
     #[test]
     fn f11_no_address_of_a_house_is_public_however_it_is_written() {

@@ -236,3 +236,19 @@ pub(super) fn ended(advice: Option<Advice>) -> Result<String, StoreError> {
 fn ids(rows: impl Iterator<Item = rusqlite::Result<[u8; 16]>>) -> Result<Vec<DeploymentId>, StoreError> {
     rows.map(|id| Ok(DeploymentId(Uuid::from_bytes(id?)))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::store::migrate;
+    use rusqlite::Connection;
+
+    #[test]
+    fn what_is_done_at_each_session_looks_through_what_is_not_ended_and_no_further() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let plan = "EXPLAIN QUERY PLAN UPDATE deployments SET finished = 1, state = 'refused'
+                    WHERE NOT sent AND NOT finished AND not_after_ms < 5";
+        let how: String = connection.query_row(plan, [], |row| row.get(3)).unwrap();
+        assert!(how.contains("deployments_unfinished"), "{how}");
+    }
+}

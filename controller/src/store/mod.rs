@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("generations.sql"),
     include_str!("rotation.sql"),
     include_str!("approve.sql"),
+    include_str!("unfinished.sql"),
 ];
 /// How much work may wait; whoever comes then waits for room.
 const WAITING: usize = 1024;

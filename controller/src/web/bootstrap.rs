@@ -10,7 +10,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 
 /// What is served, less its last line.
 const SCRIPT: &str = include_str!("../../../packaging/bootstrap.sh");
@@ -21,9 +21,12 @@ const LAST_LINE: &str = "main \"$@\"";
 /// The script of one controller.
 pub struct Bootstrap {
     address: String,
-    pins: RwLock<String>,
+    pins: Pins,
     binaries: Vec<Binary>,
 }
+
+/// Tells curl's pins as they are at this moment.
+type Pins = Box<dyn Fn() -> String + Send + Sync>;
 
 struct Binary {
     architecture: &'static str,
@@ -36,7 +39,11 @@ type Stamp = (u64, u64, i64, i64);
 
 impl Bootstrap {
     /// For the address that hosts dial and curl's pins.
-    pub fn new(address: String, pins: String, binaries: &[(&'static str, PathBuf)]) -> Self {
+    pub fn new(
+        address: String,
+        pins: impl Fn() -> String + Send + Sync + 'static,
+        binaries: &[(&'static str, PathBuf)],
+    ) -> Self {
         let binaries = binaries.iter().map(|(architecture, path)| Binary {
             architecture,
             path: path.clone(),
@@ -44,7 +51,7 @@ impl Bootstrap {
         });
         Self {
             address,
-            pins: RwLock::new(pins),
+            pins: Box::new(pins),
             binaries: binaries.collect(),
         }
     }
@@ -54,20 +61,11 @@ impl Bootstrap {
         &self.address
     }
 
-    /// Publishes other pins from now on.
-    pub fn repin(&self, pins: String) {
-        *self.pins.write().unwrap_or_else(PoisonError::into_inner) = pins;
-    }
-
-    fn pins(&self) -> String {
-        self.pins.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The command that fetches the script.
     pub fn fetch(&self) -> String {
         format!(
             "curl --proto '=https' --tlsv1.3 --http1.1 -fsSk --pinnedpubkey '{}' https://{}/i -o chatalot-join.sh",
-            self.pins(),
+            (self.pins)(),
             self.address
         )
     }
@@ -97,7 +95,7 @@ impl Bootstrap {
         if found == 0 {
             return self.no_binary();
         }
-        http::text(format!("{}{last} --pin '{}'\n", script(), self.pins()))
+        http::text(format!("{}{last} --pin '{}'\n", script(), (self.pins)()))
     }
 
     /// The agent's binary for an architecture.
@@ -176,7 +174,7 @@ mod tests {
         let path = folder.path().join("agent");
         fs::write(&path, b"abc").unwrap();
         let binaries = [("x86_64", path), ("aarch64", folder.path().join("none"))];
-        let bootstrap = Bootstrap::new("ctl:8443".into(), "sha256//A;sha256//B".into(), &binaries);
+        let bootstrap = Bootstrap::new("ctl:8443".into(), || "sha256//A;sha256//B".into(), &binaries);
         let body = bootstrap
             .script()
             .await
@@ -202,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_one_liner_checks_the_pin_and_follows_nothing() {
-        let bootstrap = Bootstrap::new("ctl:8443".into(), "sha256//A;sha256//B".into(), &[]);
+        let bootstrap = Bootstrap::new("ctl:8443".into(), || "sha256//A;sha256//B".into(), &[]);
         assert_eq!(
             bootstrap.one_liner("cja1_x"),
             "curl --proto '=https' --tlsv1.3 --http1.1 -fsSk --pinnedpubkey 'sha256//A;sha256//B' \

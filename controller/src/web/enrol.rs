@@ -134,14 +134,20 @@ fn refuse(error: &EnrolError) -> Reply {
     match error {
         EnrolError::Csr(why) => super::join::bad_request(why),
         EnrolError::Refused(Refusal::Store(_) | Refusal::Issue(_)) => http::failure(),
-        EnrolError::NotAwaited | EnrolError::Turned(_) | EnrolError::Refused(_) => http::refusal(
-            StatusCode::FORBIDDEN,
-            &Advice::new(
-                "JOIN_REFUSED",
-                "the controller does not take this host: it awaits none, has said no, or too many wait",
-                "a host that is awaited, and its operator's approval",
-                "run `chatalotctl host add NAME --approve` again and use the line that it prints",
-            ),
+        EnrolError::Turned(Turned::Crowded) => super::too_many(
+            "too many hosts wait for approval",
+            "a free place among those who wait",
         ),
+        EnrolError::NotAwaited | EnrolError::Turned(Turned::Denied) | EnrolError::Refused(_) => {
+            http::refusal(
+                StatusCode::FORBIDDEN,
+                &Advice::new(
+                    "JOIN_REFUSED",
+                    "the controller does not take this host: it awaits none, or has said no",
+                    "a host that is awaited, and its operator's approval",
+                    "run `chatalotctl host add NAME --approve` again and use the line that it prints",
+                ),
+            )
+        }
     }
 }

@@ -86,15 +86,9 @@ impl Web {
             (&Method::POST, "/v1/enrol") if self.limiter.lets(from) => {
                 enrol::enrol(&self.centre, request, from).await
             }
-            (&Method::POST, "/v1/join" | "/v1/renew" | "/v1/enrol") => http::refusal(
-                StatusCode::TOO_MANY_REQUESTS,
-                &Advice::new(
-                    "TOO_MANY_TRIES",
-                    "too many tries from one address",
-                    "at most twenty a minute",
-                    "wait a minute, then try again",
-                ),
-            ),
+            (&Method::POST, "/v1/join" | "/v1/renew" | "/v1/enrol") => {
+                too_many("too many tries from one address", "at most twenty a minute")
+            }
             (_, path) if path.starts_with("/v1/") => self.api.visit(request, from).await,
             (&Method::GET, path) => match path.strip_prefix("/agent/") {
                 Some(architecture) => self.bootstrap.binary(architecture).await,
@@ -103,4 +97,12 @@ impl Web {
             _ => http::nothing_here(),
         }
     }
+}
+
+/// To somebody who asks again later.
+fn too_many(seen: &str, want: &str) -> Reply {
+    http::refusal(
+        StatusCode::TOO_MANY_REQUESTS,
+        &Advice::new("TOO_MANY_TRIES", seen, want, "wait a minute, then try again"),
+    )
 }

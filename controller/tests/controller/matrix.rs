@@ -67,7 +67,7 @@ impl Gate {
             .command::<_, Value>("POST", "/v1/hosts/chat-1/labels", &json!({"labels": ["one"]}))
             .await;
         assert_eq!(labelled.unwrap()["labels"], json!(["one"]));
-        let bootstrap = Arc::new(Bootstrap::new("ctl:1".into(), String::new(), &[]));
+        let bootstrap = Arc::new(Bootstrap::new("ctl:1".into(), String::new, &[]));
         let api = Api::new(Arc::clone(&world.centre), bootstrap);
         Self {
             world,

@@ -4,8 +4,13 @@ use crate::host::HostError;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use std::net::IpAddr;
+use std::path::Path;
 
-/// The addresses of the host's own interfaces, sorted: no loopback, no link-local, none of Docker's bridges.
+/// The kernel's folder of interfaces.
+const INTERFACES: &str = "/sys/class/net";
+
+/// The addresses of the host's own interfaces, sorted: no loopback, no link-local, none of a bridge that only joins
+/// containers or virtual machines on this host.
 pub(super) fn addresses() -> Result<Vec<IpAddr>, HostError> {
     let all = getifaddrs().map_err(|errno| HostError::Unknown {
         what: "the host's addresses",
@@ -16,6 +21,7 @@ pub(super) fn addresses() -> Result<Vec<IpAddr>, HostError> {
             interface.flags.contains(InterfaceFlags::IFF_UP)
                 && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK)
                 && !is_bridge(&interface.interface_name)
+                && !joins_only_what_is_here(&Path::new(INTERFACES).join(&interface.interface_name))
         })
         .filter_map(|interface| interface.address)
         .filter_map(|address| {
@@ -29,9 +35,23 @@ pub(super) fn addresses() -> Result<Vec<IpAddr>, HostError> {
     Ok(addresses)
 }
 
-/// Whether an interface only joins containers on this host.
+/// Whether an interface only joins containers on this host, by the names that Docker gives.
 fn is_bridge(name: &str) -> bool {
     name == "docker0" || name == "docker_gwbridge" || name.starts_with("br-") || name.starts_with("veth")
+}
+
+/// Whether it is a bridge, of whatever name, none of whose ports leads out of this host.
+fn joins_only_what_is_here(interface: &Path) -> bool {
+    let Ok(ports) = interface.join("brif").read_dir() else {
+        return false;
+    };
+    let mut names = ports.flatten().map(|port| port.file_name());
+    names.all(|name| {
+        let name = name.to_string_lossy();
+        ["veth", "vnet", "tap", "lxc"]
+            .iter()
+            .any(|kind| name.starts_with(kind))
+    })
 }
 
 fn is_own(address: IpAddr) -> bool {
@@ -53,6 +73,23 @@ mod tests {
         for name in ["eth0", "ens3", "br0", "wg0"] {
             assert!(!is_bridge(name), "{name}");
         }
+        let folder = tempfile::tempdir().unwrap();
+        for (name, ports, inner) in [
+            ("chat-net", &["veth1a", "vnet0"][..], true),
+            ("empty", &[], true),
+            ("vmbr0", &["veth1a", "enp3s0"], false),
+        ] {
+            let interface = folder.path().join(name);
+            std::fs::create_dir_all(interface.join("brif")).unwrap();
+            for port in ports {
+                std::fs::write(interface.join("brif").join(port), "").unwrap();
+            }
+            assert_eq!(joins_only_what_is_here(&interface), inner, "{name}");
+        }
+        assert!(
+            !joins_only_what_is_here(folder.path()),
+            "what is no bridge may lead anywhere"
+        );
         for (address, own) in [
             ("127.0.0.1", false),
             ("169.254.1.1", false),

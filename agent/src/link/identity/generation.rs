@@ -2,6 +2,8 @@
 
 use super::files;
 use crate::effect::folder::put;
+use chatalot_protocol::enrol::hex;
+use ring::digest::{Context, SHA256};
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, symlink};
@@ -9,6 +11,19 @@ use std::path::{Path, PathBuf};
 
 /// What agents before wrote: the folder, where it was put aside, and where it was made.
 const LEGACY: [&str; 3] = ["identity", "identity.old", "identity.new"];
+
+/// Holds the checksum of the others: a generation with a flipped bit is nobody's identity. Agents before wrote none.
+pub(super) const CHECKSUM: &str = "checksum";
+
+/// The checksum of a generation's files, in the order of [`Generation`].
+pub(super) fn checksum(files: [&[u8]; 4]) -> String {
+    let mut context = Context::new(&SHA256);
+    for file in files {
+        context.update(&(file.len() as u64).to_be_bytes());
+        context.update(file);
+    }
+    hex(context.finish().as_ref())
+}
 
 /// The files of one generation.
 pub(super) struct Generation {
@@ -67,11 +82,18 @@ pub(super) fn steps(state: &Path, generation: Generation) -> io::Result<Vec<Step
     let present = numbers(&id)?;
     let number = present.iter().max().map_or(1, |last| last + 1);
     let folder = id.join(number.to_string());
+    let sum = checksum([
+        &generation.key,
+        &generation.certificate,
+        &generation.authorities,
+        &generation.membership,
+    ]);
     let files = [
         ("key.pem", generation.key),
         ("certificate.pem", generation.certificate),
         ("authorities.pem", generation.authorities),
         ("membership.json", generation.membership),
+        (CHECKSUM, sum.into_bytes()),
     ];
     let mut steps = vec![
         Step::Folder(id.clone()),

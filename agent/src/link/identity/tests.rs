@@ -183,3 +183,28 @@ fn renewal_is_due_after_a_third_of_the_life_less_or_more_a_tenth_whatever_the_cl
     let month = Renewal::after(Some(10 * 86_400), 0, 0.5);
     assert_eq!(month.pause(), Duration::from_hours(1));
 }
+
+#[test]
+fn f51_an_identity_with_any_byte_flipped_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    joined(folder.path(), "one:1");
+    let generation = current(folder.path()).unwrap().unwrap();
+    let files = names(&generation);
+    assert_eq!(files.len(), 5, "{files:?}");
+    for name in files {
+        let path = generation.join(&name);
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            fs::write(&path, flipped).unwrap();
+            let refused = load(folder.path());
+            assert!(
+                matches!(refused, Err(IdentityError::Damaged { .. })),
+                "{name}, byte {at}"
+            );
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(load(folder.path()).unwrap().is_some());
+}

@@ -37,11 +37,11 @@ pub(super) fn private(expected: &Expected<'_>, barred: &[Seen]) -> Advice {
     untold(
         "OUTSIDE_PRIVATE",
         &format!(
-            "{} leads to {}, where the controller does not look",
+            "{} leads to {}, where the controller does not look: a private address or one of its own",
             expected.domain,
             barred.join(", ")
         ),
-        "for a network of your own, start the controller with `--look-at NETWORK`",
+        "ask from a controller on another machine; for a private network of yours, start it with `--look-at NETWORK`",
     )
 }
 
