@@ -54,6 +54,14 @@ impl Controller {
         run(&program.to_string_lossy(), &[&[socket.as_str()], args].concat())
     }
 
+    /// Waits until a host has a session.
+    pub fn wait_for_session(&self, host: &str, patience: Duration) -> Result<()> {
+        wait_until("the agent's session", patience, || {
+            self.ctl(&["--output", "json", "host", "show", host])
+                .is_ok_and(|output| output.stdout.contains("\"connected\":true"))
+        })
+    }
+
     /// The operator's command line, for a test that talks to it while it runs.
     pub fn command(&self) -> Command {
         let mut command = Command::new(shipped("chatalotctl"));

@@ -8,7 +8,6 @@ use crate::command::{Failed, Output, Result};
 use crate::controller::Controller;
 use crate::sandbox::Sandbox;
 use crate::vps::Vps;
-use crate::wait::wait_until;
 
 /// A VPS that has joined a controller, and the domain that points at it.
 #[derive(Debug)]
@@ -85,11 +84,8 @@ impl Journey {
         if !pasted.stdout.contains("keeps its identity") {
             return Err(Failed::Late(format!("an upgrade in `{}`", pasted.stdout), 0));
         }
-        wait_until("the agent's session", Duration::from_secs(20), || {
-            self.controller
-                .ctl(&["--output", "json", "host", "show", &self.name])
-                .is_ok_and(|output| output.stdout.contains("\"connected\":true"))
-        })?;
+        self.controller
+            .wait_for_session(&self.name, Duration::from_secs(20))?;
         Ok(pasted)
     }
 

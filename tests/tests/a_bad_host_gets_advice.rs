@@ -50,6 +50,24 @@ fn f54_f55_f57_a_host_that_is_not_ready_is_left_as_it_was() -> Result<()> {
     phase("ports", || f55_a_port_of_somebody_else(&journey))
 }
 
+#[test]
+fn f66_a_daemon_that_stands_still_is_started_again_and_comes_back() -> Result<()> {
+    let sandbox = Sandbox::up()?;
+    let journey = phase("joined", || Journey::joined(&sandbox, "still"))?;
+    let of = |property: &str| format!("systemctl show chatalot-agent --property={property} --value");
+    let before = journey.vps.must(&of("NRestarts"))?;
+    phase("stands still", || {
+        journey.vps.must(&format!("kill -STOP $({})", of("MainPID")))?;
+        let again = format!("test $({}) -gt {}", of("NRestarts"), before.trim());
+        journey.vps.wait_for(&again, 2 * SOON)
+    })?;
+    let why = journey
+        .vps
+        .must("journalctl --unit chatalot-agent --output cat")?;
+    assert!(why.to_lowercase().contains("watchdog timeout"), "{why}");
+    journey.controller.wait_for_session(&journey.name, SOON)
+}
+
 fn packages(vps: &Vps) -> Result<String> {
     vps.must("dpkg-query -W; ls -d /etc/caddy /etc/docker 2>/dev/null || true")
 }

@@ -49,7 +49,7 @@ fn a_host_without_a_secret_joins_when_its_words_are_approved_and_leaves_nothing_
         let said = vps.must("cat /root/said")?;
         assert_eq!(vps.must("cat /root/code")?.trim(), "0", "{said}");
         assert!(said.contains("as chat-1"), "{said}");
-        connected(&controller)
+        controller.wait_for_session("chat-1", SOON)
     })?;
     phase("the same line again", || {
         let again = vps.sh(&line)?.ok()?;
@@ -58,7 +58,7 @@ fn a_host_without_a_secret_joins_when_its_words_are_approved_and_leaves_nothing_
             "{}",
             again.stdout
         );
-        connected(&controller)
+        controller.wait_for_session("chat-1", SOON)
     })
 }
 
@@ -93,12 +93,4 @@ fn waiting(controller: &Controller, words: &str) -> Result<String> {
     let id = line.and_then(|line| line.split_whitespace().next());
     assert!(id.is_some(), "`{words}` is not in\n{listed}");
     Ok(id.unwrap_or_default().to_owned())
-}
-
-fn connected(controller: &Controller) -> Result<()> {
-    chatalot_tests::wait_until("the agent's session", SOON, || {
-        controller
-            .ctl(&["--output", "json", "host", "show", "chat-1"])
-            .is_ok_and(|output| output.stdout.contains("\"connected\":true"))
-    })
 }
