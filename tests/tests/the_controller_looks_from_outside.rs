@@ -1,7 +1,11 @@
 //! What only the controller can tell of a host: what a firewall before it shuts, and what is open that must not be.
 
 use chatalot_tests::{Journey, Output, Result, Sandbox, phase};
+use std::net::Ipv6Addr;
 
+/// The firewalls of the two kinds of addresses.
+const V4: &str = "iptables";
+const V6: &str = "ip6tables";
 const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
 
 #[test]
@@ -14,36 +18,63 @@ fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<
     let address = vps.address().to_string();
     let turn = ["--turn-external-ip", address.as_str()];
 
+    let six = vps.with_ipv6()?;
+    before_the_install(&sandbox, &journey, &turn, six)?;
+    let deployed = phase("deploy", || journey.deploy(&turn))?.ok()?;
+    let reached = format!("health, WebSocket, TURN at {address}");
+    says(&deployed, &[&reached, "PORT_8080_PUBLIC", "--loopback-only"]);
+
+    after_the_install(&sandbox, &journey, six)?;
+    phase("8080 is shut where that is asked for", || {
+        the_own_port_is_shut(&journey, &turn)
+    })?;
+    phase("without the controller", || nobody_can_tell(journey))
+}
+
+fn before_the_install(sandbox: &Sandbox, journey: &Journey, turn: &[&str], six: Ipv6Addr) -> Result<()> {
+    let (vps, address) = (&journey.vps, journey.vps.address());
     phase("443 is shut", || {
-        let failed = shut(&journey, "tcp --dport 443", || journey.deploy(&turn))?;
+        let failed = shut(journey, V4, "tcp --dport 443", || journey.deploy(turn))?;
         let saw = format!("TCP 443 at {address} is not reached from outside");
         says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
         assert_eq!(failed.code, 1, "{}", failed.stdout);
         assert_eq!(vps.must("ls -A /srv")?, "", "something was installed");
         Ok(())
     })?;
+    phase("443 is shut over IPv6", || {
+        sandbox.dns(&journey.domain, Some(vps.address()), Some(six))?;
+        let failed = shut(journey, V6, "tcp --dport 443", || journey.deploy(turn))?;
+        let saw = format!("TCP 443 at {six} is not reached from outside");
+        says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
+        sandbox.dns(&journey.domain, Some(vps.address()), None)
+    })?;
     phase("3478 is shut", || {
-        let failed = shut(&journey, "udp --dport 3478", || journey.deploy(&turn))?;
+        let failed = shut(journey, V4, "udp --dport 3478", || journey.deploy(turn))?;
         let saw = format!("UDP 3478 at {address} is not reached from outside");
         says(&failed, &["OUTSIDE_TURN_SHUT", &saw]);
         Ok(())
-    })?;
-    let deployed = phase("deploy", || journey.deploy(&turn))?.ok()?;
-    let reached = format!("health, WebSocket, TURN at {address}");
-    says(&deployed, &[&reached, "PORT_8080_PUBLIC", "--loopback-only"]);
+    })
+}
 
+fn after_the_install(sandbox: &Sandbox, journey: &Journey, six: Ipv6Addr) -> Result<()> {
+    let address = journey.vps.address();
     phase("3478 is shut to the site", || {
-        let verified = shut(&journey, "udp --dport 3478", || {
+        let verified = shut(journey, V4, "udp --dport 3478", || {
             journey.controller.ctl(&["verify", &journey.name])
         })?;
         says(&verified, &["OUTSIDE_TURN_SHUT"]);
         assert_eq!(verified.code, 3, "{}", verified.stdout);
         Ok(())
     })?;
-    phase("8080 is shut where that is asked for", || {
-        the_own_port_is_shut(&journey, &turn)
-    })?;
-    phase("without the controller", || nobody_can_tell(journey))
+    phase("the site over IPv6", || {
+        sandbox.dns(&journey.domain, Some(address), Some(six))?;
+        let verify = || journey.controller.ctl(&["verify", &journey.name]);
+        says(&verify()?, &[&format!("health, WebSocket at {six}")]);
+        let failed = shut(journey, V6, "tcp --dport 443", verify)?;
+        says(&failed, &[&six.to_string()]);
+        assert_eq!(failed.code, 3, "{}", failed.stdout);
+        sandbox.dns(&journey.domain, Some(address), None)
+    })
 }
 
 fn the_own_port_is_shut(journey: &Journey, turn: &[&str]) -> Result<()> {
@@ -96,11 +127,16 @@ fn nobody_can_tell(journey: Journey) -> Result<()> {
 }
 
 /// While a firewall drops what comes from outside.
-fn shut(journey: &Journey, what: &str, then: impl FnOnce() -> Result<Output>) -> Result<Output> {
+fn shut(
+    journey: &Journey,
+    firewall: &str,
+    what: &str,
+    then: impl FnOnce() -> Result<Output>,
+) -> Result<Output> {
     let rule = format!("INPUT -i eth0 -p {what} -j DROP");
-    journey.vps.must(&format!("iptables -I {rule}"))?;
+    journey.vps.must(&format!("{firewall} -I {rule}"))?;
     let done = then();
-    journey.vps.must(&format!("iptables -D {rule}"))?;
+    journey.vps.must(&format!("{firewall} -D {rule}"))?;
     done
 }
 
