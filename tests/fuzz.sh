@@ -34,13 +34,11 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$targets" ] || targets=$(ls tests/fuzz/corpus)
 
-# The fuzzer learns by counters and comparisons that the compiler of every day can put in. A target of its own, so that
-# no ordinary build is made anew; --target, so that what only builds is left alone.
+# The fuzzer learns by counters and comparisons that the compiler of every day can put in; what is not ours is built
+# without. A target of its own, so that no ordinary build is made anew; --target, so that what only builds is left alone.
 machine=$(rustc -vV | sed -n 's/^host: //p')
 build() {
-    RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
--Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares" \
+    RUSTFLAGS="--cfg fuzzing" RUSTC_WORKSPACE_WRAPPER="$PWD/tests/fuzz/instrument.sh" \
         cargo build --locked -q -p chatalot-fuzz --profile fuzz --target "$machine" --target-dir "$cache"
 }
 say "building the fuzzer"

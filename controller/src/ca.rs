@@ -4,6 +4,7 @@
 use crate::files::FileError;
 use crate::store::StoreError;
 use crate::tls::TlsError;
+use chatalot_protocol::enrol::unhex_all;
 use chatalot_protocol::identity::CONTROLLER_NAME;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
@@ -112,10 +113,7 @@ pub struct Issued {
 
 /// Whether the key of a certificate in PEM has signed these bytes; the signature is ASN.1 in hex.
 pub fn has_signed(certificate: &str, signed: &[u8], proof: &str) -> bool {
-    let signature: Option<Vec<u8>> = (0..proof.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(proof.get(at..at + 2)?, 16).ok())
-        .collect();
+    let signature = unhex_all(proof);
     let der = CertificateDer::from_pem_slice(certificate.as_bytes());
     let (Some(signature), Ok(der)) = (signature, der) else {
         return false;

@@ -5,7 +5,8 @@
 //! `cjp1_<pin>_<check>` (both pins, while one root follows another). A pin is no secret: whoever has it knows whom to
 //! trust, and may ask.
 
-use crate::enrol::{JoinReply, JoinToken, Pins, TokenError, checksum};
+use crate::crc32::crc32;
+use crate::enrol::{JoinReply, JoinToken, Pins, TokenError};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -29,7 +30,7 @@ impl Invitation {
     /// Pins as they are handed on.
     pub fn of_pins(pins: &Pins) -> String {
         let body = format!("{PREFIX}_{}", pins.text());
-        let check = checksum(body.as_bytes());
+        let check = crc32(body.as_bytes());
         format!("{body}_{check:08x}")
     }
 }

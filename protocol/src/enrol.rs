@@ -5,6 +5,7 @@
 //! told from a refusal. The parts are lower-case hex, because base64url uses `_` itself. While one root follows another
 //! the pins of both stand one after the other in the place of the one, so that the token is good however that ends.
 
+use crate::crc32::crc32;
 use crate::names::{HostId, HostName};
 use crate::secret::Secret;
 use crate::site::{Domain, GitRemote};
@@ -91,7 +92,7 @@ impl FromStr for JoinToken {
 /// The text of a token of any kind: `<prefix>_<pin>_<id>_<secret>_<check>`.
 pub fn seal(prefix: &str, pins: &Pins, id: &[u8; 8], secret: &Secret) -> Secret {
     let body = format!("{prefix}_{}_{}_{}", pins.text(), hex(id), secret.expose());
-    let check = checksum(body.as_bytes());
+    let check = crc32(body.as_bytes());
     Secret::new(format!("{body}_{check:08x}"))
 }
 
@@ -104,9 +105,7 @@ pub fn unseal(prefix: &str, text: &str) -> Result<(Pins, [u8; 8], Secret), Token
         return Err(TokenError::Shape);
     }
     // Written as it is handed on: one token has one spelling.
-    if check != format!("{:08x}", checksum(body.as_bytes()))
-        || body.contains(|c: char| c.is_ascii_uppercase())
-    {
+    if check != format!("{:08x}", crc32(body.as_bytes())) || body.contains(|c: char| c.is_ascii_uppercase()) {
         return Err(TokenError::Damaged);
     }
     let mut next = || parts.next().ok_or(TokenError::Damaged);
@@ -132,23 +131,32 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Reads exactly `N` bytes of hex.
 pub fn unhex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    // A number may have a sign where a byte may not.
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    // Judged before anything is read.
+    if text.len() != 2 * N {
         return None;
     }
-    for (i, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * i..2 * i + 2)?, 16).ok()?;
+    for (byte, read) in bytes.iter_mut().zip(digits(text)?) {
+        *byte = read?;
     }
     Some(bytes)
 }
 
-/// CRC-32 (IEEE), bit by bit: forty lines of table would serve nobody.
-pub(crate) fn checksum(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
-        })
-    })
+/// Reads hex of any length.
+pub fn unhex_all(text: &str) -> Option<Vec<u8>> {
+    digits(text)?.collect()
+}
+
+/// Each two digits as a byte; `None` for what are not two digits each.
+fn digits(text: &str) -> Option<impl Iterator<Item = Option<u8>>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |digit: u8| char::from(digit).to_digit(16);
+    Some(
+        pairs
+            .iter()
+            .map(move |[high, low]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()),
+    )
 }
 
 /// What an agent sends to join.
@@ -250,7 +258,7 @@ mod tests {
         let with = |from: &str, to: &str| {
             let text = token().text().expose().replace(from, to);
             let body = text.rsplit_once('_').unwrap().0;
-            format!("{body}_{:08x}", checksum(body.as_bytes())).parse::<JoinToken>()
+            format!("{body}_{:08x}", crc32(body.as_bytes())).parse::<JoinToken>()
         };
         assert_eq!(with("", ""), Ok(token()));
         assert_eq!(with("_01", "_+1"), Err(TokenError::Damaged));
@@ -260,17 +268,17 @@ mod tests {
         };
         let capitals = other.text().expose().replace("ab", "AB");
         let body = capitals.rsplit_once('_').unwrap().0;
-        let capitals = format!("{body}_{:08x}", checksum(body.as_bytes()));
+        let capitals = format!("{body}_{:08x}", crc32(body.as_bytes()));
         assert_eq!(capitals.parse::<JoinToken>(), Err(TokenError::Damaged));
         let text = token().text().expose().to_owned();
         let (body, check) = text.rsplit_once('_').unwrap();
         let longer = format!("{body}_0{check}");
         assert_eq!(longer.parse::<JoinToken>(), Err(TokenError::Damaged));
         assert_eq!(unhex::<1>("+f"), None);
-    }
-
-    #[test]
-    fn the_checksum_is_the_well_known_one() {
-        assert_eq!(checksum(b"123456789"), 0xcbf4_3926);
+        assert_eq!((unhex_all("+f"), unhex_all("abc")), (None, None));
+        assert_eq!(
+            (unhex("0aFf"), unhex_all("0aFf")),
+            (Some([10, 255]), Some(vec![10, 255]))
+        );
     }
 }

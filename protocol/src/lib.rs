@@ -36,12 +36,14 @@
 //! | [`outside`], [`stun`] | what a controller is asked to look at from outside, and how a port is asked whether it is there |
 //! | [`audit`] | the hash chain over who asked for what, on both sides |
 //! | [`identity`] | how an id is written in a certificate |
+//! | [`crc32`] | a checksum |
 #![forbid(unsafe_code)]
 
 pub mod advice;
 pub mod api;
 pub mod approve;
 pub mod audit;
+pub mod crc32;
 pub mod enrol;
 pub mod event;
 pub mod frame;

@@ -1,6 +1,7 @@
 //! As much of STUN (RFC 8489) as it takes to ask for one's own address, to answer such a question, and for TURN (RFC
 //! 8656) to be built on: messages, to bytes and back. No I/O.
 
+use crate::crc32::crc32;
 use ring::hmac;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -225,14 +226,6 @@ fn set_length(bytes: &mut [u8], more: usize) {
 fn signature(key: &[u8], bytes: &[u8]) -> Vec<u8> {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key);
     hmac::sign(&key, bytes).as_ref().to_vec()
-}
-
-/// The polynomial of Ethernet, bit by bit: a few hundred bytes at a time.
-fn crc32(bytes: &[u8]) -> u32 {
-    let shift = |crc: u32| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1));
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc))
-    })
 }
 
 #[cfg(test)]

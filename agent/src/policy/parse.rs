@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// Everything that changes the host and can be asked for.
 const VERBS: &[&str] = &["deploy", "uninstall", "uninstall_with_data"];
+/// How long a policy may be: far more than there is to say. What reads files reads a megabyte of each, so that a rule
+/// further down would be no rule.
+pub(super) const LONGEST: usize = 64 << 10;
 /// Instead of a list of remotes.
 const ANY: &str = "*";
 
@@ -46,10 +49,26 @@ pub(super) fn invalid(why: &str) -> Advice {
     )
 }
 
+fn too_long() -> Advice {
+    Advice::new(
+        "POLICY_TOO_LONG",
+        format!(
+            "more than {} KiB of policy: nothing may be changed",
+            LONGEST >> 10
+        ),
+        "a shorter one",
+        format!("as root on the host: shorten {PATH}, and try it with `chatalot-agent policy check`"),
+    )
+}
+
 pub(super) fn policy(text: &str) -> Result<Policy, Advice> {
+    if text.len() > LONGEST {
+        return Err(too_long());
+    }
     let raw: Raw = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(0, |span| {
-            text[..span.start.min(text.len())].lines().count().max(1)
+            let before = text.as_bytes().get(..span.start).unwrap_or(text.as_bytes());
+            before.split(|byte| *byte == b'\n').count()
         });
         invalid(&format!("line {line}: {}", error.message()))
     })?;

@@ -1,3 +1,4 @@
+use super::parse::LONGEST;
 use super::*;
 use crate::host::Owner;
 use crate::host::fake::{FakeHost, World};
@@ -170,6 +171,33 @@ fn f60_a_word_that_is_not_known_or_not_understood_refuses_everything() {
         let advice = Policy::parse(text).unwrap_err();
         assert_eq!(advice.code, "POLICY_INVALID", "{text}");
         assert!(!advice.saw.contains('\u{0}'));
+    }
+}
+
+#[test]
+fn f60_a_policy_of_which_the_end_might_not_be_read_refuses_everything() {
+    let text = |room: usize| format!("{ALL}{}\ndomains = []\n", "#".repeat(room));
+    let spare = LONGEST - text(0).len();
+    assert!(Policy::parse(&text(spare)).is_ok());
+    let advice = Policy::parse(&text(spare + 1)).unwrap_err();
+    assert_eq!(
+        (&*advice.code, &*advice.saw),
+        (
+            "POLICY_TOO_LONG",
+            "more than 64 KiB of policy: nothing may be changed"
+        )
+    );
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_told_with_the_line_to_mend() {
+    for (text, line) in [
+        ("= 1", "line 1:"),
+        ("enabled = true\nverb = []", "line 2:"),
+        ("# \u{e4}\n\n[[x", "line 3:"),
+    ] {
+        let advice = Policy::parse(text).unwrap_err();
+        assert!(advice.saw.starts_with(line), "{}", advice.saw);
     }
 }
 

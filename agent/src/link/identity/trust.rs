@@ -2,7 +2,7 @@
 
 use super::{Identity, IdentityError};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use chatalot_protocol::enrol::hex;
+use chatalot_protocol::enrol::unhex_all;
 use chatalot_protocol::secret::Secret;
 use chatalot_protocol::trust::{Bundle, SignedBundle};
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
@@ -33,7 +33,11 @@ pub enum TrustError {
 /// The bundle, if it may be taken over; `None` where it is no news.
 pub(super) fn judge(before: &Identity, signed: &SignedBundle) -> Result<Option<Bundle>, TrustError> {
     let body = SignedBundle::signed(&signed.bundle);
-    let proofs: Vec<Vec<u8>> = signed.signatures.iter().filter_map(|text| unhex(text)).collect();
+    let proofs: Vec<Vec<u8>> = signed
+        .signatures
+        .iter()
+        .filter_map(|text| unhex_all(text))
+        .collect();
     if !before
         .authorities
         .iter()
@@ -63,14 +67,6 @@ fn has_signed(root: &CertificateDer<'_>, body: &[u8], proofs: &[Vec<u8>]) -> boo
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key);
         proofs.iter().any(|proof| key.verify(body, proof).is_ok())
     })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let bytes: Option<Vec<u8>> = (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
-        .collect();
-    bytes.filter(|bytes| hex(bytes) == text)
 }
 
 /// Certificates in PEM.
@@ -104,7 +100,7 @@ fn armour(kind: &str, der: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::link::identity::{load, store, trust};
-    use chatalot_protocol::enrol::JoinReply;
+    use chatalot_protocol::enrol::{JoinReply, hex};
     use chatalot_protocol::names::HostId;
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, SigningKey};
     use uuid::Uuid;

@@ -7,6 +7,7 @@ use chatalot_agent::host::linux::reading;
 use chatalot_agent::host::{Transport, plain_line};
 use chatalot_agent::runbook::distro::{DISTROS, detect};
 use chatalot_agent::runbook::proxies::traefik::{merge, proof};
+use chatalot_agent::runbook::repositories::openpgp::{Key, KeyError};
 use chatalot_agent::runbook::{ActCx, Applied, step};
 use futures_util::FutureExt;
 use std::path::Path;
@@ -141,6 +142,28 @@ pub(super) fn compose_override(input: &[u8]) {
         if proof::same_but(before, after, &wanted).is_ok() {
             assert_eq!(proof::has(after, &wanted), Ok(()));
         }
+    }
+}
+
+/// What is handed on says what was judged, and that is one key.
+pub(super) fn repository_key(input: &[u8]) {
+    let Ok(key) = Key::read(input) else {
+        return;
+    };
+    let print = key.fingerprint();
+    assert!([40, 64].contains(&print.len()) && print.bytes().all(|b| b"0123456789ABCDEF".contains(&b)));
+    let armoured = key.armoured();
+    assert_eq!(
+        Key::read(armoured.as_bytes()).as_ref(),
+        Ok(&key),
+        "it comes back as it went"
+    );
+    if input[0] & 0x80 != 0 {
+        assert_eq!(
+            Key::read(&input.repeat(2)),
+            Err(KeyError::Several),
+            "two keys are not one"
+        );
     }
 }
 

@@ -176,6 +176,7 @@ pub(super) fn policy(input: &[u8]) {
     let [text] = texts(input);
     let policy = match Policy::parse(&text) {
         Ok(policy) => policy,
+        Err(advice) if text.len() > 64 << 10 => return assert_eq!(advice.code, "POLICY_TOO_LONG"),
         Err(advice) => return assert_eq!(advice.code, "POLICY_INVALID"),
     };
     assert!(!policy.words().is_empty());

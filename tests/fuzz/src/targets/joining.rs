@@ -3,6 +3,7 @@
 use super::doors::centre;
 use super::{parts, texts};
 use chatalot_protocol::audit::{Anchor, ChainHash, Record, verify};
+use chatalot_protocol::crc32::crc32;
 use chatalot_protocol::enrol::{JoinReply, JoinRequest, JoinToken, hex, unhex};
 use chatalot_protocol::identity::{agent_of, agent_uri};
 use chatalot_protocol::names::{DeploymentId, HostId, HostName};
@@ -72,13 +73,6 @@ fn canonical<T: FromStr + ToString>(text: &str) {
     }
 }
 
-fn crc32(bytes: &[u8]) -> u32 {
-    let shift = |crc: u32| (crc >> 1) ^ (0xedb8_8320 & 0_u32.wrapping_sub(crc & 1));
-    !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| shift(crc))
-    })
-}
-
 /// The applicant of requests that are signed.
 static KEY: LazyLock<KeyPair> = LazyLock::new(|| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
 
@@ -98,14 +92,14 @@ pub(super) fn csr(input: &[u8]) {
     }
 }
 
-fn pem(label: &str, bytes: &[u8]) -> String {
+pub(super) fn pem(label: &str, bytes: &[u8]) -> String {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let text = STANDARD.encode(bytes);
     format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 /// A request that asks for as much as it can: names, usages, an authority of its own.
-fn signed(input: &[u8]) -> String {
+pub(super) fn signed(input: &[u8]) -> String {
     let [wishes, name, other, value] = texts(input);
     let wish = |bit: usize| {
         wishes

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `wire` | what travels between agent and controller |
 //! | `joining` | tokens, certificate requests, and the exchange around them |
+//! | `approval` | joining without a secret |
+//! | `outside` | looking at a site from outside |
 //! | `inputs` | site files, policies, and what a site may hold |
 //! | `host` | what is read of a host's files, and of the installer's output |
 //! | `says` | a host of which everything is somebody else's word |
@@ -13,12 +15,14 @@
 //! | `output` | what a step's commands print |
 
 mod answers;
+mod approval;
 mod doors;
 mod engine;
 mod host;
 mod inputs;
 mod joining;
 mod output;
+mod outside;
 mod says;
 mod wire;
 
@@ -70,11 +74,14 @@ pub const TARGETS: &[Target] = targets! {
     "token" 4 KiB: "join and API tokens, ids, hashes and anchors, as somebody types them" => joining::token;
     "csr" 16 KiB: "certificate requests, and what a certificate for one says" => joining::csr after open;
     "exchange" 16 KiB: "requests to join and to renew, their answers, certificates, audits" => joining::exchange after open;
+    "approval" 16 KiB: "invitations, and requests to join that wait for approval" => approval::approval after open;
+    "outside" 64 KiB: "a wish to be looked at from outside, what was seen, questions and answers at the doors" => outside::outside;
     "policy" 1024 KiB: "the host's policy file" => inputs::policy;
     "site-file" 64 KiB: "an operator's site file" => inputs::site_file after open;
     "installer-output" 64 KiB: "what chatalot's installer prints" => host::installer_output;
     "host-files" 1024 KiB: "os-release, resolv.conf, hosts, cgroups, units, mounts, sockets" => host::files;
     "host-says" 16 KiB within 64 MiB: "every file, program, page and container that a step looks at" => says::says;
+    "repository-key" 64 KiB: "the OpenPGP key of a package repository" => host::repository_key;
     "override" 64 KiB: "an operator's compose override, and what compose makes of it" => host::compose_override;
     "engine" 256 KiB: "the Docker Engine's answers and events" => engine::engine after open;
     "health-body" 64 KiB: "chatalot's health answer, and an issuer's discovery document" => answers::health_body;
@@ -83,7 +90,7 @@ pub const TARGETS: &[Target] = targets! {
     "local-request" 1024 KiB: "requests on the agent's unix socket" => doors::local_request after open_agent;
     "operator-request" 1024 KiB: "requests on the controller's unix socket" => doors::operator_request after open_controller;
     "visit" 1024 KiB: "requests on the controller's port, by whoever comes" => doors::visitor after open_controller;
-    "output" 64 KiB: "what a step's commands print, secrets among it, in any pieces" => output::scrubbed;
+    "output" 64 KiB within 16 MiB: "what a step's commands print, secrets among it, in any pieces" => output::scrubbed;
     "shown" 64 KiB: "any text of a host on its way to a terminal" => output::shown;
 };
 

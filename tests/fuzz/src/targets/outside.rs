@@ -1,0 +1,104 @@
+//! What travels when a site is looked at from outside: the host's wish, the controller's word, and the questions and
+//! answers at the doors.
+
+use super::{again, parts, texts};
+use chatalot_agent::runbook::outside::Standing;
+use chatalot_agent::runbook::outside::judge::{self, Expected};
+use chatalot_protocol::outside::{
+    Door, Look, LookAt, Nonce, Saw, Seen, TURN, Told, WEB, answer, is_answer, question,
+};
+use chatalot_protocol::report::Verdict;
+use chatalot_protocol::stun::{Message, Method, Name};
+use chatalotctl::outside::reach::is_public;
+use std::net::IpAddr;
+use std::sync::LazyLock;
+
+static NONCE: LazyLock<Nonce> = LazyLock::new(|| "0123456789abcdef0123456789abcdef".parse().unwrap());
+
+pub(super) fn outside(input: &[u8]) {
+    if let Some(look) = again::<Look>(input)
+        && let LookAt::Probe { nonce, .. } = look.at
+    {
+        assert!(nonce.as_str().len() == 32 && nonce.as_str().bytes().all(|b| b.is_ascii_hexdigit()));
+    }
+    if let Some(told) = again::<Told>(input) {
+        judged(&told);
+    }
+    at_a_door(input);
+    let [address] = texts(input);
+    if let Ok(address) = address.parse::<IpAddr>() {
+        let bare = address.to_canonical();
+        let is_private = match bare {
+            IpAddr::V4(v4) => v4.is_private() || v4.is_link_local() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local(),
+        };
+        let is_own = is_private || bare.is_loopback() || bare.is_unspecified() || bare.is_multicast();
+        assert!(!(is_own && is_public(address)), "{address} is knocked at");
+    }
+}
+
+/// What is made of the controller's word: a host is held up only by what was seen.
+fn judged(told: &Told) {
+    let seen: &[Seen] = if let Told::Seen { addresses } = told {
+        addresses
+    } else {
+        &[]
+    };
+    let opened: Vec<Door> = WEB.into_iter().chain(TURN).collect();
+    for turn in [None, seen.first().map(|seen| seen.address)] {
+        let expected = Expected {
+            domain: "chat.example.com",
+            turn,
+            version: Some("1.2.3"),
+            journal: "journalctl -u caddy",
+            may_shut: turn.is_some(),
+        };
+        for standing in [
+            judge::probe(told.clone(), &expected, &opened),
+            judge::site(told.clone(), &expected),
+        ] {
+            let mut sights = seen
+                .iter()
+                .filter(|seen| !seen.barred)
+                .flat_map(|seen| &seen.sights);
+            match &standing {
+                Standing::Reached { .. } => {
+                    assert!(
+                        sights.any(|sight| sight.saw == Saw::Answered),
+                        "reached, and nobody answered"
+                    );
+                }
+                Standing::Shut(_) => assert!(sights.next().is_some(), "shut, and nobody has looked"),
+                Standing::Untold(_) => {}
+            }
+            let is_shut = matches!(standing, Standing::Shut(_));
+            assert_eq!(matches!(standing.verdict(), Verdict::Blocked { .. }), is_shut);
+        }
+    }
+}
+
+/// The bytes as a question at the host's doors and as an answer to the controller's; and as attributes of either.
+fn at_a_door(input: &[u8]) {
+    let [nonce, text] = parts(input);
+    let asked = question([7; 12], Some(&NONCE));
+    let made = Message::request(Method::Binding, [7; 12])
+        .with(Name::Software, text)
+        .with(Name::Realm, nonce);
+    for bytes in [input.to_vec(), made.bytes(None)] {
+        if let Some(answered) = answer(&bytes, &NONCE) {
+            assert!(
+                contains(&bytes, NONCE.as_str().as_bytes()),
+                "only who knows the number is answered"
+            );
+            assert!(answered.len() <= bytes.len(), "nobody is flooded by way of us");
+            assert!(answer(&answered, &NONCE).is_none(), "no answer calls for another");
+        }
+        if is_answer(&bytes, &asked, Some(&NONCE)) {
+            assert!(contains(&bytes, NONCE.as_str().as_bytes()) && is_answer(&bytes, &asked, None));
+        }
+    }
+}
+
+fn contains(bytes: &[u8], what: &[u8]) -> bool {
+    bytes.windows(what.len()).any(|part| part == what)
+}
