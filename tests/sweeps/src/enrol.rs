@@ -177,7 +177,7 @@ async fn kept(folder: &Path, centre: &Centre) -> Anything<()> {
 
 /// The host asks for its certificate, and again until it has one: it is always the same.
 async fn join(folder: &Path, centre: &Arc<Centre>) -> Anything<Option<JoinReply>> {
-    let bootstrap = Arc::new(Bootstrap::new(String::new(), String::new(), &[]));
+    let bootstrap = Arc::new(Bootstrap::new(String::new(), String::new, &[]));
     let api = Api::new(Arc::clone(centre), Arc::clone(&bootstrap));
     let web = Web::new(Arc::clone(centre), bootstrap, api);
     let body = Full::new(Bytes::from(fs::read(folder.join("request"))?));

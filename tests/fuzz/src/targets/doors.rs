@@ -156,9 +156,10 @@ struct Controller {
 static CONTROLLER: LazyLock<Controller> = LazyLock::new(|| {
     let (runtime, folder) = (runtime(), scratch("controller"));
     let centre = runtime.block_on(Centre::open(config(&folder))).unwrap();
+    let pinned = Arc::clone(&centre);
     let bootstrap = Arc::new(Bootstrap::new(
         "controller.example.com:8443".to_owned(),
-        centre.authority.now().curl_pins(),
+        move || pinned.authority.now().curl_pins(),
         &centre.config.binaries,
     ));
     runtime.block_on(async {
