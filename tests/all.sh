@@ -27,6 +27,8 @@ if [ -z "$quick" ]; then
     sh tests/sandbox/build.sh
     step "the journeys"
     cargo test --locked -p chatalot-tests
+    step "the fuzzer, 15 seconds a decoder"
+    sh tests/fuzz.sh
 else
     step "the house rules"
     cargo test --locked -p chatalot-tests --lib --test house_rules --test every_fault_is_shown
