@@ -24,7 +24,7 @@ if [ -z "$quick" ]; then
     step "what is shipped"
     sh packaging/build.sh
     step "the sandbox"
-    sh tests/sandbox/build.sh
+    sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}
     step "the journeys"
     cargo test --locked -p chatalot-tests
 else
