@@ -38,6 +38,10 @@ fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<
         })?;
         says(&verified, &["OUTSIDE_TURN_SHUT"]);
         assert_eq!(verified.code, 3, "{}", verified.stdout);
+        let diagnosed = shut(&journey, "udp --dport 3478", || {
+            journey.controller.ctl(&["diagnose", &journey.name])
+        })?;
+        says(&diagnosed, &["✗ OUTSIDE_TURN_SHUT"]);
         Ok(())
     })?;
     phase("8080 is shut where that is asked for", || {
