@@ -34,6 +34,11 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         "f39_a_held_rpm_lock_passes_by_itself",
     ),
     (
+        "PACKAGES_CONFLICT",
+        Way::Words,
+        "two_packages_with_one_file_are_told_as_a_conflict",
+    ),
+    (
         "ENGINE_TOO_OLD",
         Way::Journey,
         "f52_an_engine_of_long_ago_is_not_used",

@@ -103,26 +103,18 @@ pub(crate) const PACKAGES: &[Stop] = &[
     },
     Stop {
         code: "PACKAGES_UNREACHABLE",
-        spoil: "sed -i.bak 's,^URIs:.*,URIs: http://127.0.0.1:9/debian,' /etc/apt/sources.list.d/debian.sources",
+        spoil: "echo 'Acquire::Retries \"0\";' >/etc/apt/apt.conf.d/99once \
+                && sed -i.bak 's,^URIs:.*,URIs: http://127.0.0.1:9/debian,' /etc/apt/sources.list.d/debian.sources",
         flags: "",
-        heal: "cd /etc/apt/sources.list.d && mv debian.sources.bak debian.sources",
+        heal: "rm /etc/apt/apt.conf.d/99once && cd /etc/apt/sources.list.d && mv debian.sources.bak debian.sources",
     },
     Stop {
         code: "APT_LOCKED",
-        spoil: "systemd-run --quiet --unit=another --service-type=notify perl -e 'use Fcntl; use IO::Socket::UNIX; \
-                open F, \">>\", \"/var/cache/apt/archives/lock\" or die; \
-                fcntl(F, F_SETLK, pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0)) or die; \
-                IO::Socket::UNIX->new(Type => SOCK_DGRAM, Peer => $ENV{NOTIFY_SOCKET})->send(\"READY=1\"); sleep 600'",
+        spoil: "systemd-run --quiet --unit=another perl -e 'use Fcntl; open F, \">>\", \"/var/cache/apt/archives/lock\" or die; \
+                my $lock = pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die; \
+                open G, \">\", \"/root/held\"; close G; sleep 600' && timeout 10 sh -c 'until [ -e /root/held ]; do sleep 0.1; done'",
         flags: "",
         heal: "systemctl stop another",
-    },
-    Stop {
-        code: "PACKAGES_CONFLICT",
-        spoil: "mkdir -p /root/other/DEBIAN /root/other/usr/bin && cd /root && : >other/usr/bin/curl \
-                && printf 'Package: other\\nVersion: 1\\nArchitecture: all\\nMaintainer: nobody <nobody@example.com>\\n\
-                Description: other\\n' >other/DEBIAN/control && dpkg-deb -b other other.deb && dpkg -i other.deb",
-        flags: "",
-        heal: "dpkg -P other",
     },
     Stop {
         code: "PACKAGES_BROKEN",

@@ -210,6 +210,7 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ContainerSummaryStateEnum as State;
     use bollard::models::PortSummary;
 
     #[test]
@@ -229,7 +230,6 @@ mod tests {
             };
             Publishers(vec![summary]).publishing(Transport::Tcp, 8080)
         };
-        use ContainerSummaryStateEnum as State;
         for state in [State::RUNNING, State::RESTARTING, State::PAUSED] {
             assert_eq!(with(state).as_deref(), Some("chatalot-server"));
         }
