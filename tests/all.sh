@@ -44,7 +44,7 @@ if [ -z "$quick" ]; then
     nice -n 19 sh tests/fuzz.sh >"$logs/fuzzed" 2>&1 &
     fuzzing=$!
     step "the sandbox"
-    sh tests/sandbox/build.sh
+    sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}
     step "the journeys; beside them the fuzzer"
     cargo test --locked -p chatalot-tests
     step "what the fuzzer found"

@@ -1,5 +1,7 @@
 #!/bin/sh
 # Builds the sandbox's images. An image whose recipe has not changed is left alone.
+#
+#   build.sh [--all]   with the other systems' too, which take minutes
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/sandbox/lib.sh
@@ -61,7 +63,7 @@ if ! image_is chatalot-sandbox/server "$of_server"; then
     server_folder
     image server "$cache/context-server" "$of_server"
 fi
-if [ -n "${CHATALOT_FULL-}" ]; then
+if [ "${1-}" = --all ]; then
     of_debian12=$(recipe tests/sandbox/debian12)
     base debian12 "$of_debian12"
     gather vps-debian12 tests/sandbox/vps tests/sandbox/vps-debian12

@@ -1,5 +1,7 @@
 #!/bin/sh
 # Brings the sandbox up: images, the network, and the container that is the internet. Idempotent.
+#
+#   up.sh [--all]   with the images of the other systems, and Docker's packages
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/sandbox/lib.sh
@@ -67,12 +69,12 @@ publish_mirror() {
         "rm -rf /srv/docker-mirror && mkdir /srv/docker-mirror && tar -C /srv/docker-mirror -x && echo $id >/srv/docker-mirror/published"
 }
 
-"$here/build.sh"
+"$here/build.sh" "$@"
 network_up
 internet_up
 wait_for_internet
 publish server server:0.24.0
 publish postgres postgres:17
 publish turn turn:0.24.0
-[ -z "${CHATALOT_FULL-}" ] || publish_mirror
+[ "${1-}" != --all ] || publish_mirror
 say "up"

@@ -17,7 +17,7 @@ fn a_debian_12_vps_ends_deployed_with_dockers_engine_and_survives_a_reboot() -> 
     if !full() {
         return Ok(());
     }
-    let sandbox = Sandbox::up()?;
+    let sandbox = Sandbox::up_with_all()?;
     let vps = Vps::fresh_debian12(&sandbox, "debian12")?;
     let journey = phase("joined", || Journey::joined_by(&sandbox, "debian12", vps))?;
     let vps = &journey.vps;

@@ -11,7 +11,7 @@ fn an_ubuntu_vps_ends_deployed_and_survives_a_reboot() -> Result<()> {
     if !full() {
         return Ok(());
     }
-    let sandbox = Sandbox::up()?;
+    let sandbox = Sandbox::up_with_all()?;
     let vps = Vps::fresh_ubuntu(&sandbox, "ubuntu")?;
     let journey = phase("joined", || Journey::joined_by(&sandbox, "ubuntu", vps))?;
     let deployed = phase("deploy", || journey.deploy(&[]))?.ok()?;

@@ -4,6 +4,8 @@
 
 #[path = "every_cause_is_told_on_a_real_host/admin.rs"]
 mod admin;
+#[path = "every_cause_is_told_on_a_real_host/answers.rs"]
+mod answers;
 #[path = "every_cause_is_told_on_a_real_host/case.rs"]
 mod case;
 #[path = "every_cause_is_told_on_a_real_host/containers.rs"]
@@ -18,26 +20,25 @@ mod host;
 mod law;
 #[path = "every_cause_is_told_on_a_real_host/refusals.rs"]
 mod refusals;
+#[path = "every_cause_is_told_on_a_real_host/stops.rs"]
+mod stops;
 #[path = "every_cause_is_told_on_a_real_host/turn.rs"]
 mod turn;
 
 use case::{Case, Warm};
-use chatalot_tests::{Result, Sandbox, full, phase};
+use chatalot_tests::{Result, Sandbox, phase};
 
-/// Cases, layer by layer, that take little time.
+/// Cases, layer by layer; those that need the sandbox's name server are [`front::NAMES`].
 const LAYERS: &[(&str, &[Case])] = &[
     ("the host", host::CASES),
     ("files", files::CASES),
     ("in the way", containers::IN_THE_WAY),
-];
-
-/// The others, with `CHATALOT_FULL=1`; those that need the sandbox's name server are [`front::NAMES`].
-const MORE: &[(&str, &[Case])] = &[
     ("containers", containers::CASES),
     ("front", front::CASES),
     ("turn", turn::CASES),
 ];
 
+// coverage: real · Debian 13 · caddy · TURN, updater on, limited until admin
 #[test]
 fn strangers_wait_for_the_administrator_and_every_cause_is_told_first() -> Result<()> {
     let sandbox = Sandbox::up()?;
@@ -48,13 +49,9 @@ fn strangers_wait_for_the_administrator_and_every_cause_is_told_first() -> Resul
     for (layer, cases) in LAYERS {
         phase(layer, || warm.provoke(cases))?;
     }
-    if !full() {
-        return Ok(());
-    }
-    for (layer, cases) in MORE {
-        phase(layer, || warm.provoke(cases))?;
-    }
+    phase("answers", || answers::each_is_judged(&warm))?;
     phase("names", || front::names(&sandbox, &warm))?;
     warm.vps.must("systemctl start chatalot-agent")?;
+    phase("what ends a deployment", || stops::each_is_told(&warm))?;
     phase("refusals of a registry", || refusals::each_is_told(&warm))
 }

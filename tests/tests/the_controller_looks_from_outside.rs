@@ -64,6 +64,10 @@ fn after_the_install(sandbox: &Sandbox, journey: &Journey, six: Ipv6Addr) -> Res
         })?;
         says(&verified, &["OUTSIDE_TURN_SHUT"]);
         assert_eq!(verified.code, 3, "{}", verified.stdout);
+        let diagnosed = shut(journey, V4, "udp --dport 3478", || {
+            journey.controller.ctl(&["diagnose", &journey.name])
+        })?;
+        says(&diagnosed, &["✗ OUTSIDE_TURN_SHUT"]);
         Ok(())
     })?;
     phase("the site over IPv6", || {

@@ -64,7 +64,7 @@ struct Claim {
     options: BTreeSet<String>,
     file: String,
     test: String,
-    /// The file's text, for what bears the claim out.
+    /// The text of the file and of its modules, for what bears the claim out.
     source: String,
 }
 
@@ -85,17 +85,29 @@ fn claims() -> Vec<Claim> {
         .current_dir(root())
         .output()
         .unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
     let mut claims = Vec::new();
-    for file in String::from_utf8(listed.stdout).unwrap().lines() {
-        let source = fs::read_to_string(root().join(file)).unwrap_or_default();
-        let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    for file in listed.lines() {
+        let own = read(file);
+        let lines: Vec<&str> = own.lines().map(str::trim).collect();
         for (at, line) in lines.iter().enumerate() {
             if let Some(text) = line.strip_prefix("// coverage: ") {
-                claims.push(claim(text, file, &lines[at..], &source));
+                claims.push(claim(text, file, &lines[at..], &with_modules(file, &listed)));
             }
         }
     }
     claims
+}
+
+fn read(file: &str) -> String {
+    fs::read_to_string(root().join(file)).unwrap_or_default()
+}
+
+/// The text of a test and of its modules, which are in the folder of its name.
+fn with_modules(file: &str, listed: &str) -> String {
+    let folder = format!("{}/", file.trim_end_matches(".rs"));
+    let modules = listed.lines().filter(|other| other.starts_with(&folder));
+    std::iter::once(file).chain(modules).map(read).collect()
 }
 
 fn claim(text: &str, file: &str, below: &[&str], source: &str) -> Claim {

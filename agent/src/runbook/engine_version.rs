@@ -1,5 +1,6 @@
 //! Which Docker Engine and compose are new enough.
 
+use super::distro::Manager;
 use chatalot_protocol::advice::Advice;
 
 /// The oldest Engine that chatalot is documented for.
@@ -32,22 +33,28 @@ pub fn engine_down(saw: impl Into<String>) -> Advice {
 }
 
 /// The Engine has to be replaced by its owner.
-pub fn engine_too_old(version: &str) -> Advice {
+pub fn engine_too_old(version: &str, manager: Manager) -> Advice {
     Advice::new(
         "ENGINE_TOO_OLD",
         format!("Docker Engine {version}"),
         format!("{ENGINE_LEAST} or newer"),
-        "upgrade it from where it was installed from (Docker's own repository: `apt-get install --only-upgrade docker-ce`), or remove its packages (images, containers and volumes stay in /var/lib/docker) to have a newer one installed, then deploy again",
+        format!(
+            "upgrade it from where it was installed from (Docker's own repository: `{} docker-ce`), or remove its packages (images, containers and volumes stay in /var/lib/docker) to have a newer one installed, then deploy again",
+            manager.install()
+        ),
     )
 }
 
 /// The Engine has no compose v2 beside it.
-pub fn compose_missing(version: &str) -> Advice {
+pub fn compose_missing(version: &str, manager: Manager) -> Advice {
     Advice::new(
         "COMPOSE_MISSING",
         format!("Docker Engine {version} without compose v2"),
         "compose 2 or newer",
-        "install it from where the Engine came from (Docker's own repository: `apt-get install docker-compose-plugin`), then deploy again",
+        format!(
+            "install it from where the Engine came from (Docker's own repository: `{} docker-compose-plugin`), then deploy again",
+            manager.install()
+        ),
     )
 }
 

@@ -12,7 +12,8 @@ pub(crate) const IN_THE_WAY: &[Case] = &[
     Case {
         code: "PORT_TAKEN",
         spoil: "docker stop -t 2 chatalot-server && systemd-run --quiet --unit=thief perl -e 'use IO::Socket::INET; \
-                $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 1, ReuseAddr => 1) or die; sleep 600'",
+                $s = IO::Socket::INET->new(LocalPort => 8080, Listen => 1, ReuseAddr => 1) or die; \
+                while ($c = $s->accept) { close $c }'",
         heal: "systemctl stop thief && docker start chatalot-server",
     },
 ];
@@ -21,7 +22,7 @@ pub(crate) const IN_THE_WAY: &[Case] = &[
 pub(crate) const CASES: &[Case] = &[
     Case {
         code: "DATABASE_DOWN",
-        spoil: "docker stop -t 5 chatalot-db",
+        spoil: "docker kill chatalot-db",
         heal: "docker start chatalot-db",
     },
     Case {
@@ -36,6 +37,14 @@ pub(crate) const CASES: &[Case] = &[
                 --label com.docker.compose.service=hog --label com.docker.compose.project.working_dir=/srv/chatalot \
                 --entrypoint tail registry.example.net/chatalot/postgres:17 /dev/zero",
         heal: "docker rm -f hog",
+    },
+    // Another one, which fills its disk.
+    Case {
+        code: "DISK_FULL",
+        spoil: "docker run -d --name full --tmpfs /full:size=64k --label com.docker.compose.project=chatalot \
+                --label com.docker.compose.service=full --label com.docker.compose.project.working_dir=/srv/chatalot \
+                --entrypoint cp registry.example.net/chatalot/postgres:17 /proc/kallsyms /full",
+        heal: "docker rm -f full",
     },
     Case {
         code: "CONTAINER_CRASHING",

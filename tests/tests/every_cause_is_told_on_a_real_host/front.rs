@@ -10,6 +10,22 @@ pub(crate) const CASES: &[Case] = &[
         spoil: "systemctl stop caddy",
         heal: "systemctl start caddy",
     },
+    // It takes connections, for the kernel does, and says nothing.
+    Case {
+        code: "PROXY_NO_ANSWER",
+        spoil: "systemctl kill -s STOP caddy",
+        heal: "systemctl kill -s CONT caddy",
+    },
+    Case {
+        code: "PROXY_DOMAIN_TAKEN",
+        spoil: "printf 'causes.example.com {\\n respond no\\n}\\n' >/etc/caddy/conf.d/other.caddy",
+        heal: "rm /etc/caddy/conf.d/other.caddy",
+    },
+    Case {
+        code: "HOST_DID_NOT_ANSWER",
+        spoil: "mv /etc/caddy/Caddyfile /root/ && mkdir /etc/caddy/Caddyfile",
+        heal: "rmdir /etc/caddy/Caddyfile && mv /root/Caddyfile /etc/caddy/",
+    },
     Case {
         code: "PROXY_BAD_GATEWAY",
         spoil: "cd /etc/caddy/conf.d && cp -a causes.example.com.caddy /root/site.caddy \
@@ -40,8 +56,8 @@ pub(crate) const CASES: &[Case] = &[
         spoil: "cd /root && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=nobody \
                 -addext subjectAltName=DNS:causes.example.com -keyout own.key -out own.crt 2>/dev/null \
                 && install -o caddy -m 600 own.key own.crt /etc/caddy/ \
-                && printf '%s\\n' 'causes.example.com {' '\ttls /etc/caddy/own.crt /etc/caddy/own.key' \
-                '\treverse_proxy 127.0.0.1:8080' '}' >/etc/caddy/conf.d/causes.example.com.caddy \
+                && printf '%s\\n' 'causes.example.com {' 'tls /etc/caddy/own.crt /etc/caddy/own.key' \
+                'reverse_proxy 127.0.0.1:8080' '}' >/etc/caddy/conf.d/causes.example.com.caddy \
                 && systemctl reload caddy",
         heal: "true",
     },
@@ -68,7 +84,17 @@ pub(crate) const CASES: &[Case] = &[
         code: "FIREWALL_CLOSED",
         spoil: "apt-get -q update >/dev/null; DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends ufw >/dev/null \
                 && ufw allow 22/tcp && ufw --force enable",
-        heal: "ufw --force disable; iptables -D INPUT ! -d 127.0.0.0/8 -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
+        heal: "iptables -D INPUT ! -d 127.0.0.0/8 -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
+    },
+    Case {
+        code: "FIREWALL_DENIES",
+        spoil: "ufw deny 443/tcp",
+        heal: "ufw delete deny 443/tcp && ufw --force disable",
+    },
+    Case {
+        code: "PUBLIC_NAME_UNKNOWN",
+        spoil: "echo 'nameserver 127.0.0.9' >/root/resolv.conf && mount --bind /root/resolv.conf /etc/resolv.conf",
+        heal: "umount /etc/resolv.conf",
     },
     Case {
         code: "DNS_UNREACHABLE",

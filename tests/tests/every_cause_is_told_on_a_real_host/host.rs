@@ -4,6 +4,16 @@ use super::case::Case;
 
 pub(crate) const CASES: &[Case] = &[
     Case {
+        code: "DISTRO_UNSUPPORTED",
+        spoil: "sed s/13/11/ /etc/os-release >/root/os-release && mount --bind /root/os-release /etc/os-release",
+        heal: "umount /etc/os-release",
+    },
+    Case {
+        code: "TOOLS_MISSING",
+        spoil: "mv /usr/bin/apt-get /root/",
+        heal: "mv /root/apt-get /usr/bin/",
+    },
+    Case {
         code: "DISK_FULL",
         spoil: "mkdir -p /mnt/small && mount -t tmpfs -o size=900m tmpfs /mnt/small && cp -a /srv/chatalot/. /mnt/small/ \
                 && mount --bind /mnt/small /srv/chatalot",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{LAYERS, MORE, admin, front, refusals};
+use super::{LAYERS, admin, answers, front, refusals, stops};
 use chatalot_tests::run;
 
 /// How a cause is shown that is not provoked here.
@@ -18,45 +18,25 @@ pub(crate) enum Way {
     Words,
     /// On a host made of maps.
     Maps,
-    /// By no test of its own: the row passes on what a step ended with.
-    Unshown,
 }
 
 /// The code, the way, and the test that shows it.
 pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
-    (
-        "DISTRO_UNSUPPORTED",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
-    ),
     ("NOT_ROOT", Way::Journey, "nobody_is_told_to_be_root"),
-    // A container under a full disk ends as on any other: by its log.
-    ("DISK_FULL", Way::Maps, "each_cause_stands_before_what_it_causes"),
     (
         "CLOCK_WRONG",
         Way::Clock,
         "f19_a_wrong_clock_is_named_with_its_error",
     ),
     (
-        "PACKAGES_BROKEN",
-        Way::Maps,
-        "how_the_last_deployment_ended_is_a_cause_until_the_next",
+        "PACKAGES_LOCKED",
+        Way::Journey,
+        "f39_a_held_rpm_lock_passes_by_itself",
     ),
     (
-        "TOOLS_MISSING",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
-    ),
-    ("APT_LOCKED", Way::Words, "f39_a_held_lock_passes_by_itself"),
-    (
-        "PACKAGES_UNREACHABLE",
+        "PACKAGES_CONFLICT",
         Way::Words,
-        "a_network_that_is_away_passes_and_an_unknown_package_does_not",
-    ),
-    (
-        "PACKAGE_UNKNOWN",
-        Way::Words,
-        "a_network_that_is_away_passes_and_an_unknown_package_does_not",
+        "two_packages_with_one_file_are_told_as_a_conflict",
     ),
     (
         "ENGINE_TOO_OLD",
@@ -74,22 +54,6 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         "a_repository_that_is_not_what_it_should_be",
     ),
     (
-        "REF_UNKNOWN",
-        Way::Journey,
-        "a_repository_that_is_not_what_it_should_be",
-    ),
-    ("CHECKOUT_DIRTY", Way::Maps, "local_changes_are_never_overwritten"),
-    (
-        "FOLDER_TAKEN",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
-    ),
-    (
-        "REMOTE_DIFFERS",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
-    ),
-    (
         "INSTALLER_MISSING_FLAGS",
         Way::Journey,
         "an_exit_code_is_told_with_the_last_lines",
@@ -101,27 +65,11 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ),
     ("INSTALLER_HUNG", Way::Journey, "f43_a_silent_installer_is_ended"),
     (
-        "INSTALLER_KEPT_ENV",
-        Way::Maps,
-        "an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy",
-    ),
-    (
         "IMAGE_DAMAGED",
         Way::Words,
         "f53_a_registrys_refusals_are_told_apart",
     ),
-    (
-        "IMAGES_UNREACHABLE",
-        Way::Words,
-        "f53_a_registrys_refusals_are_told_apart",
-    ),
     ("SECRET_MISSING", Way::Maps, "a_missing_secret_is_asked_for"),
-    (
-        "LOGIN_UNKNOWN",
-        Way::Maps,
-        "an_unknown_login_is_told_before_it_is_added",
-    ),
-    ("DOCKER_GROUP_FAILED", Way::Unshown, ""),
     (
         "DATABASE_WITHOUT_ENV",
         Way::Maps,
@@ -138,6 +86,26 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         "f57_a_split_horizon_and_a_spreading_change_may_pass",
     ),
     (
+        "OUTSIDE_PORT_SHUT",
+        Way::Journey,
+        "the_controller_tells_what_the_world_reaches_and_what_it_must_not",
+    ),
+    (
+        "OUTSIDE_TURN_SHUT",
+        Way::Journey,
+        "the_controller_tells_what_the_world_reaches_and_what_it_must_not",
+    ),
+    (
+        "OUTSIDE_ELSEWHERE",
+        Way::Maps,
+        "a_firewall_before_the_host_stops_a_deployment_before_anything_is_installed",
+    ),
+    (
+        "OUTSIDE_WRONG_ANSWER",
+        Way::Maps,
+        "what_the_controller_cannot_reach_is_told",
+    ),
+    (
         "ACME_RATE_LIMITED",
         Way::Words,
         "f56_a_refusal_is_read_from_the_journal",
@@ -148,121 +116,29 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         "f56_an_authority_that_cannot_reach_us_is_named",
     ),
     (
-        "ACME_DIRECTORY_ODD",
-        Way::Maps,
-        "f61_an_address_that_caddy_would_fill_in_is_refused",
-    ),
-    (
-        "CADDY_INVALID",
-        Way::Maps,
-        "f56_what_caddy_refuses_is_taken_out_again",
-    ),
-    (
-        "CADDY_RELOAD_FAILED",
-        Way::Journey,
-        "f56_a_reload_that_hangs_is_given_up_and_taken_back",
-    ),
-    (
         "SELINUX_DENIES",
         Way::Maps,
         "each_cause_stands_before_what_it_causes",
     ),
     (
-        "PUBLIC_NAME_UNKNOWN",
+        "SELINUX_REFUSED",
         Way::Maps,
-        "f58_what_the_proxy_gets_wrong_is_told_by_its_layer",
+        "an_selinux_that_takes_no_setting_is_told",
     ),
-    ("PROXY_ADOPTABLE", Way::Journey, "f55_a_port_of_somebody_else"),
-    (
-        "PROXY_DOMAIN_TAKEN",
-        Way::Maps,
-        "f55_a_domain_that_nginx_serves_from_elsewhere_is_named",
-    ),
-    (
-        "FIREWALL_DENIES",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
-    ),
-    (
-        "FIREWALL_REFUSED",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
-    ),
-    ("SELINUX_REFUSED", Way::Unshown, ""),
-    ("ACME_DIRECTORY_UNTRUSTED", Way::Unshown, ""),
-    (
-        "CERTBOT_FAILED",
-        Way::Maps,
-        "f56_what_certbot_could_not_get_is_explained",
-    ),
-    ("CERTBOT_TIMER_FAILED", Way::Unshown, ""),
-    (
-        "NGINX_INVALID",
-        Way::Maps,
-        "f56_what_nginx_refuses_is_taken_out_again",
-    ),
-    (
-        "NGINX_WITHOUT_CONF_D",
-        Way::Maps,
-        "a_main_file_is_asked_whether_it_reads_our_folder",
-    ),
-    (
-        "NGINX_RELOAD_FAILED",
-        Way::Maps,
-        "f56_what_nginx_refuses_is_taken_out_again",
-    ),
-    (
-        "TRAEFIK_NOT_RUNNING",
-        Way::Maps,
-        "a_traefik_that_cannot_serve_the_site_is_told_before_anything_is_done",
-    ),
-    ("TRAEFIK_WITHOUT_DOCKER", Way::Maps, "what_it_lacks_is_named"),
-    ("TRAEFIK_WITHOUT_HTTPS", Way::Maps, "what_it_lacks_is_named"),
-    ("TRAEFIK_ON_BRIDGE", Way::Maps, "what_it_lacks_is_named"),
     (
         "TRAEFIK_ENGINE_MISMATCH",
         Way::Maps,
         "a_traefik_that_cannot_talk_to_the_engine_is_named",
     ),
-    ("TRAEFIK_WITHOUT_RESOLVER", Way::Maps, "what_it_lacks_is_named"),
     (
         "OVERRIDE_UNREADABLE",
         Way::Maps,
         "f56_an_override_that_compose_refuses_is_as_it_was",
     ),
-    ("COMPOSE_INVALID", Way::Unshown, ""),
     (
         "COMPOSE_UP_FAILED",
         Way::Maps,
         "f56_an_override_that_compose_refuses_is_as_it_was",
-    ),
-    (
-        "HEALTH_NO_ANSWER",
-        Way::Maps,
-        "f58_each_probe_finds_what_is_spoilt_on_a_deployed_host",
-    ),
-    ("HEALTH_SLOW", Way::Maps, "f58_a_slow_answer_is_told_from_none"),
-    ("HEALTH_STATUS", Way::Maps, "f58_only_the_right_body_is_health"),
-    (
-        "HEALTH_NOT_CHATALOT",
-        Way::Maps,
-        "f58_only_the_right_body_is_health",
-    ),
-    (
-        "HEALTH_DB_DOWN",
-        Way::Journey,
-        "f58_a_database_that_is_down_changes_the_level_and_back",
-    ),
-    ("HEALTH_DEGRADED", Way::Maps, "f58_only_the_right_body_is_health"),
-    (
-        "WEBSOCKET_REFUSED",
-        Way::Maps,
-        "f58_each_probe_finds_what_is_spoilt_on_a_deployed_host",
-    ),
-    (
-        "PROXY_NO_ANSWER",
-        Way::Maps,
-        "f58_what_the_proxy_gets_wrong_is_told_by_its_layer",
     ),
     (
         "PROXY_NOT_SERVING",
@@ -289,11 +165,11 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         Way::Words,
         "a_repository_out_of_reach_passes_and_one_that_refuses_does_not",
     ),
-    ("PACKAGES_FAILED", Way::Unshown, ""),
-    ("STEP_DID_NOT_FINISH", Way::Unshown, ""),
-    ("STEP_HAD_NO_EFFECT", Way::Unshown, ""),
-    ("STEP_KEEPS_FAILING", Way::Unshown, ""),
-    ("HOST_DID_NOT_ANSWER", Way::Unshown, ""),
+    (
+        "STEP_KEEPS_FAILING",
+        Way::Maps,
+        "a_step_that_never_succeeds_is_given_up_after_so_many_attempts",
+    ),
 ];
 
 fn root() -> std::path::PathBuf {
@@ -304,14 +180,16 @@ fn root() -> std::path::PathBuf {
 fn provoked() -> Vec<&'static str> {
     let cases = LAYERS
         .iter()
-        .chain(MORE)
         .flat_map(|(_, cases)| cases.iter())
         .map(|case| case.code);
     let names = front::NAMES.iter().map(|(code, ..)| *code);
     let refused = refusals::REFUSALS.iter().map(|(code, _)| *code);
+    let answers = answers::ANSWERS.iter().map(|(code, _)| *code);
     cases
         .chain(names)
         .chain(refused)
+        .chain(answers)
+        .chain(stops::all().map(|stop| stop.code))
         .chain(admin::TOLD.iter().copied())
         .collect()
 }
@@ -362,10 +240,9 @@ fn what_is_shown_elsewhere_is_shown_by_a_test_that_exists() {
         .lines()
         .filter_map(|file| fs::read_to_string(root().join(file)).ok())
         .collect();
-    for (code, way, test) in ELSEWHERE {
+    for (code, _, test) in ELSEWHERE {
         let there = texts.iter().any(|text| text.contains(&format!("fn {test}(")));
-        assert!(there || *way == Way::Unshown, "{code}: no test {test}");
-        assert_eq!(*way == Way::Unshown, test.is_empty(), "{code}");
+        assert!(there, "{code}: no test {test}");
     }
 }
 

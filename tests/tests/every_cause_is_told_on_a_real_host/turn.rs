@@ -12,15 +12,15 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         code: "TURN_BEHIND_NAT",
         spoil: "cd /srv/chatalot && sed -i 's/^TURN_EXTERNAL_IP=.*/TURN_EXTERNAL_IP=198.51.100.7/' .env \
-                && docker compose up -d coturn",
-        heal: "cd /srv/chatalot && cp -a /root/env .env && docker compose up -d coturn",
+                && docker compose up -d -t 1 coturn",
+        heal: "cd /srv/chatalot && cp -a /root/env .env && docker compose up -d -t 1 coturn",
     },
     Case {
         code: "TURN_NOT_LISTENING",
         spoil: "cd /srv/chatalot && printf '%s\\n' 'services:' '  coturn:' \
                 '    command: [turnserver, -n, --log-file=stdout, --no-cli, --listening-port=13478, --no-tls, --no-dtls]' \
-                >docker-compose.override.yml && docker compose up -d coturn",
-        heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d coturn",
+                >docker-compose.override.yml && docker compose up -d -t 1 coturn",
+        heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d -t 1 coturn",
     },
     // An updater that was refused says so in its log; this one says nothing else.
     Case {
@@ -28,7 +28,7 @@ pub(crate) const CASES: &[Case] = &[
         spoil: "cd /srv/chatalot && printf '%s\\n' 'services:' '  chatalot-updater:' \
                 '    image: registry.example.net/chatalot/postgres:17' '    entrypoint: []' \
                 '    command: [sh, -c, \"echo pull phase: 401 Unauthorized; exec sleep 600\"]' \
-                >docker-compose.override.yml && docker compose up -d chatalot-updater",
+                >docker-compose.override.yml && docker compose up -d -t 1 chatalot-updater",
         heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d -t 1 chatalot-updater",
     },
 ];

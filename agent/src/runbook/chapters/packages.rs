@@ -181,11 +181,11 @@ impl Step for Running {
             Engine::Up { version, .. } => version,
         };
         if engine_version::is_too_old(&version) {
-            return Ok(engine_too_old(&version).into());
+            return Ok(engine_too_old(&version, cx.distro.manager).into());
         }
         let compose = match cx.host.compose().await? {
             Some(compose) if !is_compose_v1(&compose) => compose,
-            _ => return Ok(compose_missing(&version).into()),
+            _ => return Ok(compose_missing(&version, cx.distro.manager).into()),
         };
         let unit = cx.host.unit(cx.distro.engine_unit).await?;
         Ok(if unit.exists && !unit.enabled {

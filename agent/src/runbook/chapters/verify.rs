@@ -3,7 +3,7 @@
 use super::super::answer::{self, LOCAL};
 use super::super::containers::{self, Stand};
 use super::super::{Cx, Step, StepError, proxies};
-use crate::host::{Fetch, FetchError};
+use crate::host::{Fetch, FetchError, Fetched};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -140,7 +140,7 @@ impl Step for WebSocket {
         let mut proxied = Fetch::page(format!("https://{}/ws", cx.site.domain)).websocket();
         proxied.connect_to = proxies::chosen(cx.site).map(|_| proxies::way_in(cx));
         proxied.verify = cx.site.acme != Acme::Staging;
-        if let Err(saw) = upgraded(cx, direct).await {
+        if let Err(saw) = upgraded(cx.host.fetch(direct).await) {
             // Where chatalot is not well at all, that is the thing to mend.
             if let Err(advice) = answer::local(cx.host).await {
                 return Ok((*advice).into());
@@ -153,7 +153,11 @@ impl Step for WebSocket {
             )
             .into());
         }
-        Ok(match upgraded(cx, proxied).await {
+        let fetched = cx.host.fetch(proxied).await;
+        if let Err(error) = &fetched {
+            return Ok(public::unanswered(cx, error).into());
+        }
+        Ok(match upgraded(fetched) {
             Ok(()) => Verdict::satisfied("101 at /ws, on the host and through the proxy"),
             Err(saw) => Advice::new(
                 "WEBSOCKET_NOT_FORWARDED",
@@ -166,8 +170,8 @@ impl Step for WebSocket {
     }
 }
 
-async fn upgraded(cx: &Cx<'_>, fetch: Fetch) -> Result<(), String> {
-    match cx.host.fetch(fetch).await {
+fn upgraded(fetched: Result<Fetched, FetchError>) -> Result<(), String> {
+    match fetched {
         Ok(page) if page.status == 101 => Ok(()),
         Ok(page) => {
             let text = String::from_utf8_lossy(&page.body);

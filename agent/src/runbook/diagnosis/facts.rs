@@ -3,12 +3,13 @@
 use crate::host::{Command, Container, Engine, Look, Owner};
 use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
-use crate::runbook::distro::Manager;
+use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
 use crate::runbook::{Cx, Intent, evidence, packaging, plan, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
+use futures_util::future::join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -39,6 +40,8 @@ pub struct SecretFile {
 pub struct Facts {
     /// The site.
     pub site: Site,
+    /// The host's distribution, in whose commands a fix is told.
+    pub distro: &'static Distro,
     /// Whether the installer has ever run to its end here.
     pub installed: bool,
     /// What the deployment that ended last ended with, where it did not end well.
@@ -120,6 +123,7 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
     let turn = env.as_ref().and_then(|env| env.get("TURN_EXTERNAL_IP"));
     Facts {
         site: cx.site.clone(),
+        distro: cx.distro,
         installed: cx.memory.contains_key(INSTALLED),
         last,
         found: found(cx).await,
@@ -151,12 +155,18 @@ async fn found(cx: &Cx<'_>) -> BTreeMap<String, Advice> {
         site: cx.site,
         distro: cx.distro,
     };
-    let mut found = BTreeMap::new();
     let chapters = plan::steps_of(&all, intent).filter(|step| CHAPTERS.contains(&step.step_id().chapter()));
-    for step in chapters.chain(plan::steps_of(opening::WATCHED, intent)) {
-        let verdict = tokio::time::timeout(PATIENCE, plan::verdict(step, cx)).await;
+    // Where something takes connections and says nothing, each of several checks waits for it: together, not in turn.
+    let asked = chapters
+        .chain(plan::steps_of(opening::WATCHED, intent))
+        .map(|step| async move {
+            let verdict = tokio::time::timeout(PATIENCE, plan::verdict(step, cx)).await;
+            (step.id().to_owned(), verdict)
+        });
+    let mut found = BTreeMap::new();
+    for (step, verdict) in join_all(asked).await {
         if let Ok(Verdict::Blocked { advice }) = verdict {
-            found.insert(step.id().to_owned(), advice);
+            found.insert(step, advice);
         }
     }
     if let Some(Some(advice)) = within(checkout_others(cx.host, cx.site)).await {

@@ -90,15 +90,29 @@ impl Row {
     }
 }
 
-/// What the facts mean: causes from the ground up; symptoms only where no cause explains them.
+/// What the facts mean: causes from the ground up; symptoms only where no cause explains them; where no row knows
+/// anything, what the checks and the last deployment say in their own words, for it is not nothing.
 pub fn diagnose(facts: &Facts) -> Vec<Advice> {
     let mut found: Vec<Advice> = Vec::new();
-    for row in ROWS.iter().flat_map(|layer| layer.rows) {
+    for row in rows() {
         if found.len() < MOST && (found.is_empty() || !row.symptom) {
             found.extend(row.finding(facts));
         }
     }
+    if found.is_empty() {
+        let others = facts.found.values().chain(&facts.last);
+        found.extend(others.filter(|advice| !is_known(advice)).take(MOST).cloned());
+    }
     found
+}
+
+fn rows() -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().flat_map(|layer| layer.rows)
+}
+
+/// Whether a row has judged it.
+fn is_known(advice: &Advice) -> bool {
+    rows().any(|row| advice.code == row.code)
 }
 
 /// The table as a page for people.
@@ -106,7 +120,8 @@ pub fn page() -> String {
     let mut page = String::from(
         "# What `diagnose` knows\n\nMade from the agent's table; a test fails when this page is stale. Rows stand from the \
          ground up: what is below causes what is above. A *symptom* is told only where no cause was found. *Deploy* \
-         means that deploying again mends it.\n",
+         means that deploying again mends it. What a check or the last deployment found and no row is for is told in its \
+         own words, where nothing else was found.\n",
     );
     for layer in ROWS {
         let _ = write!(

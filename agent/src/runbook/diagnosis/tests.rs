@@ -6,6 +6,7 @@ use crate::host::{Answers, Container, Fetched, Owner, PortOwner, Records, Transp
 use crate::runbook::distro::DISTROS;
 use crate::runbook::drift::{BASELINE, Baseline};
 use crate::runbook::{Cx, laws};
+use chatalot_protocol::outside::Door;
 use chatalot_protocol::site::Site;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -230,6 +231,64 @@ async fn how_the_last_deployment_ended_is_a_cause_until_the_next() {
         let found = case.found(Some(last)).await;
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!(found[0].code, code);
+    }
+}
+
+#[tokio::test]
+async fn what_no_row_is_for_is_told_in_its_own_words_where_nothing_else_is() {
+    let case = Case::deployed().await;
+    let last = Advice::new("POLICY_PACKAGES", "saw", "wanted", "fix");
+    let found = case.found(Some(last.clone())).await;
+    assert_eq!(found, std::slice::from_ref(&last));
+    case.host.world(|world| world.engine = EngineState::Down);
+    let found = case.found(Some(last)).await;
+    let codes: Vec<&str> = found.iter().map(|advice| &*advice.code).collect();
+    assert_eq!(codes, ["ENGINE_DOWN"]);
+}
+
+#[tokio::test]
+async fn what_the_controller_cannot_reach_is_told() {
+    let cases: &[(&str, Spoil)] = &[
+        ("OUTSIDE_PORT_SHUT", |w| {
+            w.outside.drops.insert(Door::tcp(443));
+        }),
+        ("OUTSIDE_TURN_SHUT", |w| {
+            w.outside.drops.insert(Door::udp(3478));
+        }),
+        ("OUTSIDE_WRONG_ANSWER", |w| {
+            w.outside.elsewhere.insert(Door::tcp(443));
+        }),
+    ];
+    for (code, spoil) in cases {
+        let case = Case::deployed().await;
+        case.host.world(spoil);
+        let found = case.found(None).await;
+        assert_eq!(found[0].code, *code, "{found:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_fix_is_told_in_the_commands_of_the_distribution() {
+    for (name, install, mend) in [
+        (
+            "Debian 13",
+            "apt-get install docker-compose",
+            "dpkg --configure -a",
+        ),
+        ("Fedora", "dnf install ", "dnf remove --duplicates"),
+        ("Arch Linux", "pacman -S docker-compose", "db.lck"),
+    ] {
+        let case = Case::deployed().await;
+        let tags = BTreeMap::new();
+        let distro = DISTROS.iter().find(|row| row.name == name).unwrap();
+        let mut facts = facts::gather(&case.cx(&tags), None).await;
+        facts.distro = distro;
+        facts.compose = None;
+        facts.half_installed = vec!["half".to_owned()];
+        let found = diagnose(&facts);
+        let fix = |code: &str| &found.iter().find(|advice| advice.code == code).unwrap().fix;
+        assert!(fix("COMPOSE_MISSING").contains(install), "{found:#?}");
+        assert!(fix("PACKAGES_BROKEN").contains(mend), "{found:#?}");
     }
 }
 

@@ -73,6 +73,46 @@ pub enum Manager {
 }
 
 impl Manager {
+    /// What installs a package, as a person would type it.
+    pub const fn install(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get install",
+            Self::Dnf => "dnf install",
+            Self::Pacman => "pacman -S",
+        }
+    }
+
+    /// What frees the room that fetched packages take.
+    pub const fn clean(self) -> &'static str {
+        match self {
+            Self::Apt => "apt-get clean",
+            Self::Dnf => "dnf clean packages",
+            Self::Pacman => "pacman -Sc",
+        }
+    }
+
+    /// How the root of an authority of one's own becomes trusted.
+    pub const fn trust(self) -> &'static str {
+        match self {
+            Self::Apt => "copy it to /usr/local/share/ca-certificates and run `update-ca-certificates`",
+            Self::Dnf => "copy it to /etc/pki/ca-trust/source/anchors and run `update-ca-trust`",
+            Self::Pacman => "copy it to /etc/ca-certificates/trust-source/anchors and run `update-ca-trust`",
+        }
+    }
+
+    /// What to do about packages that are only half installed.
+    pub const fn mend(self) -> &'static str {
+        match self {
+            Self::Apt => "run `dpkg --configure -a` and `apt-get --fix-broken install`",
+            Self::Dnf => {
+                "run `dnf remove --duplicates`, `rpm --rebuilddb` and `dnf check`, and mend what they name"
+            }
+            Self::Pacman => {
+                "see that no pacman runs (`fuser /var/lib/pacman/db.lck`), remove that file, run `pacman -Dk` and `pacman -Syu`, and mend what they name"
+            }
+        }
+    }
+
     /// What takes a package away again, as a person would type it.
     pub const fn remove(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ use super::{Engine, Pace};
 use crate::deployments::Deployments;
 use crate::effect::Runner;
 use crate::effect::fake::FakeRunner;
+use crate::host::Output;
 use crate::host::fake::{FakeHost, Mode, World};
 use crate::ledger::{Ledger, deployments as records, outbox};
 use crate::runbook::distro::DISTROS;
@@ -230,6 +231,31 @@ async fn a_deployment_ends_well_and_a_second_one_writes_nothing() {
         );
         assert_eq!(machine.host.writes(), writes, "{:#?}", machine.host.log());
     }
+}
+
+#[tokio::test]
+async fn a_step_that_never_succeeds_is_given_up_after_so_many_attempts() {
+    let machine = Machine::fresh();
+    let agent = machine.agent();
+    let job = agent.job(&least()).await;
+    let locked = Output {
+        code: 100,
+        stderr: "E: Could not get lock /var/lib/dpkg/lock-frontend".into(),
+        ..Output::default()
+    };
+    machine
+        .host
+        .world(|world| drop(world.outputs.insert("apt-get".into(), locked)));
+    agent.desk.take(job.clone()).await.unwrap();
+    assert_eq!(agent.end(&machine.host, job.id).await, DeploymentState::Failed);
+    let told = agent.events(job.id).await;
+    let Some(What::DeploymentFinished {
+        advice: Some(advice), ..
+    }) = told.last()
+    else {
+        panic!("{told:?}")
+    };
+    assert_eq!(advice.code, "STEP_KEEPS_FAILING");
 }
 
 #[tokio::test]

@@ -21,6 +21,12 @@ fn nginx_ends(spoil: fn(&mut World)) -> (String, Option<String>) {
 }
 
 #[test]
+fn an_selinux_that_takes_no_setting_is_told() {
+    let (code, _) = nginx_ends(|world| fails(world, "setsebool", "Cannot set persistent booleans"));
+    assert_eq!(code, "SELINUX_REFUSED");
+}
+
+#[test]
 fn f56_what_nginx_refuses_is_taken_out_again() {
     let invalid = nginx_ends(|world| fails(world, "nginx -t", "nginx: [emerg] unknown directive"));
     assert_eq!(invalid, ("NGINX_INVALID".into(), None));

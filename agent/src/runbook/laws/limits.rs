@@ -40,6 +40,7 @@ fn saw(verdict: Verdict) -> String {
     }
 }
 
+// coverage: assumed · Debian 13 · caddy, nginx, traefik · limited until admin
 #[test]
 fn strangers_are_kept_out_until_the_route_is_opened_and_then_let_in() {
     for (name, mut run) in every_proxy() {

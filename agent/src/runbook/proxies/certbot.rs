@@ -216,7 +216,7 @@ async fn ask(cx: &ActCx<'_>, more: &[&str]) -> Result<(), StepError> {
     let command = Command::new("certbot", &[&args, more].concat()).deadline(Duration::from_mins(5));
     match cx.host.run(command).await {
         Ok(output) if output.ok() => Ok(()),
-        Ok(output) => Err(failed(cx.look.site, &output)),
+        Ok(output) => Err(failed(&cx.look, &output)),
         Err(HostError::Deadline { seconds, said, .. }) => Err(StepError::last(
             Advice::new(
                 "CERTBOT_FAILED",
@@ -231,7 +231,8 @@ async fn ask(cx: &ActCx<'_>, more: &[&str]) -> Result<(), StepError> {
 }
 
 /// What certbot's failure means.
-fn failed(site: &Site, output: &Output) -> StepError {
+fn failed(cx: &Cx<'_>, output: &Output) -> StepError {
+    let site = cx.site;
     let says = |signs: &[&str]| {
         signs
             .iter()
@@ -248,7 +249,10 @@ fn failed(site: &Site, output: &Output) -> StepError {
         (
             "ACME_DIRECTORY_UNTRUSTED",
             format!("certbot does not trust {}", directory(&site.acme)),
-            "add the root of your authority to this host's trust store (copy it to /usr/local/share/ca-certificates and run `update-ca-certificates`; its renewals need that too), then deploy again".to_owned(),
+            format!(
+                "add the root of your authority to this host's trust store ({}; its renewals need that too), then deploy again",
+                cx.distro.manager.trust()
+            ),
         )
     } else if says(&[
         "Some challenges have failed",

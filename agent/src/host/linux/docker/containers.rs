@@ -4,7 +4,10 @@ use super::{PATIENCE, Trouble, connect, hangs, spoke, within};
 use crate::host::{Container, HostError, Transport, plain_line};
 use bollard::Docker;
 use bollard::errors::Error;
-use bollard::models::{ContainerInspectResponse, ContainerSummary, HealthStatusEnum, PortSummaryTypeEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, HealthStatusEnum,
+    PortSummaryTypeEnum,
+};
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use std::collections::HashMap;
@@ -93,7 +96,7 @@ impl Publishers {
             Transport::Tcp => PortSummaryTypeEnum::TCP,
             Transport::Udp => PortSummaryTypeEnum::UDP,
         };
-        let found = self.0.iter().find(|summary| {
+        let found = self.0.iter().filter(|summary| !is_over(summary)).find(|summary| {
             let mut ports = summary.ports.iter().flatten();
             ports.any(|p| p.public_port == Some(port) && p.typ == Some(wanted))
         });
@@ -107,6 +110,15 @@ impl Publishers {
             .find(|summary| summary.id.as_deref() == Some(id))
             .map(name)
     }
+}
+
+/// Whether a container holds no port, whatever the Engine lists for it: one whose start has failed keeps its entries.
+fn is_over(summary: &ContainerSummary) -> bool {
+    use ContainerSummaryStateEnum as State;
+    matches!(
+        summary.state,
+        Some(State::CREATED | State::EXITED | State::DEAD | State::REMOVING)
+    )
 }
 
 async fn summaries(docker: &Docker, folder: Option<&str>) -> Result<Vec<ContainerSummary>, Trouble> {
@@ -192,5 +204,37 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
             .into_iter()
             .filter(|(key, _)| key.starts_with("traefik."))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ContainerSummaryStateEnum as State;
+    use bollard::models::PortSummary;
+
+    #[test]
+    fn a_container_whose_start_has_failed_holds_no_port() {
+        let with = |state| {
+            let port = PortSummary {
+                private_port: 8080,
+                public_port: Some(8080),
+                typ: Some(PortSummaryTypeEnum::TCP),
+                ..PortSummary::default()
+            };
+            let summary = ContainerSummary {
+                names: Some(vec!["/chatalot-server".to_owned()]),
+                ports: Some(vec![port]),
+                state: Some(state),
+                ..ContainerSummary::default()
+            };
+            Publishers(vec![summary]).publishing(Transport::Tcp, 8080)
+        };
+        for state in [State::RUNNING, State::RESTARTING, State::PAUSED] {
+            assert_eq!(with(state).as_deref(), Some("chatalot-server"));
+        }
+        for state in [State::CREATED, State::EXITED, State::DEAD] {
+            assert_eq!(with(state), None);
+        }
     }
 }

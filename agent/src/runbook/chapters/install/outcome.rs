@@ -64,6 +64,7 @@ const FAILURES: &[Failure] = &[
             "401 Unauthorized",
             "unauthorized:",
             "authentication required",
+            "no basic auth credentials",
             "access denied",
             "access to the resource is denied",
             "Error response from daemon: denied",
@@ -131,6 +132,7 @@ const FAILURES: &[Failure] = &[
             "Temporary failure in name resolution",
             "server misbehaving",
             "connection reset by peer",
+            "/v2/\": dial tcp",
             "network is unreachable",
             "no route to host",
             "unexpected EOF",
@@ -247,6 +249,11 @@ mod tests {
             failed(1, "dial tcp: lookup registry: no such host"),
             "passing IMAGES_UNREACHABLE"
         );
+        // As Engine 26 said both to a small server on the host.
+        let refused = "Error response from daemon: Get \"http://127.0.0.1:5001/v2/\": dial tcp 127.0.0.1:5001: connect: connection refused";
+        assert_eq!(failed(1, refused), "passing IMAGES_UNREACHABLE");
+        let unknown = "Error response from daemon: Head \"http://127.0.0.1:5001/v2/x/manifests/1\": no basic auth credentials";
+        assert_eq!(failed(1, unknown), "REGISTRY_DENIED");
         assert_eq!(
             failed(18, "net/http: TLS handshake timeout"),
             "passing IMAGES_UNREACHABLE"

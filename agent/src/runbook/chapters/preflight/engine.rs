@@ -36,7 +36,7 @@ impl Step for Engine {
                 "installed, not running: packages.engine will start it",
             )),
             Facts::Up { version, .. } if engine_version::is_too_old(&version) => {
-                Ok(engine_too_old(&version).into())
+                Ok(engine_too_old(&version, cx.distro.manager).into())
             }
             Facts::Up { version, .. } => beside_compose(cx, &version).await,
         }
@@ -72,6 +72,6 @@ async fn beside_compose(cx: &Cx<'_>, version: &str) -> Result<Verdict, StepError
             "Engine {version}; compose v2 is missing: packages.install will"
         ))
     } else {
-        engine_version::compose_missing(version).into()
+        engine_version::compose_missing(version, cx.distro.manager).into()
     })
 }

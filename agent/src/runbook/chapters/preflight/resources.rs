@@ -1,6 +1,7 @@
 //! Memory and disk.
 
 use crate::host::Resources as Facts;
+use crate::runbook::distro::Manager;
 use crate::runbook::{Cx, Step, StepError};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -35,7 +36,7 @@ impl Step for Resources {
         let least = if installed { GIB } else { 4 * GIB };
         let mut saw = String::new();
         for path in [Path::new(ENGINE_DATA), folder] {
-            match judge(&cx.host.resources(path).await?, path, least) {
+            match judge(&cx.host.resources(path).await?, path, least, cx.distro.manager) {
                 Ok(seen) => saw = seen,
                 Err(advice) => return Ok((*advice).into()),
             }
@@ -44,7 +45,7 @@ impl Step for Resources {
     }
 }
 
-fn judge(facts: &Facts, path: &Path, least: u64) -> Result<String, Box<Advice>> {
+fn judge(facts: &Facts, path: &Path, least: u64, manager: Manager) -> Result<String, Box<Advice>> {
     let path = path.display();
     if facts.memory < MEMORY_LEAST {
         return Err(Advice::new(
@@ -72,7 +73,10 @@ fn judge(facts: &Facts, path: &Path, least: u64) -> Result<String, Box<Advice>> 
                 "{} for images, database and uploads; 20 GiB recommended",
                 gib(least)
             ),
-            "free some space (`apt-get clean`, `journalctl --vacuum-size=100M`) or enlarge the disk, then deploy again",
+            format!(
+                "free some space (`{}`, `journalctl --vacuum-size=100M`) or enlarge the disk, then deploy again",
+                manager.clean()
+            ),
         )
         .into());
     }
@@ -123,7 +127,7 @@ mod tests {
     };
 
     fn code(facts: &Facts) -> String {
-        judge(facts, Path::new("/srv/chatalot"), 4 * GIB)
+        judge(facts, Path::new("/srv/chatalot"), 4 * GIB, Manager::Apt)
             .map_or_else(|advice| advice.code.to_string(), |_| "fit".to_owned())
     }
 
@@ -176,13 +180,29 @@ mod tests {
     }
 
     #[test]
+    fn the_fix_is_in_the_words_of_the_package_manager() {
+        let full = Facts {
+            disk_free: GIB,
+            ..FIT
+        };
+        for (manager, word) in [
+            (Manager::Apt, "`apt-get clean`"),
+            (Manager::Dnf, "`dnf clean packages`"),
+            (Manager::Pacman, "`pacman -Sc`"),
+        ] {
+            let told = judge(&full, Path::new("/srv/chatalot"), 4 * GIB, manager).unwrap_err();
+            assert!(told.fix.contains(word), "{told}");
+        }
+    }
+
+    #[test]
     fn a_small_disk_is_pointed_out_without_stopping() {
         let small = Facts {
             disk_free: 9 * GIB,
             ..FIT
         };
         assert!(
-            judge(&small, Path::new("/srv/chatalot"), 4 * GIB)
+            judge(&small, Path::new("/srv/chatalot"), 4 * GIB, Manager::Apt)
                 .unwrap()
                 .contains("20 GiB recommended")
         );

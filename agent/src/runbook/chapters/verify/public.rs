@@ -58,7 +58,7 @@ impl Step for Public {
             );
             return Ok(Verdict::satisfied(saw));
         }
-        Ok(match judge(&url, proxies::journal(cx.site), fetched) {
+        Ok(match judge(cx, &url, fetched) {
             Ok(public) if public == local => {
                 Verdict::satisfied(format!("{url} answers, version {}", public.version))
             }
@@ -104,10 +104,11 @@ async fn proxy_down(cx: &Cx<'_>, url: &str) -> Option<Advice> {
 }
 
 fn judge(
+    cx: &Cx<'_>,
     url: &str,
-    journal: &str,
     fetched: Result<Fetched, FetchError>,
 ) -> Result<answer::Health, Box<Advice>> {
+    let journal = proxies::journal(cx.site);
     let advice = |code, saw: String, fix: String| {
         let wanted = "the health that chatalot gives on the host itself, where all is well";
         Box::new(Advice::new(code, saw, wanted, fix))
@@ -132,22 +133,26 @@ fn judge(
             format!("{name} does not resolve on this host"),
             "see that the host's own resolver knows the domain: `getent hosts` with it".to_owned(),
         )),
-        Err(FetchError::Tls(why)) => Err(advice(
-            "CERTIFICATE_UNTRUSTED",
-            format!("{url}: {why}"),
-            format!("see {journal} for why there is no certificate; {TRUST}"),
-        )),
         Err(FetchError::Connect(whom)) => Err(advice(
             "PUBLIC_UNREACHABLE",
             format!("{whom} does not take connections on port 443 at the public address"),
             "open TCP 80 and 443 in the provider's firewall; where the network does not lead a host back to its own public address, check from outside".to_owned(),
         )),
-        Err(other) => Err(advice(
-            "PROXY_NO_ANSWER",
-            format!("{url}: {other}"),
-            format!("look at {journal}"),
-        )),
+        Err(other) => Err(unanswered(cx, &other).into()),
     }
+}
+
+/// The proxy did not get as far as an answer.
+pub(super) fn unanswered(cx: &Cx<'_>, error: &FetchError) -> Advice {
+    if let FetchError::Tls(why) = error {
+        return untrusted(cx, format!("https://{}: {why}", cx.site.domain));
+    }
+    Advice::new(
+        "PROXY_NO_ANSWER",
+        format!("https://{}: {error}", cx.site.domain),
+        "an answer by the proxy, where chatalot itself is well",
+        format!("look at {}", proxies::journal(cx.site)),
+    )
 }
 
 /// The certificate that is served is trusted, and for a while yet.
@@ -185,22 +190,20 @@ impl Step for Certificate {
         // It is read even where it is not trusted, to say why it is not.
         page.verify = false;
         page.connect_to = proxies::chosen(cx.site).map(|_| proxies::way_in(cx));
-        let journal = proxies::journal(cx.site);
         let facts = match cx.host.fetch(page).await {
             Ok(page) => page.tls.unwrap_or_default(),
-            Err(error) => {
-                return Ok(untrusted(error.to_string(), journal).into());
-            }
+            Err(error) => return Ok(unanswered(cx, &error).into()),
         };
-        Ok(certificate(&cx.site.acme, &facts, journal, cx.host.now_ms()))
+        Ok(certificate(cx, &facts))
     }
 }
 
-fn certificate(acme: &Acme, facts: &TlsFacts, journal: &str, now_ms: i64) -> Verdict {
-    let hours = (facts.not_after - now_ms / 1000) / 3600;
+fn certificate(cx: &Cx<'_>, facts: &TlsFacts) -> Verdict {
+    let (acme, journal) = (&cx.site.acme, proxies::journal(cx.site));
+    let hours = (facts.not_after - cx.host.now_ms() / 1000) / 3600;
     let issuer = crate::host::plain_line(&facts.issuer);
     if let Some(why) = facts.distrust.as_ref().filter(|_| *acme != Acme::Staging) {
-        return untrusted(format!("a certificate by {issuer}: {why}"), journal).into();
+        return untrusted(cx, format!("a certificate by {issuer}: {why}")).into();
     }
     let least = match acme {
         Acme::Private { .. } => HOURS_LEAST_PRIVATE,
@@ -223,42 +226,62 @@ fn certificate(acme: &Acme, facts: &TlsFacts, journal: &str, now_ms: i64) -> Ver
     Verdict::satisfied(format!("by {issuer}, {} days left{doubt}", hours / 24))
 }
 
-/// How an authority of one's own becomes trusted.
-const TRUST: &str = "for an authority of one's own, add its root to the host's trust store (/usr/local/share/ca-certificates, `update-ca-certificates`)";
-
-fn untrusted(saw: String, journal: &str) -> Advice {
+/// What is served is not trusted here.
+fn untrusted(cx: &Cx<'_>, saw: String) -> Advice {
     Advice::new(
         "CERTIFICATE_UNTRUSTED",
         saw,
         "a certificate that this host's trust store accepts",
-        format!("see {journal} for why there is none; {TRUST}"),
+        format!(
+            "see {} for why there is none; for an authority of one's own, add its root to the host's trust store ({})",
+            proxies::journal(cx.site),
+            cx.distro.manager.trust()
+        ),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runbook::distro::DISTROS;
+    use crate::runbook::laws;
+    use std::collections::BTreeMap;
 
-    fn code(fetched: Result<Fetched, FetchError>) -> String {
-        judge("https://x/api/health", "the log", fetched)
-            .map_or_else(|advice| advice.code.to_string(), |health| health.version)
+    /// On a deployed host at the beginning of time.
+    fn at<T>(acme: Acme, distro: &str, then: impl FnOnce(&Cx<'_>) -> T) -> T {
+        let (host, mut site, memory) = laws::deployed();
+        host.world(|world| world.now_ms = 0);
+        site.acme = acme;
+        then(&Cx {
+            site: &site,
+            distro: DISTROS.iter().find(|row| row.name == distro).unwrap(),
+            host: &host,
+            memory: &memory,
+            secret_tags: &BTreeMap::new(),
+        })
     }
 
     #[test]
     fn f58_what_the_proxy_gets_wrong_is_told_by_its_layer() {
-        let status = |status| Fetched {
-            status,
-            ..Fetched::default()
+        let status = |status| {
+            Ok(Fetched {
+                status,
+                ..Fetched::default()
+            })
         };
-        assert_eq!(code(Ok(status(502))), "PROXY_BAD_GATEWAY");
-        assert_eq!(code(Ok(status(404))), "PROXY_WRONG_ANSWER");
-        assert_eq!(code(Err(FetchError::Connect("x".into()))), "PUBLIC_UNREACHABLE");
-        assert_eq!(
-            code(Err(FetchError::Tls("expired".into()))),
-            "CERTIFICATE_UNTRUSTED"
-        );
-        assert_eq!(code(Err(FetchError::Name("x".into()))), "PUBLIC_NAME_UNKNOWN");
-        assert_eq!(code(Err(FetchError::Deadline(10))), "PROXY_NO_ANSWER");
+        let cases = [
+            (status(502), "PROXY_BAD_GATEWAY"),
+            (status(404), "PROXY_WRONG_ANSWER"),
+            (Err(FetchError::Connect("x".into())), "PUBLIC_UNREACHABLE"),
+            (Err(FetchError::Tls("expired".into())), "CERTIFICATE_UNTRUSTED"),
+            (Err(FetchError::Name("x".into())), "PUBLIC_NAME_UNKNOWN"),
+            (Err(FetchError::Deadline(10)), "PROXY_NO_ANSWER"),
+        ];
+        at(Acme::Production, "Debian 13", |cx| {
+            for (fetched, code) in cases {
+                assert_eq!(judge(cx, "https://x/api/health", fetched).unwrap_err().code, code);
+            }
+        });
     }
 
     #[test]
@@ -268,18 +291,25 @@ mod tests {
             not_after: days * 86_400 + 60,
             distrust: distrust.map(str::to_owned),
         };
-        assert!(certificate(&Acme::Production, &facts(60, None), "the log", 0).is_satisfied());
-        assert!(!certificate(&Acme::Production, &facts(13, None), "the log", 0).is_satisfied());
-        assert!(
-            !certificate(
-                &Acme::Production,
-                &facts(60, Some("unknown issuer")),
-                "the log",
-                0
-            )
-            .is_satisfied()
-        );
-        assert!(certificate(&Acme::Staging, &facts(60, Some("unknown issuer")), "the log", 0).is_satisfied());
-        assert!(!certificate(&Acme::Staging, &facts(-1, None), "the log", 0).is_satisfied());
+        at(Acme::Production, "Debian 13", |cx| {
+            assert!(certificate(cx, &facts(60, None)).is_satisfied());
+            assert!(!certificate(cx, &facts(13, None)).is_satisfied());
+            assert!(!certificate(cx, &facts(60, Some("unknown issuer"))).is_satisfied());
+        });
+        at(Acme::Staging, "Debian 13", |cx| {
+            assert!(certificate(cx, &facts(60, Some("unknown issuer"))).is_satisfied());
+            assert!(!certificate(cx, &facts(-1, None)).is_satisfied());
+        });
+    }
+
+    #[test]
+    fn where_a_root_of_ones_own_belongs_depends_on_the_distribution() {
+        for (distro, word) in [
+            ("Debian 13", "update-ca-certificates"),
+            ("Fedora", "/etc/pki/ca-trust"),
+        ] {
+            let told = at(Acme::Production, distro, |cx| untrusted(cx, "x".to_owned()));
+            assert!(told.fix.contains(word), "{told}");
+        }
     }
 }

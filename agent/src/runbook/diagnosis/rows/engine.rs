@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "COMPOSE_MISSING",
         cause: "no compose, or compose 1, beside the Engine",
         shown_by: "`docker compose version`",
-        fix: "install compose 2 from where the Engine came from (`apt-get install docker-compose`, or `docker-compose-plugin` from Docker's own repository)",
+        fix: "install compose 2 from where the Engine came from (the distribution's own package, or `docker-compose-plugin` from Docker's own repository)",
         ours: true,
         find: Find::Seen(compose),
         ..TOLD
@@ -55,9 +55,19 @@ fn compose(facts: &Facts) -> Option<Seen> {
     if !facts.installed || !matches!(facts.engine, Engine::Up { .. }) {
         return None;
     }
-    match &facts.compose {
-        None => Some(Seen::of("no compose v2")),
-        Some(version) if is_compose_v1(version) => Some(Seen::of(format!("compose {version}"))),
-        Some(_) => None,
-    }
+    let saw = match &facts.compose {
+        None => "no compose v2".to_owned(),
+        Some(version) if is_compose_v1(version) => format!("compose {version}"),
+        Some(_) => return None,
+    };
+    let (install, own) = (facts.distro.manager.install(), facts.distro.compose.join(" "));
+    let fix = format!(
+        "install compose 2 from where the Engine came from: `{install} {own}`, or `{install} docker-compose-plugin` from \
+         Docker's own repository"
+    );
+    Some(Seen {
+        saw,
+        fix: Some(fix),
+        lines: Vec::new(),
+    })
 }

@@ -1,44 +1,8 @@
-//! What is between the world and chatalot.
+//! The proxy, its certificate and the public address.
 
 use super::{ENDED, Facts, Find, Row, Seen, TOLD};
 
 pub(super) const ROWS: &[Row] = &[
-    Row {
-        code: "DNS_NONE",
-        cause: "a domain without an address",
-        fix: "make an A record with the host's address",
-        ..TOLD
-    },
-    Row {
-        code: "DNS_WRONG",
-        cause: "a domain that leads elsewhere",
-        fix: "set the A record to the host's address",
-        ..TOLD
-    },
-    Row {
-        code: "DNS_STALE_AAAA",
-        cause: "an IPv6 address that is not this host's",
-        fix: "remove the AAAA record, or set it to the host's own",
-        ..TOLD
-    },
-    Row {
-        code: "DNS_DISAGREE",
-        cause: "resolvers that disagree, as after a change",
-        fix: "wait until the old record's time to live is over, then deploy again",
-        ..TOLD
-    },
-    Row {
-        code: "DNS_CDN",
-        cause: "a domain behind a content network",
-        fix: "let the domain lead to the host itself",
-        ..TOLD
-    },
-    Row {
-        code: "DNS_UNREACHABLE",
-        cause: "no resolver answers",
-        fix: "see that the host's name resolution works",
-        ..TOLD
-    },
     Row {
         code: "ACME_RATE_LIMITED",
         cause: "too many refused certificates",
@@ -113,6 +77,27 @@ pub(super) const ROWS: &[Row] = &[
         cause: "a public address that takes no connection",
         shown_by: "no connection from the host to its own public address",
         fix: "open TCP 80 and 443 in the provider's firewall; where the network does not lead a host back to itself, check from outside",
+        ..TOLD
+    },
+    Row {
+        code: "OUTSIDE_PORT_SHUT",
+        cause: "a port that the world does not reach, as behind a provider's firewall",
+        shown_by: "the controller's look from outside",
+        fix: "open it in the provider's firewall, and where the host is behind NAT forward it",
+        ..TOLD
+    },
+    Row {
+        code: "OUTSIDE_ELSEWHERE",
+        cause: "a domain whose address is somebody else's, as the world sees it",
+        shown_by: "the controller's look from outside",
+        fix: "see that DNS, and whatever is between, leads to this host",
+        ..TOLD
+    },
+    Row {
+        code: "OUTSIDE_WRONG_ANSWER",
+        cause: "a site that answers the world otherwise than this host",
+        shown_by: "the controller's look from outside",
+        fix: "as the finding says",
         ..TOLD
     },
     Row {

@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "DISK_FULL",
         cause: "a full disk",
-        fix: "free some space (`apt-get clean`, `docker image prune`, `journalctl --vacuum-size=100M`) or enlarge the disk",
+        fix: "free some space (the package manager's own cleaning, `docker image prune`, `journalctl --vacuum-size=100M`) or enlarge the disk",
         ..TOLD
     },
     Row {
@@ -63,7 +63,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "PACKAGES_BROKEN",
         cause: "packages that are only half configured",
         shown_by: "the package manager's own audit",
-        fix: "run `dpkg --configure -a` and `apt-get --fix-broken install`; a new deployment does the first itself",
+        fix: "have the package manager finish or undo it (`dpkg --configure -a`, `dnf remove --duplicates`, …); a new deployment does that itself",
         ours: true,
         find: Find::Seen(half_installed),
         ..TOLD
@@ -71,14 +71,14 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "PACKAGES_BROKEN",
         cause: "packages that are only half configured",
-        fix: "run `dpkg --configure -a` and `apt-get --fix-broken install`",
+        fix: "have the package manager mend it (`apt-get --fix-broken install`, `rpm --rebuilddb`, `pacman -Dk`)",
         ..ENDED
     },
     Row {
         code: "TOOLS_MISSING",
-        cause: "a tool that is installed and cannot be found",
-        fix: "reinstall the tool from the distribution",
-        ..ENDED
+        cause: "a tool that every system of its kind has and that cannot be found",
+        fix: "restore it from the distribution",
+        ..TOLD
     },
     Row {
         code: "APT_LOCKED",
@@ -88,9 +88,28 @@ pub(super) const ROWS: &[Row] = &[
         ..ENDED
     },
     Row {
+        code: "PACKAGES_LOCKED",
+        cause: "another package manager at work (dnf, pacman)",
+        ours: true,
+        fix: "wait until the other one has finished, then deploy again",
+        ..ENDED
+    },
+    Row {
         code: "PACKAGES_UNREACHABLE",
         cause: "package servers that do not answer",
-        fix: "see that `apt-get update` works on the host",
+        fix: "see that the package manager can fetch its lists (`apt-get update`, `dnf makecache`, `pacman -Syu`)",
+        ..ENDED
+    },
+    Row {
+        code: "PACKAGES_UNSIGNED",
+        cause: "packages, or lists of them, whose signature the host does not trust",
+        fix: "do not install by force; mend the key of the source that is named",
+        ..ENDED
+    },
+    Row {
+        code: "PACKAGES_CONFLICT",
+        cause: "packages that cannot be installed beside what is there",
+        fix: "remove what is named as being in the way, then deploy again",
         ..ENDED
     },
     Row {
@@ -123,7 +142,10 @@ fn half_installed(facts: &Facts) -> Option<Seen> {
     let first = facts.half_installed.first()?;
     Some(Seen {
         saw: format!("half configured: {}", first.trim()),
+        fix: Some(format!(
+            "{}; a new deployment does the first of it itself",
+            facts.distro.manager.mend()
+        )),
         lines: facts.half_installed.clone(),
-        ..Seen::default()
     })
 }

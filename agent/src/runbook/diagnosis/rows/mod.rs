@@ -6,6 +6,7 @@ mod files;
 mod front;
 mod host;
 mod installer;
+mod names;
 mod proxies;
 mod symptoms;
 mod turn;
@@ -43,12 +44,16 @@ pub const ROWS: &[Layer] = &[
         rows: containers::ROWS,
     },
     Layer {
-        name: "Domain, proxy and certificate",
-        rows: front::ROWS,
+        name: "The domain",
+        rows: names::ROWS,
     },
     Layer {
         name: "The proxies and the host's firewall",
         rows: proxies::ROWS,
+    },
+    Layer {
+        name: "Proxy, certificate and public address",
+        rows: front::ROWS,
     },
     Layer {
         name: "Voice, video and updates",

@@ -94,6 +94,12 @@ pub(super) const ROWS: &[Row] = &[
         ..TOLD
     },
     Row {
+        code: "OVERRIDE_PORTS",
+        cause: "an override file that chatalot's own port cannot be put into",
+        fix: "give the service chatalot the ports by hand that the finding names, or close TCP 8080 in the provider's firewall",
+        ..ENDED
+    },
+    Row {
         code: "OVERRIDE_UNREADABLE",
         cause: "an override file that cannot be merged into",
         fix: "mend the YAML of docker-compose.override.yml",

@@ -120,7 +120,8 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "HOST_DID_NOT_ANSWER",
         cause: "a host that could not be asked",
+        shown_by: "a check, now or in the last deployment",
         fix: "look at `journalctl -u chatalot-agent`",
-        ..ENDED_SYMPTOM
+        ..TOLD_SYMPTOM
     },
 ];

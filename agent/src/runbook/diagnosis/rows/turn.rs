@@ -28,6 +28,13 @@ pub(super) const ROWS: &[Row] = &[
         ..TOLD
     },
     Row {
+        code: "OUTSIDE_TURN_SHUT",
+        cause: "a TURN server that the world does not reach, as behind a provider's firewall",
+        shown_by: "the controller's look from outside",
+        fix: "open UDP and TCP 3478 and 5349, and UDP 49152 to 49200, in the provider's firewall",
+        ..TOLD
+    },
+    Row {
         code: "UPDATER_REGISTRY_DENIED",
         cause: "an updater without credentials for the registry",
         shown_by: "401 in the updater's log, `secrets/registry_creds` missing or empty",

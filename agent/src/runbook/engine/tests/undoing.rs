@@ -97,10 +97,10 @@ async fn f41_a_removal_that_fails_midway_tells_what_is_left_and_goes_on_when_run
     let agent = machine.agent();
     let order = order(Inputs::default());
     agent.done(&machine.host, agent.job(&order).await).await;
-    let refused = crate::host::Output {
+    let refused = Output {
         code: 1,
         stdout: "permission denied".into(),
-        ..crate::host::Output::default()
+        ..Output::default()
     };
     let down = "docker compose --project-name";
     machine
