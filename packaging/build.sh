@@ -3,14 +3,15 @@
 set -eu
 cd "$(dirname "$0")/.."
 target=${1:-$(uname -m)-unknown-linux-gnu}
-# What SQLite can do and nobody here asks for: full-text search, R-trees, extensions, caches that are shared, hooks. And it may sync what was written
-# without the time at which it was, which it does not believe it can.
+# What SQLite can do and nobody here asks for: full-text search, R-trees, extensions, caches that are shared, hooks. And
+# it may sync what was written without the time at which it was, which it does not believe it can.
 LIBSQLITE3_FLAGS='-USQLITE_ENABLE_FTS3 -USQLITE_ENABLE_FTS3_PARENTHESIS -USQLITE_ENABLE_FTS5 -USQLITE_ENABLE_RTREE
 -USQLITE_ENABLE_STAT4 -USQLITE_ENABLE_DBSTAT_VTAB -USQLITE_SOUNDEX -USQLITE_ENABLE_LOAD_EXTENSION -DSQLITE_OMIT_LOAD_EXTENSION
 -USQLITE_ENABLE_COLUMN_METADATA -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_PROGRESS_CALLBACK -DSQLITE_UNTESTABLE
 -DSQLITE_OMIT_DEPRECATED -DSQLITE_DQS=0 -DHAVE_FDATASYNC=1'
 export LIBSQLITE3_FLAGS
-# A panic ends the program: nothing walks the stack, in Rust or in C. See no-unwinding.ld for what brings its tables anyway.
+# A panic ends the program: nothing walks the stack, in Rust or in C. See no-unwinding.ld for what brings its tables
+# anyway.
 CFLAGS='-fno-asynchronous-unwind-tables -fno-unwind-tables'
 export CFLAGS
 # What a running agent uses lies together (see order.sh), and relocations are written down in a few bytes each, which a C

@@ -13,42 +13,52 @@ step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 quick=''
 [ "${1-}" != --quick ] || quick=yes
 
-# Ends a job that ran beside: its number, what it has said, and how much of that is shown.
+# One job at a time may run beside the others; `timeout` has its children in a group, and ends them all when it is ended.
+logs=$(mktemp -d)
+job=''
+beside() {
+    timeout 3600 "$@" >"$logs/said" 2>&1 &
+    job=$!
+}
+# Waits for it, and shows the last lines of what it has said, or all where it has failed.
 ended() {
-    if ! wait "$1"; then
-        cat "$2"
+    if ! wait "$job"; then
+        job=''
+        cat "$logs/said"
         exit 1
     fi
-    tail -n "$3" "$2"
+    job=''
+    tail -n "$1" "$logs/said"
 }
+leave() {
+    [ -z "$job" ] || kill "$job" 2>/dev/null || :
+    wait
+    rm -rf "$logs"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 step "what the tests need"
 sh tests/setup.sh
-logs=$(mktemp -d)
-# Nothing is left running, whatever fails.
-trap 'wait; rm -rf "$logs"' EXIT
 step "format and lints"
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 git ls-files '*.sh' | xargs shellcheck .ci/run
 step "the crates; beside them what is shipped is built"
-shipping=''
-if [ -z "$quick" ]; then
-    nice sh packaging/build.sh >"$logs/shipped" 2>&1 &
-    shipping=$!
-fi
+[ -n "$quick" ] || beside nice sh packaging/build.sh
 cargo test --locked --workspace --all-features --exclude chatalot-tests
 if [ -z "$quick" ]; then
     step "what is shipped"
-    ended "$shipping" "$logs/shipped" 2
-    nice -n 19 sh tests/fuzz.sh >"$logs/fuzzed" 2>&1 &
-    fuzzing=$!
+    ended 2
+    beside nice sh tests/fuzz.sh
     step "the sandbox"
     sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}
     step "the journeys; beside them the fuzzer"
     cargo test --locked -p chatalot-tests
     step "what the fuzzer found"
-    ended "$fuzzing" "$logs/fuzzed" 30
+    ended 30
 fi
+# Last, so that what is printed ends with a summary of tests.
 step "the house rules"
 cargo test --locked -p chatalot-tests --lib --test house_rules --test every_fault_is_shown

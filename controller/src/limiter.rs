@@ -56,9 +56,18 @@ impl Limiter {
 
 /// One subscriber has a whole /64.
 pub fn network(from: IpAddr) -> IpAddr {
+    within(from, 64)
+}
+
+/// Whoever wants it has a whole /48.
+pub fn site(from: IpAddr) -> IpAddr {
+    within(from, 48)
+}
+
+fn within(from: IpAddr, bits: u32) -> IpAddr {
     match from {
         IpAddr::V4(_) => from,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << (128 - bits)))),
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::limiter::network;
+use crate::limiter::site;
 
 /// How many may wait at once.
 const ALL: usize = 64;
@@ -88,7 +88,7 @@ impl Waiting {
             row.asked = Instant::now();
             return Ok(false);
         }
-        make_room(&mut rows, network(address))?;
+        make_room(&mut rows, site(address))?;
         let waiter = Waiter {
             spki,
             id: hex(&spki[..8]),
@@ -167,12 +167,13 @@ impl Waiting {
     }
 }
 
-/// Sees to it that one more may wait from this network. Where all places are taken, the last to come from the network
-/// that has most of them gives up his, so that a few networks cannot keep the others out.
+/// Sees to it that one more may wait from this network. Where all places are taken, the last to come from a network that
+/// has most of them gives up his, so that a few networks cannot keep the others out. Somebody with as many networks as
+/// there are places can; then a token lets a host in.
 fn make_room(rows: &mut HashMap<[u8; 32], Row>, from: IpAddr) -> Result<(), Turned> {
     let mut places: HashMap<IpAddr, usize> = HashMap::new();
     for row in rows.values().filter(|row| !row.denied) {
-        *places.entry(network(row.waiter.address)).or_default() += 1;
+        *places.entry(site(row.waiter.address)).or_default() += 1;
     }
     let near = places.get(&from).copied().unwrap_or_default();
     if rows.len() >= KNOWN || near >= FROM_ONE {
@@ -181,14 +182,14 @@ fn make_room(rows: &mut HashMap<[u8; 32], Row>, from: IpAddr) -> Result<(), Turn
     if places.values().sum::<usize>() < ALL {
         return Ok(());
     }
-    let greedy = places.into_iter().max_by_key(|(_, taken)| *taken);
-    let (greedy, _) = greedy
-        .filter(|(_, taken)| *taken > near + 1)
-        .ok_or(Turned::Crowded)?;
+    let most = places.values().copied().max().unwrap_or_default();
+    if most <= near + 1 {
+        return Err(Turned::Crowded);
+    }
     let last = rows
         .iter()
-        .filter(|(_, row)| !row.denied && network(row.waiter.address) == greedy)
-        .max_by_key(|(_, row)| row.came)
+        .filter(|(_, row)| !row.denied && places.get(&site(row.waiter.address)) == Some(&most))
+        .max_by_key(|(spki, row)| (row.came, **spki))
         .map(|(spki, _)| *spki);
     last.and_then(|spki| rows.remove(&spki))
         .map(drop)

@@ -21,6 +21,8 @@ const LONGEST: Duration = Duration::from_hours(24);
 const PROGRESS: Duration = Duration::from_mins(1);
 /// Between two questions: the controller holds each for a while itself.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long somebody tries who finds too many before him and was never told how long to wait.
+const CROWD: Duration = Duration::from_mins(15);
 /// The same after a question that came to nothing.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
 
@@ -84,9 +86,11 @@ async fn decided(
                 PAUSE
             }
             Ok(EnrolReply::Unknown) => LONG_PAUSE,
-            Err(PostError::Refused(advice)) if advice.code != "TOO_MANY_TRIES" => {
-                return Err(PostError::Refused(advice).into());
+            Err(PostError::Refused(advice)) if advice.code == "TOO_MANY_TRIES" => {
+                until.get_or_insert(began + CROWD);
+                LONG_PAUSE
             }
+            Err(PostError::Refused(advice)) => return Err(PostError::Refused(advice).into()),
             Err(error) if until.is_none() => return Err(error.into()),
             Err(error) => {
                 log::debug!(error = crate::chain(&error); "the controller was not heard");
@@ -162,6 +166,21 @@ mod tests {
         let (done, said) = told(answers).await;
         assert_eq!(done.unwrap().name.as_str(), "chat-1");
         assert_eq!(said.first().unwrap(), "still waits, for 1 min now");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_finds_a_crowd_asks_again_for_a_while() {
+        let (done, _) = told(vec![
+            refused("TOO_MANY_TRIES"),
+            Ok(EnrolReply::Joined(Box::new(reply()))),
+        ])
+        .await;
+        assert_eq!(done.unwrap().name.as_str(), "chat-1");
+        let began = Instant::now();
+        let crowd = (0..1000).map(|_| refused("TOO_MANY_TRIES")).collect();
+        let (done, _) = told(crowd).await;
+        assert!(matches!(done, Err(JoinError::Unapproved(_))));
+        assert!(began.elapsed() <= CROWD + Duration::from_mins(1));
     }
 
     #[tokio::test(start_paused = true)]

@@ -398,15 +398,17 @@ async fn f66_a_flood_of_questions_whose_answers_nobody_reads_takes_bounded_room(
     controller.welcome(0).await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    let mut most = 0;
+    let (mut most, mut asked) = (0, 0);
     let flood = async {
-        for id in 0..100_000 {
+        loop {
             let ask = Box::new(Ask::Ping);
-            controller.say(&ToAgent::Ask { id, ask }).await;
+            controller.say(&ToAgent::Ask { id: asked, ask }).await;
+            asked += 1;
             most = most.max(tasks());
         }
     };
-    let stuck = tokio::time::timeout(Duration::from_secs(1), flood).await;
-    assert!(stuck.is_err(), "the agent takes no more than it can answer");
+    // It ends by being stuck, or not at all.
+    let _stuck = tokio::time::timeout(Duration::from_secs(1), flood).await;
+    assert!(asked > 100, "{asked} questions are no flood");
     assert!(most <= before + 16, "{most} tasks, {before} before");
 }

@@ -5,6 +5,8 @@ use chatalot_protocol::advice::Advice;
 
 /// The oldest Engine that chatalot is documented for.
 const ENGINE_LEAST: u32 = 24;
+/// Compose as Docker's own repository has it.
+pub const COMPOSE: &str = "docker-compose-plugin";
 
 /// The number before the first dot; a leading `v` is passed over.
 pub fn major(version: &str) -> Option<u32> {
@@ -39,8 +41,8 @@ pub fn engine_too_old(version: &str, manager: Manager) -> Advice {
         format!("Docker Engine {version}"),
         format!("{ENGINE_LEAST} or newer"),
         format!(
-            "upgrade it from where it was installed from (Docker's own repository: `{} docker-ce`), or remove its packages (images, containers and volumes stay in /var/lib/docker) to have a newer one installed, then deploy again",
-            manager.install()
+            "upgrade it from where it was installed from{}, or remove its packages (images, containers and volumes stay in /var/lib/docker) to have a newer one installed, then deploy again",
+            manager.from_docker("docker-ce")
         ),
     )
 }
@@ -52,8 +54,8 @@ pub fn compose_missing(version: &str, manager: Manager) -> Advice {
         format!("Docker Engine {version} without compose v2"),
         "compose 2 or newer",
         format!(
-            "install it from where the Engine came from (Docker's own repository: `{} docker-compose-plugin`), then deploy again",
-            manager.install()
+            "install it from where the Engine came from{}, then deploy again",
+            manager.from_docker(COMPOSE)
         ),
     )
 }

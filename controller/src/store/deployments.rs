@@ -101,6 +101,9 @@ pub fn to_send(connection: &Connection, host: HostId, now_ms: i64) -> Result<Vec
     ids(statement.query_map([host.0.as_bytes()], |row| row.get(0))?)
 }
 
+const EXPIRE: &str = "UPDATE deployments SET finished = 1, state = 'refused', outcome = ?2
+    WHERE NOT sent AND NOT finished AND not_after_ms < ?1 RETURNING id";
+
 /// Ends every job that was never sent and is out of time.
 pub fn expire(connection: &Connection, now_ms: i64) -> Result<Vec<DeploymentId>, StoreError> {
     let advice = Advice::new(
@@ -109,10 +112,7 @@ pub fn expire(connection: &Connection, now_ms: i64) -> Result<Vec<DeploymentId>,
         "a connected host",
         "see `chatalotctl host show`; when the host is connected, deploy again",
     );
-    let mut statement = connection.prepare_cached(
-        "UPDATE deployments SET finished = 1, state = 'refused', outcome = ?2
-         WHERE NOT sent AND NOT finished AND not_after_ms < ?1 RETURNING id",
-    )?;
+    let mut statement = connection.prepare_cached(EXPIRE)?;
     ids(statement.query_map((now_ms, ended(Some(advice))?), |row| row.get(0))?)
 }
 
@@ -239,6 +239,7 @@ fn ids(rows: impl Iterator<Item = rusqlite::Result<[u8; 16]>>) -> Result<Vec<Dep
 
 #[cfg(test)]
 mod tests {
+    use super::EXPIRE;
     use crate::store::migrate;
     use rusqlite::Connection;
 
@@ -246,9 +247,8 @@ mod tests {
     fn what_is_done_at_each_session_looks_through_what_is_not_ended_and_no_further() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
-        let plan = "EXPLAIN QUERY PLAN UPDATE deployments SET finished = 1, state = 'refused'
-                    WHERE NOT sent AND NOT finished AND not_after_ms < 5";
-        let how: String = connection.query_row(plan, [], |row| row.get(3)).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {EXPIRE}");
+        let how: String = connection.query_row(&plan, (5, ""), |row| row.get(3)).unwrap();
         assert!(how.contains("deployments_unfinished"), "{how}");
     }
 }

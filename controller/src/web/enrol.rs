@@ -1,5 +1,5 @@
 //! `POST /v1/enrol`: a key asks to join, and waits for the operator's word. It shows no secret, so it is told one
-//! thing whatever stands against it, and costs little while it waits.
+//! thing whether it is not awaited or was denied, is told to come again where too many wait, and costs little.
 
 use super::join::{entry, reply};
 use crate::ca::{Applicant, CsrError};
@@ -59,9 +59,11 @@ where
         Err(error) => {
             let why = crate::chain(&error);
             log::warn!(address:% = from, error:% = why; "a host may not wait for approval");
-            centre
-                .remember_stranger(entry(from, String::new(), "JOIN_REFUSED", why))
-                .await;
+            // A crowd asks again and again; the audit keeps room for those who are refused.
+            if !matches!(error, EnrolError::Turned(Turned::Crowded)) {
+                let refused = entry(from, String::new(), "JOIN_REFUSED", why);
+                centre.remember_stranger(refused).await;
+            }
             refuse(&error)
         }
     }

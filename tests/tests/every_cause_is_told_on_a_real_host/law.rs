@@ -96,6 +96,31 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         "the_controller_tells_what_the_world_reaches_and_what_it_must_not",
     ),
     (
+        "TUNNEL_NAME_NONE",
+        Way::Maps,
+        "a_tunnels_name_must_lead_to_cloudflare",
+    ),
+    (
+        "TUNNEL_NAME_ELSEWHERE",
+        Way::Maps,
+        "a_tunnels_name_must_lead_to_cloudflare",
+    ),
+    (
+        "TUNNEL_NOT_CONNECTED",
+        Way::Maps,
+        "a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward",
+    ),
+    (
+        "TUNNEL_BAD_SERVICE",
+        Way::Maps,
+        "a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward",
+    ),
+    (
+        "TUNNEL_NO_HOSTNAME",
+        Way::Maps,
+        "a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward",
+    ),
+    (
         "OUTSIDE_ELSEWHERE",
         Way::Maps,
         "a_firewall_before_the_host_stops_a_deployment_before_anything_is_installed",

@@ -9,8 +9,8 @@ use std::path::Path;
 /// The kernel's folder of interfaces.
 const INTERFACES: &str = "/sys/class/net";
 
-/// The addresses of the host's own interfaces, sorted: no loopback, no link-local, none of a bridge that only joins
-/// containers or virtual machines on this host.
+/// The addresses of the host's own interfaces, sorted: no loopback, no link-local, no private ones of a bridge that only
+/// joins containers or virtual machines on this host. A public one there is routed to it.
 pub(super) fn addresses() -> Result<Vec<IpAddr>, HostError> {
     let all = getifaddrs().map_err(|errno| HostError::Unknown {
         what: "the host's addresses",
@@ -21,14 +21,18 @@ pub(super) fn addresses() -> Result<Vec<IpAddr>, HostError> {
             interface.flags.contains(InterfaceFlags::IFF_UP)
                 && !interface.flags.contains(InterfaceFlags::IFF_LOOPBACK)
                 && !is_bridge(&interface.interface_name)
-                && !joins_only_what_is_here(&Path::new(INTERFACES).join(&interface.interface_name))
         })
-        .filter_map(|interface| interface.address)
-        .filter_map(|address| {
+        .filter_map(|interface| {
+            let address = interface.address?;
             let v4 = address.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
-            v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+            let address = v4.or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))?;
+            Some((interface.interface_name, address))
         })
-        .filter(|address| is_own(*address))
+        .filter(|(name, address)| {
+            let inner = is_private(*address) && joins_only_what_is_here(&Path::new(INTERFACES).join(name));
+            is_own(*address) && !inner
+        })
+        .map(|(_, address)| address)
         .collect();
     addresses.sort_unstable();
     addresses.dedup();
@@ -52,6 +56,13 @@ fn joins_only_what_is_here(interface: &Path) -> bool {
             .iter()
             .any(|kind| name.starts_with(kind))
     })
+}
+
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private(),
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
 }
 
 fn is_own(address: IpAddr) -> bool {

@@ -138,8 +138,11 @@ impl Step for WebSocket {
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let direct = Fetch::page(format!("{LOCAL}/ws")).websocket();
         let mut proxied = Fetch::page(format!("https://{}/ws", cx.site.domain)).websocket();
-        proxied.connect_to = proxies::chosen(cx.site).map(|_| proxies::way_in(cx));
-        proxied.verify = cx.site.acme != Acme::Staging;
+        let way = (
+            proxies::chosen(cx.site).map(|_| proxies::way_in(cx)),
+            cx.site.acme != Acme::Staging,
+        );
+        (proxied.connect_to, proxied.verify) = way;
         if let Err(saw) = upgraded(cx.host.fetch(direct).await) {
             // Where chatalot is not well at all, that is the thing to mend.
             if let Err(advice) = answer::local(cx.host).await {
@@ -155,7 +158,12 @@ impl Step for WebSocket {
         }
         let fetched = cx.host.fetch(proxied).await;
         if let Err(error) = &fetched {
-            return Ok(public::unanswered(cx, error).into());
+            // Where nothing else is answered either, it is not the upgrade.
+            let mut plain = Fetch::page(format!("https://{}/api/health", cx.site.domain));
+            (plain.connect_to, plain.verify) = way;
+            if cx.host.fetch(plain).await.is_err() {
+                return Ok(public::unanswered(cx, error).into());
+            }
         }
         Ok(match upgraded(fetched) {
             Ok(()) => Verdict::satisfied("101 at /ws, on the host and through the proxy"),

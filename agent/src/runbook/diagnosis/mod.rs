@@ -7,7 +7,7 @@
 //! | [`bundle`] | all of it in one text to hand on, without secrets |
 //!
 //! The rows stand in the order in which a host is built: what is below is the cause of what is above. A row that only
-//! tells a symptom is silent once a cause has been found. `docs/diagnosis.md` is made from the table.
+//! tells a symptom is silent once a cause has been found, by a row or by a check. `docs/diagnosis.md` is made from the table.
 
 pub mod bundle;
 pub mod facts;
@@ -90,18 +90,31 @@ impl Row {
     }
 }
 
-/// What the facts mean: causes from the ground up; symptoms only where no cause explains them; where no row knows
-/// anything, what the checks and the last deployment say in their own words, for it is not nothing.
+/// What the facts mean: causes from the ground up; where no row knows one, what the checks and the last deployment say
+/// in their own words, for it is not nothing; and how it shows only where there is not that either.
 pub fn diagnose(facts: &Facts) -> Vec<Advice> {
+    let (causes, symptoms) = ROWS.split_at(ROWS.len() - 1);
+    let mut found = told(facts, causes);
+    if found.is_empty() {
+        let last = facts.last.iter().filter(|advice| row(advice).is_none());
+        // A row that has its own eyes may not have seen what the check has.
+        let now = facts.found.values();
+        let now = now.filter(|advice| row(advice).is_none_or(|row| !row.symptom));
+        found.extend(last.chain(now).take(MOST).cloned());
+    }
+    if found.is_empty() {
+        return told(facts, symptoms);
+    }
+    found
+}
+
+/// What rows of these layers find; a symptom only where that is nothing yet.
+fn told(facts: &Facts, layers: &[rows::Layer]) -> Vec<Advice> {
     let mut found: Vec<Advice> = Vec::new();
-    for row in rows() {
+    for row in layers.iter().flat_map(|layer| layer.rows) {
         if found.len() < MOST && (found.is_empty() || !row.symptom) {
             found.extend(row.finding(facts));
         }
-    }
-    if found.is_empty() {
-        let others = facts.found.values().chain(&facts.last);
-        found.extend(others.filter(|advice| !is_known(advice)).take(MOST).cloned());
     }
     found
 }
@@ -110,18 +123,18 @@ fn rows() -> impl Iterator<Item = &'static Row> {
     ROWS.iter().flat_map(|layer| layer.rows)
 }
 
-/// Whether a row has judged it.
-fn is_known(advice: &Advice) -> bool {
-    rows().any(|row| advice.code == row.code)
+/// The row that judges what is told under this code.
+fn row(advice: &Advice) -> Option<&'static Row> {
+    rows().find(|row| advice.code == row.code)
 }
 
 /// The table as a page for people.
 pub fn page() -> String {
     let mut page = String::from(
         "# What `diagnose` knows\n\nMade from the agent's table; a test fails when this page is stale. Rows stand from the \
-         ground up: what is below causes what is above. A *symptom* is told only where no cause was found. *Deploy* \
-         means that deploying again mends it. What a check or the last deployment found and no row is for is told in its \
-         own words, where nothing else was found.\n",
+         ground up: what is below causes what is above. *Deploy* means that deploying again mends it. Where no row has \
+         found a cause, what a check or the last deployment found is told in its own words; a *symptom* is told only \
+         where there is nothing of that kind either.\n",
     );
     for layer in ROWS {
         let _ = write!(

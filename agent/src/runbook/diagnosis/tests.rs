@@ -247,6 +247,54 @@ async fn what_no_row_is_for_is_told_in_its_own_words_where_nothing_else_is() {
 }
 
 #[tokio::test]
+async fn a_cause_that_no_row_is_for_stands_before_how_it_shows() {
+    let (_, site, _) = laws::deployed();
+    let (host, memory) = (FakeHost::fresh(&DISTROS[0]), BTreeMap::new());
+    let never_installed = Case { host, site, memory };
+    let last = Advice::new("PODMAN_DOCKER", "saw", "wanted", "fix");
+    let found = never_installed.found(Some(last.clone())).await;
+    assert_eq!(found.first(), Some(&last));
+    assert!(
+        found.iter().all(|advice| advice.code != "HEALTH_NO_ANSWER"),
+        "{found:#?}"
+    );
+}
+
+#[tokio::test]
+async fn what_a_check_says_is_told_though_the_row_of_its_code_has_not_seen_it() {
+    let (case, tags) = (Case::deployed().await, BTreeMap::new());
+    let mut facts = facts::gather(&case.cx(&tags), None).await;
+    let said = Advice::new("TURN_BEHIND_NAT", "saw", "wanted", "fix");
+    facts.found.insert("verify.turn".to_owned(), said.clone());
+    assert_eq!(diagnose(&facts), [said]);
+}
+
+#[tokio::test]
+async fn a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward() {
+    for (status, code) in [
+        (530, "TUNNEL_NOT_CONNECTED"),
+        (502, "TUNNEL_BAD_SERVICE"),
+        (404, "TUNNEL_NO_HOSTNAME"),
+    ] {
+        let mut case = Case::deployed().await;
+        case.site.tunnel = true;
+        case.host.world(|world| {
+            leads_to(world, "104.16.0.1", &[]);
+            let tunnel = Container {
+                name: "chatalot-tunnel".into(),
+                service: "cloudflared".into(),
+                ..container(world, "chatalot-server").clone()
+            };
+            world.containers.insert("chatalot-tunnel".into(), tunnel);
+            answers(world, PUBLIC, status);
+            answers(world, "https://chat.example.com/ws", status);
+        });
+        let found = case.found(None).await;
+        assert_eq!(found[0].code, code, "{found:#?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_controller_cannot_reach_is_told() {
     let cases: &[(&str, Spoil)] = &[
         ("OUTSIDE_PORT_SHUT", |w| {

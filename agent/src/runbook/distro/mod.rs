@@ -82,6 +82,14 @@ impl Manager {
         }
     }
 
+    /// How a package comes from Docker's own repository, in brackets; there is none for Arch.
+    pub fn from_docker(self, package: &str) -> String {
+        match self {
+            Self::Apt | Self::Dnf => format!(" (Docker's own repository: `{} {package}`)", self.install()),
+            Self::Pacman => String::new(),
+        }
+    }
+
     /// What frees the room that fetched packages take.
     pub const fn clean(self) -> &'static str {
         match self {

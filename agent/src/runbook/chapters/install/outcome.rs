@@ -132,7 +132,7 @@ const FAILURES: &[Failure] = &[
             "Temporary failure in name resolution",
             "server misbehaving",
             "connection reset by peer",
-            "/v2/\": dial tcp",
+            "\": dial tcp",
             "network is unreachable",
             "no route to host",
             "unexpected EOF",

@@ -128,11 +128,6 @@ fn judge(
             .with_evidence(found.evidence)
             .into()
         }),
-        Err(FetchError::Name(name)) => Err(advice(
-            "PUBLIC_NAME_UNKNOWN",
-            format!("{name} does not resolve on this host"),
-            "see that the host's own resolver knows the domain: `getent hosts` with it".to_owned(),
-        )),
         Err(FetchError::Connect(whom)) => Err(advice(
             "PUBLIC_UNREACHABLE",
             format!("{whom} does not take connections on port 443 at the public address"),
@@ -144,15 +139,21 @@ fn judge(
 
 /// The proxy did not get as far as an answer.
 pub(super) fn unanswered(cx: &Cx<'_>, error: &FetchError) -> Advice {
-    if let FetchError::Tls(why) = error {
-        return untrusted(cx, format!("https://{}: {why}", cx.site.domain));
+    match error {
+        FetchError::Tls(why) => untrusted(cx, format!("https://{}: {why}", cx.site.domain)),
+        FetchError::Name(name) => Advice::new(
+            "PUBLIC_NAME_UNKNOWN",
+            format!("{name} does not resolve on this host"),
+            "a name that leads to the site",
+            "see that the host's own resolver knows the domain: `getent hosts` with it",
+        ),
+        other => Advice::new(
+            "PROXY_NO_ANSWER",
+            format!("https://{}: {other}", cx.site.domain),
+            "an answer by the proxy, where chatalot itself is well",
+            format!("look at {}", proxies::journal(cx.site)),
+        ),
     }
-    Advice::new(
-        "PROXY_NO_ANSWER",
-        format!("https://{}: {error}", cx.site.domain),
-        "an answer by the proxy, where chatalot itself is well",
-        format!("look at {}", proxies::journal(cx.site)),
-    )
 }
 
 /// The certificate that is served is trusted, and for a while yet.

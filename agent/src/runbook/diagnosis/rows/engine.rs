@@ -1,8 +1,8 @@
 //! The Docker Engine and compose.
 
-use super::{ENDED, Facts, Find, Row, Seen, TOLD};
+use super::{Facts, Find, Row, Seen, TOLD};
 use crate::host::Engine;
-use crate::runbook::engine_version::is_compose_v1;
+use crate::runbook::engine_version::{COMPOSE, is_compose_v1};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "ENGINE_TOO_OLD",
         cause: "a Docker Engine older than 24",
         fix: "upgrade the Engine from where it was installed from",
-        ..ENDED
+        ..TOLD
     },
     Row {
         code: "COMPOSE_MISSING",
@@ -60,14 +60,18 @@ fn compose(facts: &Facts) -> Option<Seen> {
         Some(version) if is_compose_v1(version) => format!("compose {version}"),
         Some(_) => return None,
     };
-    let (install, own) = (facts.distro.manager.install(), facts.distro.compose.join(" "));
-    let fix = format!(
-        "install compose 2 from where the Engine came from: `{install} {own}`, or `{install} docker-compose-plugin` from \
-         Docker's own repository"
-    );
+    let (manager, own) = (facts.distro.manager, facts.distro.compose.join(" "));
+    let install = manager.install();
+    let dockers = if own == COMPOSE {
+        String::new()
+    } else {
+        manager.from_docker(COMPOSE)
+    };
     Some(Seen {
         saw,
-        fix: Some(fix),
+        fix: Some(format!(
+            "install compose 2 from where the Engine came from: `{install} {own}`{dockers}"
+        )),
         lines: Vec::new(),
     })
 }
