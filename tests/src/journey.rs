@@ -159,19 +159,29 @@ impl Journey {
         let wanted = format!("\"step\":\"{step}\"");
         let lines = watch.stdout.take().map(BufReader::new);
         std::thread::spawn(move || {
-            let mut lines = lines
+            let lines = lines
                 .into_iter()
                 .flat_map(BufRead::lines)
                 .map_while(std::io::Result::ok);
-            if lines.any(|line| line.contains("step_started") && line.contains(&wanted)) {
-                // The test may have given up meanwhile.
-                let _ = tell.send(());
+            let mut last = String::new();
+            for line in lines {
+                if line.contains("step_started") && line.contains(&wanted) {
+                    last.clear();
+                    break;
+                }
+                last = line;
             }
+            // The test may have given up meanwhile.
+            let _ = tell.send(last);
         });
         let seen = told.recv_timeout(patience);
         drop(watch.kill());
         drop(watch.wait());
-        seen.map_err(|_| Failed::Late(format!("step {step}"), patience.as_secs()))
+        match seen {
+            Ok(last) if last.is_empty() => Ok(()),
+            Ok(last) => Err(Failed::Late(format!("step {step} after `{last}`"), 0)),
+            Err(_) => Err(Failed::Late(format!("step {step}"), patience.as_secs())),
+        }
     }
 
     /// The site as the world sees it, from inside the VPS by its public name.
