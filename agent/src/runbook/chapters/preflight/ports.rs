@@ -1,6 +1,6 @@
 //! Who listens where we want to.
 
-use crate::host::{Container, PortOwner, Transport};
+use crate::host::{PortOwner, Transport};
 use crate::runbook::proxies::{self, PROXIES, Proxy, Standing};
 use crate::runbook::{Cx, Step, StepError};
 use async_trait::async_trait;
@@ -113,15 +113,13 @@ fn adoptable(port: u16, there: &dyn Proxy, chosen: &dyn Proxy, owner: &PortOwner
 /// Whether a port is held by a container of this very site; host networking shows only the process.
 async fn is_ours(cx: &Cx<'_>, owner: &PortOwner, service: &str) -> Result<bool, StepError> {
     let ours = cx.host.containers(Some(cx.site.folder.as_str())).await?;
-    let running = |one: &&Container| one.service == service && one.state == "running";
-    // Between two starts of a container that crashes, its port is held by a proxy of Docker's that names nobody.
-    let between = |one: &Container| one.service == service && one.state == "restarting";
-    if owner.container.is_none() && owner.process == "docker-proxy" && ours.iter().any(between) {
-        return Ok(true);
-    }
-    Ok(ours.iter().filter(running).any(|one| match &owner.container {
-        Some(name) => *name == one.name,
-        None => service == "coturn" && owner.process == "turnserver",
+    let mut ours = ours.iter().filter(|one| one.service == service);
+    Ok(ours.any(|one| match (&owner.container, owner.process.as_str()) {
+        (Some(name), _) => *name == one.name,
+        // While a container starts, after a boot or a crash, its port is held by a proxy of Docker's that names nobody.
+        (None, "docker-proxy") => true,
+        (None, "turnserver") => service == "coturn" && one.state == "running",
+        (None, _) => false,
     }))
 }
 

@@ -30,6 +30,10 @@ pub fn merge(text: &str, wanted: &Wanted) -> Result<String, String> {
     if text.contains('\t') {
         return Err("it is indented with tabs".to_owned());
     }
+    // YAML ends a line there, and an editor of lines does not.
+    if text.replace("\r\n", "\n").contains('\r') {
+        return Err("it has carriage returns within its lines".to_owned());
+    }
     let mut edit = Edit(text.lines().map(str::to_owned).collect());
     edit.drop_limit();
     edit.path(&["services", "chatalot"])?;
@@ -270,6 +274,7 @@ mod tests {
     #[test]
     fn what_is_written_otherwise_is_left_alone() {
         for odd in [
+            "volumes: {}\r",
             "services: {chatalot: {labels: [a=b]}}\n",
             "services:\n  chatalot:\n    labels: [\"a=b\"]\n",
             "services:\n  chatalot: *anchor\n",
