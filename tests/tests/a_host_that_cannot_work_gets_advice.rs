@@ -114,7 +114,7 @@ fn f52_an_engine_of_long_ago_is_not_used(journey: &Journey) -> Result<()> {
         3,
         "ENGINE_TOO_OLD",
         "Docker Engine 19.03.15",
-        "--only-upgrade docker-ce",
+        "`apt-get install docker-ce`",
     );
     vps.must("! command -v dockerd && test ! -e /srv/chatalot")?;
     vps.must("systemctl stop old-engine && rm /run/docker.sock")?;

@@ -82,7 +82,7 @@ pub(super) fn list(path: &Path) -> Result<Vec<String>, HostError> {
         .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed("list", path))?;
-    names.sort();
+    names.sort_unstable();
     Ok(names)
 }
 

@@ -109,7 +109,8 @@ pub fn site(told: Told, expected: &Expected<'_>) -> Standing {
         }
     }
     // What is open and should not be comes first, and each thing once.
-    notes.sort_by_key(|note| !note.is_certain);
+    let (mut notes, uncertain): (Vec<Note>, Vec<Note>) = notes.into_iter().partition(|note| note.is_certain);
+    notes.extend(uncertain);
     notes.dedup();
     conclude(&reached, notes, expected)
 }

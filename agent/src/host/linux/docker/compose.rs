@@ -140,7 +140,7 @@ fn look(path: &str, plugin: Option<Plugin>) -> Option<Folder> {
             files.push((entry.file_name(), facts.ino(), facts.size(), modified));
         }
     }
-    files.sort();
+    files.sort_unstable();
     Some(Folder {
         path: path.to_owned(),
         files,

@@ -45,7 +45,7 @@ pub(in crate::host::linux) async fn containers(
             Err(_) => return Err(hangs().into()),
         }
     }
-    containers.sort_by(|a, b| a.name.cmp(&b.name));
+    containers.sort_unstable_by(|a, b| a.name.cmp(&b.name));
     Ok(containers)
 }
 

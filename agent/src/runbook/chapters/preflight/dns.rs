@@ -161,7 +161,7 @@ impl Talk<'_> {
             .map(ToString::to_string)
             .chain(v6.map(ToString::to_string))
             .collect();
-        all.sort();
+        all.sort_unstable();
         all.dedup();
         if all.is_empty() {
             format!("{} has no address", self.domain)
