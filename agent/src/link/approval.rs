@@ -77,17 +77,20 @@ async fn decided(
 ) -> Result<JoinReply, JoinError> {
     let began = Instant::now();
     let (mut until, mut told) = (None, began);
+    let mut crowd = None;
     loop {
         let pause = match ask().await {
             Ok(EnrolReply::Joined(reply)) => return Ok(*reply),
             Ok(EnrolReply::Waiting { left_secs }) => {
                 let left = Duration::from_secs(left_secs);
                 until = Some(Instant::now() + left.min(LONGEST.saturating_sub(began.elapsed())));
+                crowd = None;
                 PAUSE
             }
             Ok(EnrolReply::Unknown) => LONG_PAUSE,
             Err(PostError::Refused(advice)) if advice.code == "TOO_MANY_TRIES" => {
                 until.get_or_insert(began + CROWD);
+                crowd = Some(advice);
                 LONG_PAUSE
             }
             Err(PostError::Refused(advice)) => return Err(PostError::Refused(advice).into()),
@@ -98,7 +101,10 @@ async fn decided(
             }
         };
         if until.unwrap_or(began + LONGEST) <= Instant::now() + pause {
-            return Err(JoinError::Unapproved(began.elapsed()));
+            return Err(crowd.map_or_else(
+                || JoinError::Unapproved(began.elapsed()),
+                |crowd| PostError::Refused(crowd).into(),
+            ));
         }
         if told.elapsed() >= PROGRESS {
             told = Instant::now();
@@ -179,7 +185,10 @@ mod tests {
         let began = Instant::now();
         let crowd = (0..1000).map(|_| refused("TOO_MANY_TRIES")).collect();
         let (done, _) = told(crowd).await;
-        assert!(matches!(done, Err(JoinError::Unapproved(_))));
+        let Err(JoinError::Post(PostError::Refused(why))) = done else {
+            panic!("not told of the crowd")
+        };
+        assert_eq!(why.code, "TOO_MANY_TRIES");
         assert!(began.elapsed() <= CROWD + Duration::from_mins(1));
     }
 
