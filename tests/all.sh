@@ -13,11 +13,11 @@ step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 quick=''
 [ "${1-}" != --quick ] || quick=yes
 
-# One job at a time may run beside the others; `timeout` has its children in a group, and ends them all when it is ended.
+# One job at a time may run beside the others, with what they leave of the processors.
 logs=$(mktemp -d)
 job=''
 beside() {
-    timeout 3600 "$@" >"$logs/said" 2>&1 &
+    timeout 3600 nice "$@" >"$logs/said" 2>&1 &
     job=$!
 }
 # Waits for it, and shows the last lines of what it has said, or all where it has failed.
@@ -39,26 +39,28 @@ trap leave EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# All of them with the same crates and features, so that nothing is compiled in two ways.
+tests() { cargo test --locked --workspace --all-features "$@"; }
+
 step "what the tests need"
 sh tests/setup.sh
-step "format and lints"
+[ -n "$quick" ] || beside sh -c "sh packaging/build.sh && sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}"
+step "format and lints; beside them what is shipped is built, and the sandbox"
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+cargo clippy --locked --workspace --all-features --test journeys -- -D warnings
 git ls-files '*.sh' | xargs shellcheck .ci/run
-step "the crates; beside them what is shipped is built"
-[ -n "$quick" ] || beside nice sh packaging/build.sh
-cargo test --locked --workspace --all-features --exclude chatalot-tests
+step "the crates"
+tests
 if [ -z "$quick" ]; then
-    step "what is shipped"
-    ended 2
-    beside nice sh tests/fuzz.sh
-    step "the sandbox"
-    sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}
+    step "what is shipped, and the sandbox"
+    ended 4
+    beside sh tests/fuzz.sh
     step "the journeys; beside them the fuzzer"
-    cargo test --locked -p chatalot-tests
+    tests --test journeys -- --test-threads $(($(nproc) + 1))
     step "what the fuzzer found"
     ended 30
 fi
 # Last, so that what is printed ends with a summary of tests.
 step "the house rules"
-cargo test --locked -p chatalot-tests --lib --test house_rules --test every_fault_is_shown
+tests --test house_rules

@@ -33,6 +33,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, watch};
@@ -213,6 +214,7 @@ async fn service(
         state,
         controller,
         connection,
+        spread_secs: AtomicU64::default(),
         outside,
         started,
     })

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -38,6 +39,8 @@ pub struct Service {
     pub controller: Option<String>,
     /// The address that the controller sees us at, while a session is acknowledged.
     pub connection: watch::Sender<Option<IpAddr>>,
+    /// Over how many seconds the controller's hosts spread their return, as it has said last.
+    pub spread_secs: AtomicU64,
     /// Where the controller is asked for a look from outside.
     pub outside: Arc<Desk>,
     /// When the agent started.

@@ -15,7 +15,7 @@ use crate::logs::Logs;
 use crate::outside::Outside;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
-use crate::store::{self, Cluster, Store, StoreError, approvals, audit, old, rotation};
+use crate::store::{self, Cluster, Store, StoreError, approvals, audit, hosts, old, rotation};
 use crate::waiting::Waiting;
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
@@ -106,13 +106,14 @@ impl Centre {
         let held = Held::open(&config.state.join("held"))?;
         held.keep_only(&store.read(approvals::pending).await?);
         let was_restored = store.read(generations::was_restored).await?;
+        let hosts = usize::try_from(store.read(hosts::active).await?).unwrap_or(usize::MAX);
         let logs = Logs::new(config.state.join("logs"));
         Ok(Arc::new(Self {
             config,
             store,
             cluster,
             authority,
-            fleet: Fleet::default(),
+            fleet: Fleet::expecting(hosts),
             changes: Changes::default(),
             logs,
             jobs,

@@ -4,7 +4,7 @@ use chatalot_protocol::message::{Answer, Ask};
 use chatalot_protocol::names::{DeploymentId, HostId};
 use chatalot_protocol::outside::Told;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -52,6 +52,8 @@ pub enum AskError {
 pub struct Fleet {
     sessions: Mutex<HashMap<HostId, Handle>>,
     entered: AtomicU64,
+    /// The most that there were, or are to be expected.
+    most: AtomicUsize,
     closed: AtomicBool,
 }
 
@@ -81,6 +83,7 @@ impl Fleet {
         let mut sessions = self.sessions();
         if !self.closed.load(Ordering::Relaxed) {
             sessions.insert(host, handle);
+            self.most.fetch_max(sessions.len(), Ordering::Relaxed);
         }
         Place { number, commands }
     }
@@ -113,6 +116,19 @@ impl Fleet {
     /// Whether none has.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// A fleet that so many hosts may come back to.
+    pub fn expecting(hosts: usize) -> Self {
+        Self {
+            most: hosts.into(),
+            ..Self::default()
+        }
+    }
+
+    /// How many hosts it is to be reckoned with: as many as had a session at once, or were expected to.
+    pub fn size(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// Hurries a session on; what it would have been told, it also finds in the store when it next begins.

@@ -12,7 +12,7 @@
 //! | [`listener`], [`web`], [`http`], [`session`] | the one port: accepting, HTTPS for those without a certificate, agents |
 //! | [`anchors`] | an eye on the audit of each host |
 //! | [`outside`] | a look at a site from outside, for its host |
-//! | [`fleet`], [`changes`] | who is connected, and who waits for what |
+//! | [`fleet`], `crowd`, [`changes`] | who is connected, what a large fleet is told so that it is no crowd, and who waits for what |
 //! | [`api`], [`watch`], [`model`], [`access`] | the operator's API: who may do what, in one table |
 //!
 //! Who trusts whom: an agent knows the SHA-256 of the root's key from its invitation, and nothing else; its own
@@ -30,6 +30,7 @@ pub mod centre;
 pub mod changes;
 pub mod clock;
 pub mod config;
+mod crowd;
 pub mod ctl;
 pub mod files;
 pub mod fleet;

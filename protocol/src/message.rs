@@ -68,6 +68,9 @@ pub struct Welcome {
     /// Whether it looks at a site from outside when it is asked to.
     #[serde(default)]
     pub looks: bool,
+    /// Over how many seconds its hosts are to spread their return, where it has so many that all at once would be a crowd.
+    #[serde(default)]
+    pub spread_secs: u64,
 }
 
 /// Why a session is refused.

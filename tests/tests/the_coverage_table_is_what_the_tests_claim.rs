@@ -265,7 +265,7 @@ fn a_journey_has_the_distribution_the_proxy_and_the_options_that_it_claims() {
 fn a_real_package_manager_is_claimed_only_where_one_runs() {
     for one in claims().iter().filter(|one| one.level == Level::Packages) {
         assert!(
-            one.file == "tests/tests/real_dnf_and_pacman_obey_the_rows.rs",
+            one.file == "tests/tests/journeys/real_dnf_and_pacman_obey_the_rows.rs",
             "{}",
             one.file
         );

@@ -314,6 +314,10 @@ pub trait Look: Send + Sync {
     async fn container_log(&self, name: &str, lines: u32) -> Result<Vec<String>, HostError>;
     /// Who listens on a port, if anybody does.
     async fn port_owner(&self, transport: Transport, port: u16) -> Result<Option<PortOwner>, HostError>;
+    /// Whether anybody listens on a port, which is told sooner than who.
+    async fn port_is_taken(&self, transport: Transport, port: u16) -> Result<bool, HostError> {
+        Ok(self.port_owner(transport, port).await?.is_some())
+    }
     /// The addresses of the host's own interfaces, loopback left out.
     async fn addresses(&self) -> Result<Vec<IpAddr>, HostError>;
     /// The address that the controller sees this host at, if one is connected.

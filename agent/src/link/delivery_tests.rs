@@ -26,6 +26,7 @@ impl Controller {
             your_address: "203.0.113.9".to_owned(),
             addresses: Vec::new(),
             looks: true,
+            spread_secs: 0,
         }))
         .await;
     }

@@ -15,6 +15,7 @@ use chatalot_protocol::message::RejectReason;
 use chatalot_protocol::stream::ReadError;
 use endable::Endable;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -83,7 +84,8 @@ where
             kept_out(end.retry_after().unwrap_or(KEPT_OUT), refusals)
         } else {
             refusals = 0;
-            end.retry_after().unwrap_or_else(|| jittered(failures))
+            let spread = Duration::from_secs(service.spread_secs.load(Ordering::Relaxed));
+            end.retry_after().unwrap_or_else(|| jittered(failures, spread))
         };
         told.tell(&end, pause);
         tokio::select! {
@@ -166,16 +168,19 @@ pub(super) fn about(time: Duration) -> Duration {
     time.mul_f64(0.8 + 0.4 * dice())
 }
 
-/// How long an agent pauses after so many failures: drawn evenly from zero to the ceiling, which doubles with each.
-pub fn jittered(failures: u32) -> Duration {
-    doubled(FIRST, failures, LONGEST).mul_f64(dice())
+/// How long an agent pauses after so many failures: drawn evenly from zero to the ceiling, which doubles with each and is
+/// never below what the controller has asked its hosts to `spread` their return over.
+pub fn jittered(failures: u32, spread: Duration) -> Duration {
+    doubled(FIRST, failures, LONGEST)
+        .max(spread.min(LONGEST))
+        .mul_f64(dice())
 }
 
 /// How long a host that is kept out waits: it is back within the hour in which it may come back.
 fn kept_out(first: Duration, refusals: u32) -> Duration {
     let longest = first.saturating_mul(12).min(KEPT_OUT_LONGEST);
     match refusals {
-        0 => jittered(1),
+        0 => jittered(1, Duration::ZERO),
         _ => doubled(first, refusals - 1, longest).mul_f64(0.5 + 0.4 * dice()),
     }
 }
@@ -190,9 +195,23 @@ mod tests {
 
     #[test]
     fn a_pause_is_anywhere_below_a_ceiling_that_stops_growing() {
-        let longest = (0..200).map(|_| jittered(30)).max().unwrap();
-        assert!(longest <= LONGEST && longest > LONGEST / 2, "{longest:?}");
-        assert!((0..200).all(|_| jittered(1) <= FIRST * 2));
+        let longest = |failures, spread| (0..200).map(|_| jittered(failures, spread)).max().unwrap();
+        let most = longest(30, Duration::ZERO);
+        assert!(most <= LONGEST && most > LONGEST / 2, "{most:?}");
+        assert!(longest(1, Duration::ZERO) <= FIRST * 2);
+    }
+
+    #[test]
+    fn f21_the_hosts_of_a_large_fleet_spread_their_return_as_they_were_asked_to() {
+        let spread = Duration::from_secs(40);
+        let longest = |failures, spread| (0..200).map(|_| jittered(failures, spread)).max().unwrap();
+        let most = longest(1, spread);
+        assert!(most <= spread && most > spread / 2, "{most:?}");
+        assert!(
+            longest(6, spread) > spread,
+            "who fails again and again waits longer"
+        );
+        assert!(longest(1, Duration::MAX) <= LONGEST, "whatever it was told");
     }
 
     #[test]

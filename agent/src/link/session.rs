@@ -20,6 +20,7 @@ use chatalot_protocol::stream::{self, ReadError};
 use chatalot_protocol::version::{NEWEST, OLDEST};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -198,6 +199,7 @@ impl<W: AsyncWrite + Unpin> Session<W> {
         log::info!(protocol = welcome.protocol, acked = welcome.acked; "the controller has welcomed this host");
         service.connection.send_replace(welcome.your_address.parse().ok());
         service.deployments.clock_is(welcome.now_ms);
+        service.spread_secs.store(welcome.spread_secs, Ordering::Relaxed);
         note_acked(service, welcome.acked).await?;
         let (answering, answers) = mpsc::channel(8);
         Ok(Self {

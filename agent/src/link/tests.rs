@@ -22,6 +22,7 @@ use chatalot_protocol::report::DeploymentState;
 use chatalot_protocol::stream;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -62,6 +63,7 @@ pub(crate) fn world() -> World {
         state,
         controller,
         connection,
+        spread_secs: AtomicU64::default(),
         outside: Arc::new(Desk::new(true)),
         started,
     };
@@ -195,6 +197,7 @@ impl Controller {
             your_address,
             addresses: Vec::new(),
             looks: true,
+            spread_secs: 0,
         }))
         .await;
     }
@@ -232,6 +235,7 @@ async fn only_a_welcomed_agent_counts_as_connected_and_it_learns_its_address() {
             your_address,
             addresses: Vec::new(),
             looks: true,
+            spread_secs: 0,
         }))
         .await;
     controller

@@ -11,6 +11,7 @@ use chatalot_protocol::event::StepEnd;
 use chatalot_protocol::names::StepId;
 use chatalot_protocol::report::DeploymentState;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
 
 pub(in crate::local) fn service(state: &Path) -> Arc<Service> {
@@ -33,6 +34,7 @@ pub(in crate::local) fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
+        spread_secs: AtomicU64::default(),
         outside: Arc::new(Desk::new(false)),
         started: std::time::Instant::now(),
     })

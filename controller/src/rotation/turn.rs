@@ -7,7 +7,7 @@ use crate::ca::CaError;
 use crate::centre::Centre;
 use crate::clock::now_ms;
 use crate::fleet::Command;
-use crate::store::{StoreError, rotation as kept};
+use crate::store::{StoreError, hosts, rotation as kept};
 use std::sync::Arc;
 use tokio::task::JoinError;
 
@@ -84,7 +84,7 @@ impl Centre {
         let (rotation, now) = (standing.rotation, now_ms());
         let found = self.store.read(move |c| {
             Ok::<_, StoreError>((
-                kept::active(c)?,
+                hosts::active(c)?,
                 kept::behind(c, &rotation)?,
                 kept::old_tokens(c, &rotation, now)?,
             ))

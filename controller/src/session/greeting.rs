@@ -4,6 +4,7 @@ use super::pipe::{Inbound, Outbound};
 use super::{Guest, SessionError, rejected};
 use crate::centre::Centre;
 use crate::clock::now_ms;
+use crate::crowd;
 use crate::peer::Peer;
 use crate::store::generations::{self, Standing};
 use crate::store::{StoreError, deployments, hosts};
@@ -18,8 +19,6 @@ use tokio::time::timeout;
 const HELLO_TIME: Duration = Duration::from_secs(10);
 /// How many hosts may have a session.
 const MOST_SESSIONS: usize = 15_000;
-/// After how many seconds of silence the agent sends a ping.
-const PING_SECS: u64 = 15;
 /// The longest text that is kept of what an agent says of its host.
 const LONGEST_TEXT: usize = 200;
 
@@ -143,16 +142,18 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
     for deployment in lost {
         centre.changes.touch(deployment.0);
     }
+    let hosts = centre.fleet.size();
     let welcome = Welcome {
         protocol,
         epoch: centre.cluster.epoch,
-        ping_secs: PING_SECS,
+        ping_secs: crowd::ping_secs(hosts),
         acked: entry.acked,
         acked_at_ms: entry.acked_at_ms,
         now_ms: Some(now),
         your_address,
         addresses: centre.config.addresses(),
         looks: true,
+        spread_secs: crowd::spread_secs(hosts),
     };
     Ok((entry, welcome))
 }

@@ -12,6 +12,7 @@ pub use batch::BatchError;
 use crate::anchors::Eye;
 use crate::centre::Centre;
 use crate::clock::now_ms;
+use crate::crowd;
 use crate::fleet::Command;
 use crate::outside;
 use crate::peer::Peer;
@@ -35,7 +36,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long an agent may be silent; it sends a ping after a third of it.
+/// How long an agent may be silent: longer than the time after which it says that it is alive, whatever it was told.
 const SILENCE: Duration = Duration::from_secs(45);
 /// How much may wait to be sent before nothing more is read.
 const MOST_WAITING: usize = 2 << 20;
@@ -174,7 +175,10 @@ where
                 greeting::rejection(&centre, standing).unwrap_or((RejectReason::Superseded, 60));
             outbound.put(&rejected(reason, later))?;
         }
-        Ok(Ended::Stopped) => outbound.put(&rejected(RejectReason::Stopping, 1))?,
+        Ok(Ended::Stopped) => {
+            let later = crowd::back_after_secs(centre.fleet.size(), peer.host);
+            outbound.put(&rejected(RejectReason::Stopping, later))?;
+        }
         Err(error) if error.is_malformed() => outbound.put(&rejected(RejectReason::Malformed, 60))?,
         _ => {}
     }

@@ -41,6 +41,13 @@ pub struct Invited {
     pub again: bool,
 }
 
+/// How many hosts may come in.
+pub fn active(connection: &Connection) -> Result<u64, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM hosts WHERE state = 'active'")?;
+    let count: i64 = statement.query_row([], |row| row.get(0))?;
+    Ok(count.cast_unsigned())
+}
+
 /// Notes that a host may join. One that has joined goes on as it is until somebody joins anew in its name; the
 /// domains that it may serve stay as they are where none is named.
 pub fn invite(

@@ -1,8 +1,8 @@
 //! What a database begins with after it was restored: what is past must not be done, or counted on, again.
 
 use super::StoreError;
-use super::audit;
 use super::deployments::ended;
+use super::{audit, hosts};
 use crate::backup::Restored;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::audit::Entry;
@@ -52,10 +52,7 @@ pub fn begin(connection: &mut Connection, now_ms: i64, keep_tokens: bool) -> Res
         "UPDATE approvals SET state = 'expired' WHERE state IN ('pending', 'approved')",
         [],
     )?;
-    let hosts: i64 =
-        transaction.query_row("SELECT count(*) FROM hosts WHERE state = 'active'", [], |row| {
-            row.get(0)
-        })?;
+    let hosts = hosts::active(&transaction)?;
     audit::append(
         &transaction,
         &Entry {
@@ -74,7 +71,7 @@ pub fn begin(connection: &mut Connection, now_ms: i64, keep_tokens: bool) -> Res
     Ok(Restored {
         taken_ms,
         epoch,
-        hosts: hosts.cast_unsigned(),
+        hosts,
         tokens_ended: tokens_ended as u64,
         jobs_ended: jobs_ended as u64,
     })

@@ -72,13 +72,6 @@ pub fn trusts(connection: &Connection, host: HostId, version: u64) -> Result<(),
     Ok(())
 }
 
-/// How many hosts may come in.
-pub fn active(connection: &Connection) -> Result<u64, StoreError> {
-    let mut statement = connection.prepare_cached("SELECT count(*) FROM hosts WHERE state = 'active'")?;
-    let count: i64 = statement.query_row([], |row| row.get(0))?;
-    Ok(count.cast_unsigned())
-}
-
 /// The hosts that hold up what comes next; after a rotation, those that have not heard of its end.
 pub fn behind(connection: &Connection, at: &Rotation) -> Result<Vec<Straggler>, StoreError> {
     match at.phase.forward().or(at.phase.backward()) {

@@ -127,10 +127,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Agent<S> {
         }
     }
 
-    /// The same with somebody who may hang up; whether it was welcomed.
-    pub(crate) async fn try_greet(&mut self, epoch: Uuid) -> bool {
+    /// The same with somebody who may hang up; the welcome, if there was one.
+    pub(crate) async fn try_greet(&mut self, epoch: Uuid) -> Option<Welcome> {
         let greeting = ToController::Hello(Box::new(hello(epoch)));
-        self.try_say(&greeting).await && matches!(self.hear().await, Some(ToAgent::Welcome(_)))
+        if !self.try_say(&greeting).await {
+            return None;
+        }
+        match self.hear().await {
+            Some(ToAgent::Welcome(welcome)) => Some(welcome),
+            _ => None,
+        }
     }
 
     /// Hears until events up to this one are acknowledged.

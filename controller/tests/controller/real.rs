@@ -17,6 +17,7 @@ use chatalot_agent::service::Service;
 use chatalotctl::model::{Added, HostView};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -128,6 +129,7 @@ fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
+        spread_secs: AtomicU64::default(),
         outside: Arc::new(Desk::new(true)),
         started: std::time::Instant::now(),
     })

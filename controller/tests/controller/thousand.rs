@@ -73,18 +73,18 @@ async fn all(welcomed: &mut mpsc::Receiver<()>) {
 
 /// Has a session, and another one when it has ended, for ever.
 async fn live(tls: Arc<ClientConfig>, address: String, life: Uuid, tell: mpsc::Sender<()>) {
-    let mut failures = 0;
+    let (mut failures, mut spread) = (0, Duration::ZERO);
     loop {
         if let Some(stream) = dial(&tls, &address).await {
             let mut agent = Agent { stream };
-            if agent.try_greet(life).await {
-                failures = 0;
+            if let Some(welcome) = agent.try_greet(life).await {
+                (failures, spread) = (0, Duration::from_secs(welcome.spread_secs));
                 tell.send(()).await.unwrap();
                 while agent.hear().await.is_some() {}
             }
         }
         failures += 1;
-        sleep(jittered(failures)).await;
+        sleep(jittered(failures, spread)).await;
     }
 }
 

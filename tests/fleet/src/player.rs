@@ -192,6 +192,7 @@ fn nobody() -> Welcome {
         your_address: String::new(),
         addresses: Vec::new(),
         looks: false,
+        spread_secs: 0,
     }
 }
 

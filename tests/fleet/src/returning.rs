@@ -83,12 +83,12 @@ async fn gather(fleet: &Fleet, welcomes: &mut mpsc::UnboundedReceiver<f64>) -> V
 
 /// Has a session, and another one when it has ended, for ever.
 async fn live(player: Player, told: mpsc::UnboundedSender<f64>) {
-    let mut failures = 0;
+    let (mut failures, mut spread) = (0, Duration::ZERO);
     loop {
         let began = Instant::now();
         let end = match player.dial().await {
             Ok(agent) => {
-                failures = 0;
+                (failures, spread) = (0, Duration::from_secs(agent.welcome.spread_secs));
                 // Nobody may be listening any more.
                 let _ = told.send(millis(began));
                 agent.idle(1.0).await
@@ -98,7 +98,7 @@ async fn live(player: Player, told: mpsc::UnboundedSender<f64>) {
         failures += 1;
         let pause = match end {
             NoSession::Rejected(pause) => pause.max(Duration::from_secs(1)),
-            NoSession::Lost => jittered(failures),
+            NoSession::Lost => jittered(failures, spread),
         };
         sleep(pause).await;
     }

@@ -24,6 +24,7 @@ use chatalotctl::peer::Peer;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -157,6 +158,7 @@ impl Vps {
             state: self.folder.clone(),
             controller: Some("controller:8443".to_owned()),
             connection: watch::channel(None).0,
+            spread_secs: AtomicU64::default(),
             outside: Arc::new(Desk::new(true)),
             started: std::time::Instant::now(),
         }

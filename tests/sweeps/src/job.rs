@@ -24,6 +24,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -90,6 +91,7 @@ fn service(folder: &Path, ledger: Ledger, host: &FakeHost, seat: Seat) -> Servic
         state,
         controller: None,
         connection: watch::channel(None).0,
+        spread_secs: AtomicU64::default(),
         outside: Arc::new(Desk::new(false)),
         started: std::time::Instant::now(),
     }

@@ -160,6 +160,10 @@ impl Look for LinuxActor {
         self.look.port_owner(transport, port).await
     }
 
+    async fn port_is_taken(&self, transport: Transport, port: u16) -> Result<bool, HostError> {
+        self.look.port_is_taken(transport, port).await
+    }
+
     async fn addresses(&self) -> Result<Vec<IpAddr>, HostError> {
         self.look.addresses().await
     }

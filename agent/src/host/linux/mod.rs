@@ -243,6 +243,10 @@ impl Look for LinuxHost {
         ports::owner(&self.inner.config.docker_socket, transport, port).await
     }
 
+    async fn port_is_taken(&self, transport: Transport, port: u16) -> Result<bool, HostError> {
+        ports::is_taken(&self.inner.config.docker_socket, transport, port).await
+    }
+
     async fn addresses(&self) -> Result<Vec<IpAddr>, HostError> {
         addresses::addresses()
     }

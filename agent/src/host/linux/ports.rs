@@ -43,6 +43,16 @@ pub(super) async fn owner(
     }))
 }
 
+/// Whether anybody listens on a port; no process is looked through for it.
+pub(super) async fn is_taken(socket: &Path, transport: Transport, port: u16) -> Result<bool, HostError> {
+    if !listeners(transport, port)?.is_empty() {
+        return Ok(true);
+    }
+    // Docker may forward it in the kernel, where nobody listens.
+    let publishers = Publishers::of(socket).await;
+    Ok(publishers.publishing(transport, port).is_some())
+}
+
 /// The inodes of the sockets that listen on a port.
 fn listeners(transport: Transport, port: u16) -> Result<BTreeSet<u64>, HostError> {
     let tables = match transport {
@@ -183,8 +193,10 @@ mod tests {
         let found = owner(nowhere, Transport::Tcp, port).await.unwrap().unwrap();
         assert_eq!(found.pid, Some(std::process::id()));
         assert!(!found.process.is_empty());
+        assert!(is_taken(nowhere, Transport::Tcp, port).await.unwrap());
         drop(listener);
         assert_eq!(owner(nowhere, Transport::Tcp, port).await.unwrap(), None);
+        assert!(!is_taken(nowhere, Transport::Tcp, port).await.unwrap());
         let socket = std::net::UdpSocket::bind("[::1]:0")
             .or_else(|_| std::net::UdpSocket::bind("127.0.0.1:0"))
             .unwrap();

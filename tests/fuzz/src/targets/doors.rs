@@ -132,6 +132,7 @@ fn service(state: &Path) -> Arc<Service> {
         state: state.to_owned(),
         controller: None,
         connection: watch::channel(None).0,
+        spread_secs: AtomicU64::default(),
         outside: Arc::new(Desk::new(false)),
         started: Instant::now(),
     })

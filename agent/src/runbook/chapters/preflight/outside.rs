@@ -137,7 +137,7 @@ impl Doors {
         for door in wanted(cx.site) {
             // Where a TURN server runs, the ports of its relays are its own although they are free now.
             let is_its = TURN.contains(&door) && doors.taken.iter().any(|taken| TURN.contains(taken));
-            if is_its || cx.host.port_owner(door.transport, door.port).await?.is_some() {
+            if is_its || cx.host.port_is_taken(door.transport, door.port).await? {
                 doors.taken.push(door);
             } else if is_shut(&door) {
                 doors.shut.push(door);

@@ -153,7 +153,7 @@ async fn others(
     if let Err(error) = ask(cx, found.server, TurnOver::Tcp, credentials).await {
         return Ok(Err(one_sided("TURN_NO_TCP", "TCP", PLAIN, &error)));
     }
-    if cx.host.port_owner(Transport::Tcp, TLS).await?.is_none() {
+    if !cx.host.port_is_taken(Transport::Tcp, TLS).await? {
         return Ok(Ok(format!("; TLS is off, nobody listens on {TLS}")));
     }
     Ok(match ask(cx, found.server, TurnOver::Tls, credentials).await {

@@ -97,7 +97,7 @@ pub(crate) fn the_host_is_closed(vps: &Vps) -> Result<()> {
         "700 root"
     );
     let unit = vps.must("cat /etc/systemd/system/chatalot-agent.service")?;
-    assert_eq!(unit, include_str!("../../../packaging/chatalot-agent.service"));
+    assert_eq!(unit, include_str!("../../../../packaging/chatalot-agent.service"));
     assert_eq!(
         vps.must("systemctl show -p DropInPaths --value chatalot-agent")?
             .trim(),

@@ -2,27 +2,16 @@
 //! the fix it finds nothing more. What cannot be provoked here stands in [`law::ELSEWHERE`] with where it is; a row
 //! of docs/diagnosis.md that is in neither fails the law.
 
-#[path = "every_cause_is_told_on_a_real_host/admin.rs"]
 mod admin;
-#[path = "every_cause_is_told_on_a_real_host/answers.rs"]
 mod answers;
-#[path = "every_cause_is_told_on_a_real_host/case.rs"]
 mod case;
-#[path = "every_cause_is_told_on_a_real_host/containers.rs"]
 mod containers;
-#[path = "every_cause_is_told_on_a_real_host/files.rs"]
 mod files;
-#[path = "every_cause_is_told_on_a_real_host/front.rs"]
 mod front;
-#[path = "every_cause_is_told_on_a_real_host/host.rs"]
 mod host;
-#[path = "every_cause_is_told_on_a_real_host/law.rs"]
 mod law;
-#[path = "every_cause_is_told_on_a_real_host/refusals.rs"]
 mod refusals;
-#[path = "every_cause_is_told_on_a_real_host/stops.rs"]
 mod stops;
-#[path = "every_cause_is_told_on_a_real_host/turn.rs"]
 mod turn;
 
 use case::{Case, Warm};

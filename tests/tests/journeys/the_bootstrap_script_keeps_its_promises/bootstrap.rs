@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use chatalot_tests::{Output, Result, Sandbox, Vps, run, run_with_input, wait_until};
 
-pub(crate) const SCRIPT: &str = include_str!("../../../packaging/bootstrap.sh");
+pub(crate) const SCRIPT: &str = include_str!("../../../../packaging/bootstrap.sh");
 pub(crate) const WRONG_PIN: &str = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// What is still there when an agent was run: how it was called.

@@ -20,7 +20,6 @@ use chatalot_protocol::site::{Secrets, Site};
 use chatalot_tests::{Result, Sandbox, wait_until};
 use machine::{Machine, Packages};
 
-#[path = "real_managers/machine.rs"]
 mod machine;
 
 /// A row with a machine of its kind, and a site.
