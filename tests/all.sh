@@ -13,25 +13,29 @@ step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 quick=''
 [ "${1-}" != --quick ] || quick=yes
 
-# One job at a time may run beside the others, with what they leave of the processors.
+# Jobs run beside the others, each by its name, with what those leave of the processors.
 logs=$(mktemp -d)
-job=''
 beside() {
-    timeout 3600 nice "$@" >"$logs/said" 2>&1 &
-    job=$!
+    name=$1
+    shift
+    timeout 3600 nice "$@" >"$logs/$name.said" 2>&1 &
+    echo $! >"$logs/$name.job"
 }
-# Waits for it, and shows the last lines of what it has said, or all where it has failed.
+# Waits for one, and shows the last lines of what it has said, or all where it has failed.
 ended() {
-    if ! wait "$job"; then
-        job=''
-        cat "$logs/said"
+    ended=0
+    wait "$(cat "$logs/$1.job")" || ended=$?
+    rm "$logs/$1.job"
+    if [ "$ended" -ne 0 ]; then
+        cat "$logs/$1.said"
         exit 1
     fi
-    job=''
-    tail -n "$1" "$logs/said"
+    tail -n "$2" "$logs/$1.said"
 }
 leave() {
-    [ -z "$job" ] || kill "$job" 2>/dev/null || :
+    for running in "$logs"/*.job; do
+        [ ! -e "$running" ] || kill "$(cat "$running")" 2>/dev/null || :
+    done
     wait
     rm -rf "$logs"
 }
@@ -44,7 +48,7 @@ tests() { cargo test --locked --workspace --all-features "$@"; }
 
 step "what the tests need"
 sh tests/setup.sh
-[ -n "$quick" ] || beside sh -c "sh packaging/build.sh && sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}"
+[ -n "$quick" ] || beside shipped sh -c "sh packaging/build.sh && sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}"
 step "format and lints; beside them what is shipped is built, and the sandbox"
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
@@ -54,12 +58,12 @@ step "the crates"
 tests
 if [ -z "$quick" ]; then
     step "what is shipped, and the sandbox"
-    ended 4
-    beside sh tests/fuzz.sh
+    beside fuzzed sh tests/fuzz.sh
+    ended shipped 4
     step "the journeys; beside them the fuzzer"
     tests --test journeys -- --test-threads $(($(nproc) + 1))
     step "what the fuzzer found"
-    ended 30
+    ended fuzzed 30
 fi
 # Last, so that what is printed ends with a summary of tests.
 step "the house rules"

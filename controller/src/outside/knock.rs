@@ -6,7 +6,7 @@ use chatalot_protocol::stun::{HEADER, MOST, Message, body_length};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ const TRIES: usize = 4;
 const PAGE: u64 = 1024;
 
 /// How a door answered, and in a few words what.
-pub(super) type Answer = (Saw, String);
+pub type Answer = (Saw, String);
 
 /// What an error of a connection says of the door.
 pub(super) fn unanswered(error: &io::Error) -> Answer {
@@ -62,10 +62,18 @@ pub(super) async fn touch(to: SocketAddr) -> Answer {
 
 /// Whether the agent answers with its number, over plain HTTP.
 pub(super) async fn number(to: SocketAddr, domain: &Domain, nonce: &Nonce) -> Answer {
-    let mut stream = match connect(to).await {
-        Ok(stream) => stream,
-        Err(error) => return unanswered(&error),
-    };
+    match connect(to).await {
+        Ok(stream) => numbered(stream, domain, nonce).await,
+        Err(error) => unanswered(&error),
+    }
+}
+
+/// The same of a connection that is there.
+pub async fn numbered(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    domain: &Domain,
+    nonce: &Nonce,
+) -> Answer {
     let asked = within(async {
         let request = format!("GET {PATH} HTTP/1.1\r\nHost: {domain}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
@@ -94,7 +102,10 @@ pub(super) async fn binding(transport: Transport, to: SocketAddr, nonce: Option<
     let question = outside::question(transaction, nonce);
     match transport {
         Transport::Udp => over_datagrams(to, &question, nonce).await,
-        Transport::Tcp => over_stream(to, &question, nonce).await,
+        Transport::Tcp => match connect(to).await {
+            Ok(stream) => over_stream(stream, &question, nonce).await,
+            Err(error) => unanswered(&error),
+        },
     }
 }
 
@@ -133,11 +144,12 @@ async fn over_datagrams(to: SocketAddr, question: &Message, nonce: Option<&Nonce
     }
 }
 
-async fn over_stream(to: SocketAddr, question: &Message, nonce: Option<&Nonce>) -> Answer {
-    let mut stream = match connect(to).await {
-        Ok(stream) => stream,
-        Err(error) => return unanswered(&error),
-    };
+/// Whether somebody answers a question over a connection that is there.
+pub async fn over_stream(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    question: &Message,
+    nonce: Option<&Nonce>,
+) -> Answer {
     let asked = within(async {
         stream.write_all(&question.bytes(None)).await?;
         let mut answer = vec![0; HEADER];

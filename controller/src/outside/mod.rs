@@ -5,15 +5,15 @@
 //! | here | who may have what looked at, how often, and what came of it |
 //! | [`names`] | the domain's addresses, found by ourselves |
 //! | [`reach`] | which addresses are knocked at |
-//! | `knock`, `site` | one door: TCP, UDP, a page |
+//! | [`knock`], [`site`] | one door: TCP, UDP, a page |
 //!
 //! A host names its domain and nothing else: addresses, ports and paths are ours, a private address and the controller's
 //! own are not knocked at, and of an answer only its kind is told. So no host makes of its controller a way into another network.
 
-mod knock;
+pub mod knock;
 pub mod names;
 pub mod reach;
-mod site;
+pub mod site;
 
 use crate::centre::Centre;
 use crate::config::Config;

@@ -18,10 +18,10 @@ use serde::Deserialize;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The most that is read of a page.
@@ -29,7 +29,8 @@ const PAGE: usize = 16 << 10;
 /// The longest version that is passed on.
 const VERSION: usize = 40;
 
-type Trouble = Box<dyn Error + Send + Sync>;
+/// Why there was no answer.
+pub type Trouble = Box<dyn Error + Send + Sync>;
 
 /// How the site answers at an address.
 pub(super) async fn ask(to: SocketAddr, domain: &Domain, page: Page) -> Answer {
@@ -52,6 +53,15 @@ async fn over_tls(stream: TcpStream, domain: &Domain, page: Page) -> Result<Answ
     let stream = TlsConnector::from(Arc::new(config()?))
         .connect(name, stream)
         .await?;
+    over(stream, domain, page).await
+}
+
+/// How a site answers over a connection that is there; an error where it does not.
+pub async fn over(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    domain: &Domain,
+    page: Page,
+) -> Result<Answer, Trouble> {
     let response = requested(stream, domain, page).await?;
     match (page, response.0.status()) {
         (Page::Websocket, StatusCode::SWITCHING_PROTOCOLS) => Ok((Saw::Answered, String::new())),
@@ -61,7 +71,7 @@ async fn over_tls(stream: TcpStream, domain: &Domain, page: Page) -> Result<Answ
 }
 
 async fn requested(
-    stream: TlsStream<TcpStream>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     domain: &Domain,
     page: Page,
 ) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), Trouble> {

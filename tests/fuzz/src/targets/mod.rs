@@ -76,6 +76,7 @@ pub const TARGETS: &[Target] = targets! {
     "exchange" 16 KiB: "requests to join and to renew, their answers, certificates, audits" => joining::exchange after open;
     "approval" 16 KiB: "invitations, and requests to join that wait for approval" => approval::approval after open;
     "outside" 64 KiB: "a wish to be looked at from outside, what was seen, questions and answers at the doors" => outside::outside;
+    "behind-door" 64 KiB: "what a site says to whom looks from outside: a number, a binding, health, a WebSocket" => outside::behind after open;
     "policy" 1024 KiB: "the host's policy file" => inputs::policy;
     "site-file" 64 KiB: "an operator's site file" => inputs::site_file after open;
     "installer-output" 64 KiB: "what chatalot's installer prints" => host::installer_output;

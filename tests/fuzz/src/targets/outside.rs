@@ -1,19 +1,58 @@
 //! What travels when a site is looked at from outside: the host's wish, the controller's word, and the questions and
 //! answers at the doors.
 
-use super::{again, parts, texts};
+use super::{again, parts, runtime, texts};
 use chatalot_agent::runbook::outside::Standing;
 use chatalot_agent::runbook::outside::judge::{self, Expected};
 use chatalot_protocol::outside::{
-    Door, Look, LookAt, Nonce, Saw, Seen, TURN, Told, WEB, answer, is_answer, question,
+    Door, Look, LookAt, Nonce, Page, Saw, Seen, TURN, Told, WEB, answer, is_answer, question,
 };
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::stun::{Message, Method, Name};
+use chatalot_protocol::site::Domain;
 use chatalotctl::outside::reach::is_public;
+use chatalotctl::outside::{knock, site};
 use std::net::IpAddr;
 use std::sync::LazyLock;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::runtime::Runtime;
 
 static NONCE: LazyLock<Nonce> = LazyLock::new(|| "0123456789abcdef0123456789abcdef".parse().unwrap());
+
+static DOMAIN: LazyLock<Domain> = LazyLock::new(|| "chat.example.com".parse().unwrap());
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(runtime);
+
+pub(super) fn open() {
+    LazyLock::force(&RUNTIME);
+}
+
+/// All that whoever is behind a door says once it has been asked.
+pub(super) fn behind(input: &[u8]) {
+    let (saw, _) = asked(input, |stream| knock::numbered(stream, &DOMAIN, &NONCE));
+    assert!(saw != Saw::Answered || contains(input, NONCE.as_str().as_bytes()));
+    let question = question([7; 12], Some(&NONCE));
+    let (saw, _) = asked(input, |stream| knock::over_stream(stream, &question, Some(&NONCE)));
+    assert!(saw != Saw::Answered || contains(input, NONCE.as_str().as_bytes()));
+    let health = asked(input, |stream| site::over(stream, &DOMAIN, Page::Health));
+    if let Ok((Saw::Answered, version)) = health {
+        assert!(version.len() <= 40 && version.chars().all(|c| c.is_ascii_graphic()));
+        assert!(contains(input, b"db_healthy"), "any path has status 200: the body counts");
+    }
+    let websocket = asked(input, |stream| site::over(stream, &DOMAIN, Page::Websocket));
+    assert!(!matches!(websocket, Ok((Saw::Answered, _))) || contains(input, b"101"));
+}
+
+/// What a reader makes of an answer that comes once it has asked.
+fn asked<T, F: Future<Output = T>>(answer: &[u8], reader: impl FnOnce(DuplexStream) -> F) -> T {
+    let (ours, mut theirs) = duplex(1 << 10);
+    let said = async {
+        let _ = theirs.read(&mut [0; 512]).await;
+        let _ = theirs.write_all(answer).await;
+        drop(theirs);
+    };
+    RUNTIME.block_on(async { tokio::join!(reader(ours), said).0 })
+}
 
 pub(super) fn outside(input: &[u8]) {
     if let Some(look) = again::<Look>(input)
