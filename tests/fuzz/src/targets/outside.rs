@@ -8,8 +8,8 @@ use chatalot_protocol::outside::{
     Door, Look, LookAt, Nonce, Page, Saw, Seen, TURN, Told, WEB, answer, is_answer, question,
 };
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::stun::{Message, Method, Name};
 use chatalot_protocol::site::Domain;
+use chatalot_protocol::stun::{Message, Method, Name};
 use chatalotctl::outside::reach::is_public;
 use chatalotctl::outside::{knock, site};
 use std::net::IpAddr;
@@ -32,12 +32,17 @@ pub(super) fn behind(input: &[u8]) {
     let (saw, _) = asked(input, |stream| knock::numbered(stream, &DOMAIN, &NONCE));
     assert!(saw != Saw::Answered || contains(input, NONCE.as_str().as_bytes()));
     let question = question([7; 12], Some(&NONCE));
-    let (saw, _) = asked(input, |stream| knock::over_stream(stream, &question, Some(&NONCE)));
+    let (saw, _) = asked(input, |stream| {
+        knock::over_stream(stream, &question, Some(&NONCE))
+    });
     assert!(saw != Saw::Answered || contains(input, NONCE.as_str().as_bytes()));
     let health = asked(input, |stream| site::over(stream, &DOMAIN, Page::Health));
     if let Ok((Saw::Answered, version)) = health {
         assert!(version.len() <= 40 && version.chars().all(|c| c.is_ascii_graphic()));
-        assert!(contains(input, b"db_healthy"), "any path has status 200: the body counts");
+        assert!(
+            contains(input, b"db_healthy"),
+            "any path has status 200: the body counts"
+        );
     }
     let websocket = asked(input, |stream| site::over(stream, &DOMAIN, Page::Websocket));
     assert!(!matches!(websocket, Ok((Saw::Answered, _))) || contains(input, b"101"));
