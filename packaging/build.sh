@@ -17,9 +17,16 @@ CFLAGS='-fno-asynchronous-unwind-tables -fno-unwind-tables'
 export CFLAGS
 # What a running agent uses lies together (see order.sh), and relocations are written down in a few bytes each, which a C
 # library of 2.36 or newer can read at the start.
-RUSTFLAGS='-C target-feature=+crt-static -C force-unwind-tables=no'
+RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no -C symbol-mangling-version=v0"
+RUSTFLAGS="$RUSTFLAGS -C strip=${CHATALOT_SYMBOLS:-symbols}"
 RUSTFLAGS="$RUSTFLAGS -C link-arg=-Wl,-T,packaging/agent.ld -C link-arg=-Wl,-T,packaging/no-unwinding.ld"
 RUSTFLAGS="$RUSTFLAGS -C link-arg=-Wl,-z,pack-relative-relocs"
 export RUSTFLAGS
+# cargo does not know of the linker's scripts.
+for program in chatalot-agent chatalotctl; do
+    built="target/$target/ship/$program"
+    [ ! -e "$built" ] || [ -z "$(find packaging -name '*.ld' -newer "$built")" ] ||
+        cargo clean --quiet --locked --profile ship --target "$target" -p "$program"
+done
 cargo build --locked --profile ship --target "$target" -p chatalot-agent -p chatalotctl
 ls -l "target/$target/ship/chatalot-agent" "target/$target/ship/chatalotctl"

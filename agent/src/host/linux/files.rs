@@ -129,6 +129,10 @@ pub(super) fn rewrite(path: &Path, content: &[u8]) -> Result<(), HostError> {
     }
 }
 
+/// How much is written at once. The kernel keeps together in memory what was written together and, since Linux 6.18, maps all
+/// of it where a program's page is used: this program put in place at once is resident as a whole.
+const PIECE: usize = 64 * 1024;
+
 /// Puts a file in place whole, with exactly this mode; a reader sees the old content or the new, also after a power
 /// loss, and an attempt that fails leaves nothing beside it.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
@@ -149,7 +153,9 @@ fn put(path: &Path, content: &[u8], mode: u32, owner: Option<(u32, u32)>) -> std
             fchown(&file, Some(uid), Some(gid))?;
         }
         file.set_permissions(Permissions::from_mode(mode))?;
-        file.write_all(content)?;
+        for piece in content.chunks(PIECE) {
+            file.write_all(piece)?;
+        }
         file.sync_all()?;
         std::fs::rename(&beside, path)?;
         sync_folder(folder)
