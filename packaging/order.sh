@@ -3,12 +3,12 @@
 #
 # The kernel maps a program in pieces of 64 KiB. Where what is used lies scattered, nearly all of a program gets resident
 # for the sake of a third of it. IDLE and BUSY are what `valgrind --tool=callgrind --demangle=no chatalot-agent run` has
-# written about the agent of `CHATALOT_SYMBOLS=none sh build.sh` that was started on a joined host, and ended: the one
-# watched a site for a few minutes, the other took part in a deployment and answered the operator's questions. The idle
-# agent's functions come first.
+# written about the agent of `CHATALOT_SYMBOLS=none sh build.sh` that was started on a joined host, with a NOTIFY_SOCKET and
+# a WATCHDOG_USEC, and ended: the one watched a site for a few minutes, the other took part in a deployment and answered
+# the operator's questions. The idle agent's functions come first.
 #
 # Names are as `build.sh` has them made, with the types that a function was made for. They carry a hash of each crate, and
-# count characters; both are left out, so that the list stays of use when dependencies change. The C library and ring's
+# count characters; both are left out, so that the list stays of use when dependencies change. The C libraries and ring's
 # assembler have no sections for their functions: there it is whole objects, and with each those for processors that
 # valgrind does not know. A name that is no longer there does nothing, one that is missing costs memory and nothing else.
 set -eu
@@ -22,8 +22,9 @@ shared() {
 }
 {
     shared "$(cc -print-file-name=libc.a)" '\([^:]*\.o\)' '*libc.a:\1'
+    shared "$(dirname "$(cc -print-file-name=libc.a)")"/libm-*.a '\([^:]*\.o\)' '*libm-*.a:\1'
     for ring in ../target/*/ship/deps/libring-*.rlib; do
-        shared "$ring" '[0-9a-f]*-\([^:]*-elf\.o\)' '*libring-*.rlib:*\1'
+        shared "$ring" '[0-9a-f]*-\([^:]*-elf\.o\|[^:]*25519[^:]*\.o\)' '*libring-*.rlib:*\1'
     done
 } | sed 's/:\([a-z]*\)-\(sse\|ssse\|avx\|evex\|erms\)[^ ]*\.o$/:\1-*.o/' | LC_ALL=C sort -u >"$work/objects"
 

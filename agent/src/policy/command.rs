@@ -61,15 +61,18 @@ impl PolicyCommand {
 }
 
 async fn read(host: &dyn Look, other: Option<&Path>) -> Result<Policy, Failure> {
-    let policy = match other {
-        None => Policy::in_force(host).await,
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Failure::Usage(format!("cannot read `{}`: {error}", path.display())))?;
-            Policy::parse(&text)
-        }
+    let Some(path) = other else {
+        return Policy::in_force(host).await.map_err(refused);
     };
-    policy.map_err(refused)
+    let file = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::Usage(format!("cannot read `{file}`: {error}")))?;
+    Policy::parse(&text).map_err(|error| {
+        refused(Advice {
+            fix: format!("mend {file}, and try it with `chatalot-agent policy check --policy {file}`"),
+            ..error
+        })
+    })
 }
 
 fn check(policy: &Policy, site: Option<&Path>, now_ms: i64, out: &mut Output) -> Result<Exit, Failure> {
@@ -95,4 +98,29 @@ fn yes(words: &str, out: &mut Output) -> Result<Exit, Failure> {
 
 fn refused(advice: Advice) -> Failure {
     Failure::Client(ClientError::Refused(Box::new(advice)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeHost;
+    use crate::runbook::distro::DISTROS;
+
+    #[tokio::test]
+    async fn a_policy_that_is_tried_out_is_the_file_that_the_fix_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let tried = folder.path().join("tried.toml");
+        std::fs::write(&tried, "enabled = maybe").unwrap();
+        let host = FakeHost::fresh(&DISTROS[0]);
+        let Err(Failure::Client(ClientError::Refused(advice))) = read(&host, Some(&tried)).await else {
+            panic!("no policy")
+        };
+        let file = tried.to_str().unwrap();
+        assert_eq!(advice.code, "POLICY_INVALID");
+        assert!(
+            advice.fix.contains(file) && !advice.fix.contains(super::super::PATH),
+            "{}",
+            advice.fix
+        );
+    }
 }
