@@ -30,10 +30,7 @@ impl Controller {
     pub fn start_with(name: &str, more: &[&str]) -> Result<Self> {
         let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
         fs::create_dir_all(&state).map_err(failed(&state))?;
-        let port = TcpListener::bind((Sandbox::GATEWAY, 0))
-            .and_then(|listener| listener.local_addr())
-            .map_err(failed(Path::new("a free port")))?
-            .port();
+        let port = Self::free_port()?;
         let more: Vec<String> = more.iter().map(ToString::to_string).collect();
         let process = serve(&state, port, &more)?;
         let controller = Self {
@@ -44,6 +41,14 @@ impl Controller {
         };
         controller.wait_until_it_answers()?;
         Ok(controller)
+    }
+
+    /// A port on which the sandbox's VPSes can reach a controller.
+    pub fn free_port() -> Result<u16> {
+        TcpListener::bind((Sandbox::GATEWAY, 0))
+            .and_then(|listener| listener.local_addr())
+            .map(|address| address.port())
+            .map_err(failed(Path::new("a free port")))
     }
 
     /// A command of the operator's; whatever its exit code.
@@ -83,6 +88,25 @@ impl Controller {
         self.process.kill().map_err(failed(&self.state))?;
         self.process.wait().map_err(failed(&self.state))?;
         self.process = serve(&self.state, self.port, &self.more)?;
+        self.wait_until_it_answers()
+    }
+
+    /// Copies the controller by its own command while it runs, kills it, and makes another of the copy: in another
+    /// folder, at another port.
+    pub fn restore_elsewhere(&mut self, port: u16) -> Result<()> {
+        let ctl = |args: &[&str]| run(&shipped("chatalotctl").to_string_lossy(), args)?.ok();
+        let before = self.state.to_string_lossy().into_owned();
+        let (copy, after) = (format!("{before}.backup"), format!("{before}-elsewhere"));
+        ctl(&["backup", &copy, "--state", &before])?;
+        self.process.kill().map_err(failed(&self.state))?;
+        self.process.wait().map_err(failed(&self.state))?;
+        fs::remove_dir_all(&self.state).map_err(failed(&self.state))?;
+        self.state = PathBuf::from(&after);
+        let restored = ctl(&["restore", &copy, "--state", &after]);
+        fs::remove_file(&copy).map_err(failed(Path::new(&copy)))?;
+        restored?;
+        self.port = port;
+        self.process = serve(&self.state, port, &self.more)?;
         self.wait_until_it_answers()
     }
 

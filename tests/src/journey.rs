@@ -42,7 +42,8 @@ impl Journey {
         Self::joined_to(sandbox, name, Vps::fresh(sandbox, name)?, controller)
     }
 
-    fn joined_to(sandbox: &Sandbox, name: &str, vps: Vps, controller: Controller) -> Result<Self> {
+    /// A controller, a fresh VPS and the line, with this controller.
+    pub fn joined_to(sandbox: &Sandbox, name: &str, vps: Vps, controller: Controller) -> Result<Self> {
         let domain = format!("{name}.example.com");
         sandbox.dns(&domain, Some(vps.address()), None)?;
         let mut journey = Self {

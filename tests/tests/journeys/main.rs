@@ -8,6 +8,7 @@ mod a_debian_12_vps_ends_deployed;
 mod a_fault_in_any_chapter_ends_deployed;
 mod a_host_is_joined_over_ssh;
 mod a_host_joins_by_its_words;
+mod a_host_outlives_its_controller;
 mod a_host_that_cannot_work_gets_advice;
 mod an_ubuntu_vps_ends_deployed;
 mod every_cause_is_told_on_a_real_host;
