@@ -5,13 +5,19 @@
 #
 #   sh tests/all.sh           what CI runs
 #   sh tests/all.sh --quick   without the sandbox
+#   sh tests/all.sh --full    with what takes minutes as well
 set -eu
 cd "$(dirname "$0")/.."
 
 step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 
 quick=''
-[ "${1-}" != --quick ] || quick=yes
+case "${1-}" in
+    '') ;;
+    --quick) quick=yes ;;
+    --full) export CHATALOT_FULL=1 ;;
+    *) echo "all.sh: $1 is none of --quick, --full" >&2; exit 2 ;;
+esac
 
 # Jobs run beside the others, each by its name, with what those leave of the processors.
 logs=$(mktemp -d)

@@ -123,3 +123,72 @@ impl Plan {
         serde_json::to_vec(&("chatalot-plan-v1", recipe, distribution, site, secret_tags, steps))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inputs::Inputs;
+    use std::collections::BTreeSet;
+
+    fn step(id: &str, effect: &str) -> PlannedStep {
+        PlannedStep {
+            id: StepId(id.to_owned().into()),
+            title: id.to_owned(),
+            effects: vec![effect.to_owned()],
+            standing: Standing::DecidedAfter {
+                step: StepId(id.to_owned().into()),
+            },
+        }
+    }
+
+    #[test]
+    fn the_hash_covers_recipe_distribution_inputs_secrets_the_order_of_steps_and_their_effects_and_no_standing()
+     {
+        let site = |domain: &str| {
+            let inputs = Inputs {
+                domain: Some(domain.to_owned()),
+                admin_username: Some("alice".to_owned()),
+                ..Inputs::default()
+            };
+            inputs.complete().unwrap().0
+        };
+        let tags = |tag: &str| BTreeMap::from([("registry_token".to_owned(), tag.to_owned())]);
+        let (one, two) = (step("a.one", "makes one"), step("a.two", "makes two"));
+        let steps = [one.clone(), two.clone()];
+        let hash = |recipe, distribution: &str, domain: &str, tag: &str, steps: &[PlannedStep]| {
+            Plan::approved_bytes(recipe, distribution, &site(domain), &tags(tag), steps).unwrap()
+        };
+        let approved = hash(1, "Debian 13", "a.example.com", "t", &steps);
+        let others = [
+            hash(2, "Debian 13", "a.example.com", "t", &steps),
+            hash(1, "Debian 12", "a.example.com", "t", &steps),
+            hash(1, "Debian 13", "b.example.com", "t", &steps),
+            hash(1, "Debian 13", "a.example.com", "u", &steps),
+            hash(1, "Debian 13", "a.example.com", "t", &[two.clone(), one.clone()]),
+            hash(1, "Debian 13", "a.example.com", "t", &steps[..1]),
+            hash(
+                1,
+                "Debian 13",
+                "a.example.com",
+                "t",
+                &[step("a.one", "makes more"), two.clone()],
+            ),
+        ];
+        let different: BTreeSet<_> = others.iter().chain([&approved]).collect();
+        assert_eq!(different.len(), others.len() + 1);
+
+        let title = PlannedStep {
+            title: "One".to_owned(),
+            ..one
+        };
+        let later = Standing::DecidedAfter { step: two.id.clone() };
+        let standing = PlannedStep {
+            standing: later,
+            ..title
+        };
+        assert_eq!(
+            hash(1, "Debian 13", "a.example.com", "t", &[standing, two]),
+            approved
+        );
+    }
+}

@@ -52,6 +52,12 @@ fn f55_f56_an_nginx_that_is_there_serves_the_site_beside_its_own_with_a_certific
         "the second run wrote something:\n{}",
         again.stdout
     );
+    phase("drift", || {
+        what_somebody_changed_is_told_until_it_is_mended(&journey)
+    })?;
+    phase("taken away", || {
+        what_we_made_is_taken_away_and_nothing_else(&journey)
+    })?;
     phase("a Caddy with a site instead", || {
         f55_a_caddy_that_is_there_serves_both(&journey)
     })?;
@@ -119,6 +125,62 @@ fn a_renewed_certificate_is_taken_up(journey: &Journey) -> Result<()> {
         journey.domain
     ))?;
     vps.wait_for(&format!("test \"$({serial})\" != '{}'", first.trim()), SOON)?;
+    Ok(())
+}
+
+/// By the effect: what differs from how the last good deployment left it, and nothing that does not.
+fn what_somebody_changed_is_told_until_it_is_mended(journey: &Journey) -> Result<()> {
+    let (vps, ctl) = (&journey.vps, &journey.controller);
+    let drift = ["drift", journey.name.as_str()];
+    ctl.ctl(&drift)?.ok()?;
+    vps.must(
+        "cd /srv/chatalot && echo 'services: {}' >docker-compose.override.yml && echo MINE=secret-word >>.env && \
+         echo >>README.md && docker stop -t 1 chatalot-updater && rm /etc/nginx/conf.d/chatalot* && systemctl reload nginx",
+    )?;
+    let told = ctl.ctl(&drift)?;
+    assert_eq!(told.code, 1, "{}{}", told.stdout, told.stderr);
+    for thing in [
+        "docker-compose.override.yml",
+        ".env MINE",
+        "local changes in the checkout",
+        "container chatalot-updater",
+        "reverse proxy",
+    ] {
+        assert!(told.stdout.contains(thing), "no `{thing}`:\n{}", told.stdout);
+    }
+    for thing in ["secret-word", ".env DB_PASSWORD", "image of"] {
+        assert!(!told.stdout.contains(thing), "`{thing}`:\n{}", told.stdout);
+    }
+    vps.must(
+        "cd /srv/chatalot && rm docker-compose.override.yml && sed -i /^MINE=/d .env && git checkout -q README.md && docker start chatalot-updater",
+    )?;
+    deploy(journey)?.ok()?;
+    ctl.ctl(&drift)?.ok()?;
+    Ok(())
+}
+
+/// The site of somebody else, a container of theirs, and what cannot be made again stay.
+fn what_we_made_is_taken_away_and_nothing_else(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    let kept = "find /srv/chatalot/.env /srv/chatalot/secrets -type f -not -name '*.example' -exec sha256sum {} + | sort; \
+                docker volume ls -q | sort";
+    let before = vps.must(kept)?;
+    vps.must(
+        "docker run -d --name theirs \"$(docker inspect -f '{{.Image}}' chatalot-server)\" /chatalot-stand-in idle",
+    )?;
+    let uninstall = ["uninstall", journey.name.as_str(), "--yes"];
+    journey.controller.ctl(&uninstall)?.ok()?;
+    assert_eq!(vps.must("docker ps -a --format '{{.Names}}'")?.trim(), "theirs");
+    assert_eq!(vps.must(kept)?, before);
+    vps.must("! grep -r chatalot /etc/nginx && test ! -e /srv/chatalot/docker-compose.yml")?;
+    assert_eq!(
+        vps.must("curl -sf -m 10 -H 'Host: shop.example.org' http://127.0.0.1/")?,
+        "the shop"
+    );
+    let again = journey.controller.ctl(&uninstall)?;
+    assert_eq!(again.code, 4, "{}", again.stdout);
+    assert!(again.stderr.contains("NOTHING_DEPLOYED"), "{}", again.stderr);
+    vps.must("docker rm -f theirs")?;
     Ok(())
 }
 

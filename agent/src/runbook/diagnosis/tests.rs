@@ -1,5 +1,7 @@
 //! Every row that looks is provoked on a host made of maps; the page is the table.
 
+mod fixes;
+
 use super::*;
 use crate::host::fake::{EngineState, FakeHost, World};
 use crate::host::{Answers, Container, Fetched, Owner, PortOwner, Records, Transport};
@@ -312,31 +314,6 @@ async fn what_the_controller_cannot_reach_is_told() {
         case.host.world(spoil);
         let found = case.found(None).await;
         assert_eq!(found[0].code, *code, "{found:#?}");
-    }
-}
-
-#[tokio::test]
-async fn a_fix_is_told_in_the_commands_of_the_distribution() {
-    for (name, install, mend) in [
-        (
-            "Debian 13",
-            "apt-get install docker-compose",
-            "dpkg --configure -a",
-        ),
-        ("Fedora", "dnf install ", "dnf remove --duplicates"),
-        ("Arch Linux", "pacman -S docker-compose", "db.lck"),
-    ] {
-        let case = Case::deployed().await;
-        let tags = BTreeMap::new();
-        let distro = DISTROS.iter().find(|row| row.name == name).unwrap();
-        let mut facts = facts::gather(&case.cx(&tags), None).await;
-        facts.distro = distro;
-        facts.compose = None;
-        facts.half_installed = vec!["half".to_owned()];
-        let found = diagnose(&facts);
-        let fix = |code: &str| &found.iter().find(|advice| advice.code == code).unwrap().fix;
-        assert!(fix("COMPOSE_MISSING").contains(install), "{found:#?}");
-        assert!(fix("PACKAGES_BROKEN").contains(mend), "{found:#?}");
     }
 }
 

@@ -75,7 +75,7 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
     } else if cx.host.unit("firewalld.service").await?.active {
         (
             DutyStanding::CannotBeTold,
-            "firewalld is active: `firewall-cmd --list-services` must name http and https",
+            "firewalld is active: `firewall-cmd --list-all` must name the ports 80/tcp and 443/tcp, or the services http and https",
         )
     } else {
         (

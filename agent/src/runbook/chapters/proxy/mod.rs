@@ -146,9 +146,11 @@ impl Step for InFront {
             return Ok(advice.into());
         }
         let told = recent::applied_ms(cx.host, cx.memory, &applied(proxy), PATIENCE).await?;
-        Ok(match told {
-            Some(_) => not_served(proxy, &lacking).into(),
-            None => Verdict::needed(lacking),
+        // What somebody has taken out since is put in again.
+        Ok(if told.is_some() && proxy.keeps(cx).await? {
+            not_served(proxy, &lacking).into()
+        } else {
+            Verdict::needed(lacking)
         })
     }
 

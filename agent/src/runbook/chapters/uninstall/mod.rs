@@ -16,6 +16,7 @@ use super::checkout::undo::{self, Left};
 use async_trait::async_trait;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
+use std::time::Duration;
 
 /// Taking chatalot away, its data left.
 pub const STEPS: &[&dyn Step] = &[
@@ -57,6 +58,11 @@ impl Step for NotInFront {
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
         proxies::chosen(intent.site).map_or_else(Vec::new, |proxy| proxy.plan_out(intent.site))
+    }
+
+    fn patience(&self) -> Duration {
+        // A proxy that reloads answers by what it had until it has read what it has.
+        Duration::from_secs(30)
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {

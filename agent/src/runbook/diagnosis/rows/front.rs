@@ -158,7 +158,8 @@ fn firewall(facts: &Facts) -> Option<Seen> {
         "ufw" => ("ufw", "run `ufw allow 80/tcp` and `ufw allow 443/tcp`"),
         name => (
             name,
-            "run `firewall-cmd --permanent --add-service=http --add-service=https`, then `firewall-cmd --reload`",
+            "run `firewall-cmd --permanent --add-port=80/tcp --add-port=443/tcp`, and once more without `--permanent` \
+             (a reload would take Docker's rules away)",
         ),
     };
     Some(Seen {
