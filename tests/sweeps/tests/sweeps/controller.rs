@@ -28,7 +28,7 @@ fn f08_a_controller_killed_anywhere_between_token_and_certificate_has_both_or_ne
 fn f46_f47_a_controller_without_room_at_any_write_has_what_it_has_promised() {
     let calls = Calls {
         set: "write,pwrite64,rename,mkdir,ftruncate",
-        stride: 2,
+        stride: 1,
     };
     for what in ["error=ENOSPC", "error=EDQUOT"] {
         for times in [1, 4] {

@@ -118,6 +118,14 @@ const FAILURES: &[Failure] = &[
         ..ANY
     },
     Failure {
+        signs: &["dependency failed to start"],
+        code: "DATABASE_DOWN",
+        passes: true,
+        wanted: "a database that is healthy when chatalot is to start",
+        fix: "see what is wrong with it (`docker logs --tail 50 chatalot-db`), mend that, then deploy again",
+        ..ANY
+    },
+    Failure {
         signs: &["bind source path does not exist"],
         code: "SECRET_FILE_MISSING",
         wanted: "every file under secrets/ that the compose file names",
@@ -275,6 +283,13 @@ mod tests {
         ] {
             assert_eq!(failed(1, registry), "REGISTRY_DENIED");
         }
+    }
+
+    #[test]
+    fn a_database_that_is_not_well_yet_is_waited_for() {
+        // As compose 2 said it of a database that had been paused.
+        let said = "dependency failed to start: container chatalot-db is unhealthy";
+        assert_eq!(failed(1, said), "passing DATABASE_DOWN");
     }
 
     #[test]
