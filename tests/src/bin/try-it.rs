@@ -1,6 +1,6 @@
 //! The main job for a person to watch: see `## Try it` in the README.
 
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::process::{Command, ExitCode};
 
 use chatalot_tests::{Controller, Result, Sandbox, Vps};
@@ -16,8 +16,13 @@ fn main() -> ExitCode {
 }
 
 fn say(line: &str) {
+    let (bold, plain) = if stdout().is_terminal() {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
     // A reader that went away needs no word.
-    drop(writeln!(stdout(), "\n\x1b[1m» {line}\x1b[0m"));
+    drop(writeln!(stdout(), "\n{bold}» {line}{plain}"));
 }
 
 fn show() -> Result<()> {

@@ -59,10 +59,10 @@ impl Step for Containers {
             Stand::Down(seen) => containers::down(cx.site, &services, &seen).into(),
             Stand::Up => {
                 let restarts: u64 = there.iter().map(|one| one.restarts).sum();
-                let told = if restarts == 0 {
-                    String::new()
-                } else {
-                    format!(", {restarts} restarts")
+                let told = match restarts {
+                    0 => String::new(),
+                    1 => ", 1 restart".to_owned(),
+                    more => format!(", {more} restarts"),
                 };
                 Verdict::satisfied(format!("{} up{told}", services.join(", ")))
             }
