@@ -4,6 +4,7 @@
 mod a_bad_host_gets_advice;
 mod a_bad_installer_is_contained;
 mod a_clean_vps_ends_deployed;
+mod a_controller_shares_a_vps_with_its_host;
 mod a_debian_12_vps_ends_deployed;
 mod a_fault_in_any_chapter_ends_deployed;
 mod a_host_is_joined_over_ssh;
