@@ -54,7 +54,7 @@ tests() { cargo test --locked --workspace --all-features "$@"; }
 
 step "what the tests need"
 sh tests/setup.sh
-[ -n "$quick" ] || beside shipped sh -c "sh packaging/build.sh && sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}"
+[ -n "$quick" ] || beside shipped sh -c "sh tests/ahead.sh && sh packaging/build.sh && sh tests/sandbox/build.sh ${CHATALOT_FULL:+--all}"
 step "format and lints; beside them what is shipped is built, and the sandbox"
 cargo fmt --all --check
 cargo clippy --locked --workspace --all-targets --all-features -- -D warnings

@@ -100,7 +100,22 @@ pub fn body(kind: u8, body: Vec<u8>) -> Result<Frame, FrameError> {
 }
 
 /// Appends a control message as a frame.
+#[cfg(not(chatalot_ahead))]
 pub fn put_message<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    put_json(message, out)
+}
+
+/// Appends a control message as a frame, and what a later version says with it.
+#[cfg(chatalot_ahead)]
+pub fn put_message<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameError> {
+    let message = crate::ahead::with_more(message)?;
+    put_json(&message, out)?;
+    crate::ahead::and_then(&message)
+        .iter()
+        .try_for_each(|more| put_json(more, out))
+}
+
+fn put_json<T: Serialize>(message: &T, out: &mut Vec<u8>) -> Result<(), FrameError> {
     let start = out.len();
     out.extend_from_slice(&[0, 0, 0, 0, CONTROL]);
     serde_json::to_writer(&mut *out, message).map_err(FrameError::Json)?;

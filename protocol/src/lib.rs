@@ -40,6 +40,8 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+#[cfg(chatalot_ahead)]
+mod ahead;
 pub mod api;
 pub mod approve;
 pub mod audit;

@@ -2,8 +2,8 @@
 
 /// The oldest version that this build speaks.
 pub const OLDEST: u32 = 1;
-/// The newest.
-pub const NEWEST: u32 = 1;
+/// The newest; a build that is ahead speaks one more.
+pub const NEWEST: u32 = if cfg!(chatalot_ahead) { 2 } else { 1 };
 
 /// The newest version that both sides speak, if there is one.
 pub fn common(ours: (u32, u32), theirs: (u32, u32)) -> Option<u32> {
@@ -21,5 +21,13 @@ mod tests {
         assert_eq!(common((4, 5), (1, 3)), None);
         assert_eq!(common((1, 1), (1, 1)), Some(1));
         assert_eq!(common((1, 3), (5, 2)), None);
+    }
+
+    #[test]
+    fn whoever_is_one_or_two_versions_behind_is_spoken_to_in_its_own() {
+        for behind in [1, 2] {
+            assert_eq!(common((1, 1 + behind), (1, 1)), Some(1));
+            assert_eq!(common((1, 1), (1, 1 + behind)), Some(1));
+        }
     }
 }

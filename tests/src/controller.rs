@@ -17,7 +17,26 @@ pub struct Controller {
     state: PathBuf,
     port: u16,
     more: Vec<String>,
+    builds: Builds,
     process: Child,
+}
+
+/// Which builds a controller is of: itself, and the agent that it hands out.
+#[derive(Debug, Clone)]
+pub struct Builds {
+    /// The folder of `chatalotctl`.
+    pub controller: PathBuf,
+    /// The folder of `chatalot-agent`.
+    pub agent: PathBuf,
+}
+
+impl Default for Builds {
+    fn default() -> Self {
+        Self {
+            controller: shipped(""),
+            agent: shipped(""),
+        }
+    }
 }
 
 impl Controller {
@@ -28,15 +47,21 @@ impl Controller {
 
     /// The same with more flags.
     pub fn start_with(name: &str, more: &[&str]) -> Result<Self> {
+        Self::start_of(name, more, Builds::default())
+    }
+
+    /// The same of these builds.
+    pub fn start_of(name: &str, more: &[&str], builds: Builds) -> Result<Self> {
         let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
         fs::create_dir_all(&state).map_err(failed(&state))?;
         let port = Self::free_port()?;
         let more: Vec<String> = more.iter().map(ToString::to_string).collect();
-        let process = serve(&state, port, &more)?;
+        let process = serve(&state, port, &more, &builds)?;
         let controller = Self {
             state,
             port,
             more,
+            builds,
             process,
         };
         controller.wait_until_it_answers()?;
@@ -87,8 +112,14 @@ impl Controller {
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.process.kill().map_err(failed(&self.state))?;
         self.process.wait().map_err(failed(&self.state))?;
-        self.process = serve(&self.state, self.port, &self.more)?;
+        self.process = serve(&self.state, self.port, &self.more, &self.builds)?;
         self.wait_until_it_answers()
+    }
+
+    /// The same with other builds.
+    pub fn exchange(&mut self, builds: Builds) -> Result<()> {
+        self.builds = builds;
+        self.kill_and_restart()
     }
 
     /// Copies the controller by its own command while it runs, kills it, and makes another of the copy: in another
@@ -106,7 +137,7 @@ impl Controller {
         fs::remove_file(&copy).map_err(failed(Path::new(&copy)))?;
         restored?;
         self.port = port;
-        self.process = serve(&self.state, port, &self.more)?;
+        self.process = serve(&self.state, port, &self.more, &self.builds)?;
         self.wait_until_it_answers()
     }
 
@@ -143,25 +174,26 @@ impl Drop for Controller {
     }
 }
 
-fn serve(state: &Path, port: u16, more: &[String]) -> Result<Child> {
+fn serve(state: &Path, port: u16, more: &[String], builds: &Builds) -> Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(state.join("log"))
         .map_err(failed(state))?;
     let address = format!("{}:{port}", Sandbox::GATEWAY);
-    Command::new(shipped("chatalotctl"))
+    let program = builds.controller.join("chatalotctl");
+    Command::new(&program)
         .args(["serve", "--state"])
         .arg(state)
         .args(["--listen", &address, "--address", &address, "--agent-binary"])
-        .arg(shipped("chatalot-agent"))
+        .arg(builds.agent.join("chatalot-agent"))
         .args(more)
         .env_remove("JOURNAL_STREAM")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .map_err(failed(&shipped("chatalotctl")))
+        .map_err(failed(&program))
 }
 
 /// A program as `packaging/build.sh` leaves it; `CHATALOT_SHIPPED` names another folder.

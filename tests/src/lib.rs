@@ -18,7 +18,7 @@ mod wait;
 
 pub use advice::advises;
 pub use command::{Failed, Output, Result, attended, run, run_with_input};
-pub use controller::{Controller, shipped};
+pub use controller::{Builds, Controller, shipped};
 pub use journey::Journey;
 pub use needles::Needles;
 pub use sandbox::Sandbox;

@@ -3,6 +3,7 @@
 
 mod a_bad_host_gets_advice;
 mod a_bad_installer_is_contained;
+mod a_build_one_version_ahead_works_with_this_one;
 mod a_clean_vps_ends_deployed;
 mod a_controller_shares_a_vps_with_its_host;
 mod a_debian_12_vps_ends_deployed;
