@@ -7,7 +7,7 @@ use crate::clock::now_ms;
 use crate::crowd;
 use crate::peer::Peer;
 use crate::store::generations::{self, Standing};
-use crate::store::{StoreError, deployments, hosts};
+use crate::store::{StoreError, alarms, deployments, hosts};
 use chatalot_protocol::frame::{self, Frame};
 use chatalot_protocol::message::{Hello, RejectReason, ToAgent, ToController, Welcome};
 use chatalot_protocol::version;
@@ -17,6 +17,8 @@ use tokio::time::timeout;
 
 /// How long the agent has for its hello, and to take the answer.
 const HELLO_TIME: Duration = Duration::from_secs(10);
+/// The versions of the protocol that this controller speaks.
+const OURS: (u32, u32) = (version::OLDEST, version::NEWEST);
 /// How many hosts may have a session.
 const MOST_SESSIONS: usize = 15_000;
 /// The longest text that is kept of what an agent says of its host.
@@ -74,6 +76,7 @@ async fn refuse(
     hello: &Hello,
 ) -> Result<Option<(RejectReason, u64)>, SessionError> {
     if spoken(hello).is_none() {
+        tell_of_versions(centre, peer, hello).await?;
         return Ok(Some((RejectReason::Version, 3600)));
     }
     let standing = centre
@@ -104,6 +107,18 @@ pub(super) fn rejection(centre: &Centre, standing: Standing) -> Option<(RejectRe
     }
 }
 
+/// The operator has to bring one side up to date.
+async fn tell_of_versions(centre: &Centre, peer: Peer, hello: &Hello) -> Result<(), StoreError> {
+    let agent = safe(&hello.agent);
+    let versions = ((hello.protocol_min, hello.protocol_max), OURS);
+    centre
+        .store
+        .write(move |c| alarms::raise_no_common_version(c, peer.host, &agent, versions, now_ms()))
+        .await?;
+    centre.changes.touch(peer.host.0);
+    Ok(())
+}
+
 /// Two machines have this host's identity: neither comes in.
 async fn lock(centre: &Centre, peer: Peer) -> Result<(), StoreError> {
     let (address, now) = (peer.address.to_string(), now_ms());
@@ -126,6 +141,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
         .store
         .write(move |c| {
             generations::promote(c, peer.host, peer.serial, now)?;
+            alarms::end_no_common_version(c, peer.host)?;
             let entry = hosts::enter(c, peer.host, &hello, &address, now)?;
             let lost = if entry.another_life {
                 deployments::lose(c, peer.host)?
@@ -159,10 +175,7 @@ async fn welcome(centre: &Centre, peer: Peer, hello: Hello) -> Result<(hosts::En
 }
 
 fn spoken(hello: &Hello) -> Option<u32> {
-    version::common(
-        (version::OLDEST, version::NEWEST),
-        (hello.protocol_min, hello.protocol_max),
-    )
+    version::common(OURS, (hello.protocol_min, hello.protocol_max))
 }
 
 /// What the host says of itself, without control characters and not endless.
@@ -174,11 +187,14 @@ fn bounded(mut hello: Hello) -> Hello {
         &mut hello.system,
         &mut hello.architecture,
     ] {
-        *text = text
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(LONGEST_TEXT)
-            .collect();
+        *text = safe(text);
     }
     hello
+}
+
+fn safe(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(LONGEST_TEXT)
+        .collect()
 }

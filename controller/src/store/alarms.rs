@@ -99,15 +99,20 @@ pub fn raise_astray(
     address: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let name: String = connection.query_row(
-        "SELECT name FROM hosts WHERE id = ?1",
-        [host.0.as_bytes()],
-        |row| row.get(0),
-    )?;
+    let name = name(connection, host)?;
     if raise(connection, host, false, &what.advice(&name, address), now_ms)? {
         log::error!(host:% = host, code = what.code(), address; "an identity is astray");
     }
     Ok(())
+}
+
+fn name(connection: &Connection, host: HostId) -> Result<String, StoreError> {
+    let name = connection.query_row(
+        "SELECT name FROM hosts WHERE id = ?1",
+        [host.0.as_bytes()],
+        |row| row.get(0),
+    )?;
+    Ok(name)
 }
 
 /// Ends the alarms about an identity astray, for the operator has seen them; whether there were any.
@@ -120,6 +125,49 @@ pub fn settle_astray(connection: &Connection, host: HostId) -> Result<bool, Stor
         )?;
     }
     Ok(ended > 0)
+}
+
+/// No protocol version in common.
+const NO_COMMON_VERSION: &str = "NO_COMMON_VERSION";
+
+/// Says that a host's agent speaks no version of ours, and how the older side is brought up to date. Both ranges from the
+/// oldest to the newest.
+pub fn raise_no_common_version(
+    connection: &Connection,
+    host: HostId,
+    agent: &str,
+    (theirs, ours): ((u32, u32), (u32, u32)),
+    now_ms: i64,
+) -> Result<(), StoreError> {
+    let name = name(connection, host)?;
+    let fix = if theirs.1 < ours.0 {
+        format!(
+            "`chatalotctl host add {name}`, and its line on the host: it brings the newer agent and keeps the identity"
+        )
+    } else {
+        "a newer `chatalotctl` here; it keeps its state folder".to_owned()
+    };
+    let advice = Advice::new(
+        NO_COMMON_VERSION,
+        format!(
+            "agent {agent} speaks the versions {} to {} of the protocol",
+            theirs.0, theirs.1
+        ),
+        format!("one of the versions {} to {}", ours.0, ours.1),
+        fix,
+    );
+    if raise(connection, host, false, &advice, now_ms)? {
+        log::error!(host:% = host, code = NO_COMMON_VERSION, saw = advice.saw; "a host is kept out");
+    }
+    Ok(())
+}
+
+/// Ends that alarm.
+pub fn end_no_common_version(connection: &Connection, host: HostId) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM alarms WHERE host = ?1 AND by_host = 0 AND code = ?2")?
+        .execute((host.0.as_bytes(), NO_COMMON_VERSION))?;
+    Ok(())
 }
 
 /// Ends an alarm that the host itself has raised.

@@ -85,22 +85,6 @@ async fn f12_a_revoked_host_is_told_so_after_tls() {
 }
 
 #[tokio::test]
-async fn f29_an_agent_without_a_common_version_is_told_so() {
-    let world = World::start().await;
-    let (peer, _) = joined(&world, "chat-1").await;
-    let (mut agent, _) = Agent::pipe(&world, peer);
-    let mut hello = hello(Uuid::new_v4());
-    (hello.protocol_min, hello.protocol_max) = (7, 9);
-    agent.say(&ToController::Hello(Box::new(hello))).await;
-    let answer = agent.hear().await;
-    let version = RejectReason::Version;
-    assert!(
-        matches!(answer, Some(ToAgent::Rejected { reason, .. }) if reason == version),
-        "{answer:?}"
-    );
-}
-
-#[tokio::test]
 async fn f27_before_the_welcome_a_long_frame_or_another_message_ends_the_session() {
     let world = World::start().await;
     let (peer, _) = joined(&world, "chat-1").await;

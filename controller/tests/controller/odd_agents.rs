@@ -1,6 +1,7 @@
 //! Agents that do not listen, know better, or speak a newer version.
 
-use crate::agent::{Agent, joined};
+use crate::agent::{Agent, hello, joined};
+use crate::generations::shown;
 use crate::world::World;
 use chatalot_protocol::event::What;
 use chatalot_protocol::frame;
@@ -70,6 +71,35 @@ async fn output_of_a_deployment_that_nobody_knows_is_not_wanted() {
         offset: NOTHING_MORE,
     };
     assert_eq!(agent.hear().await, Some(told));
+}
+
+#[tokio::test]
+async fn f29_an_agent_without_a_common_version_is_told_so_and_the_operator_how_to_bring_it_up_to_date() {
+    let world = World::start().await;
+    let (peer, _) = joined(&world, "chat-1").await;
+    for (min, max, fix) in [
+        (7, 9, "a newer `chatalotctl`"),
+        (0, 0, "`chatalotctl host add chat-1`"),
+    ] {
+        let (mut agent, _) = Agent::pipe(&world, peer);
+        let mut hello = hello(Uuid::new_v4());
+        (hello.protocol_min, hello.protocol_max) = (min, max);
+        agent.say(&ToController::Hello(Box::new(hello))).await;
+        let answer = agent.hear().await;
+        assert!(
+            matches!(answer, Some(ToAgent::Rejected { reason, .. }) if reason == RejectReason::Version),
+            "{answer:?}"
+        );
+        let alarms = shown(&world, "chat-1").await.alarms;
+        assert!(
+            alarms.len() == 1 && alarms[0].code == "NO_COMMON_VERSION" && alarms[0].fix.contains(fix),
+            "{alarms:?}"
+        );
+        let (mut agent, _) = Agent::pipe(&world, peer);
+        agent.greet(Uuid::new_v4()).await;
+        let alarms = shown(&world, "chat-1").await.alarms;
+        assert!(alarms.is_empty(), "it is over once a session begins");
+    }
 }
 
 #[tokio::test]
