@@ -10,31 +10,41 @@ use std::time::Duration;
 use crate::command::{Failed, Output, Result, run};
 use crate::sandbox::Sandbox;
 use crate::wait::wait_until;
+use crate::wire::Wire;
 
 /// A controller with a state folder of its own. Dropping it ends it and removes the folder.
 #[derive(Debug)]
 pub struct Controller {
     state: PathBuf,
-    port: u16,
-    more: Vec<String>,
-    builds: Builds,
+    how: How,
+    wire: Option<Wire>,
     process: Child,
 }
 
-/// Which builds a controller is of: itself, and the agent that it hands out.
+/// How it is served.
+#[derive(Debug)]
+struct How {
+    port: u16,
+    /// The port that everybody is told.
+    told: u16,
+    more: Vec<String>,
+    builds: Builds,
+}
+
+/// Which builds a controller is of: itself, and the agent that it hands out. The shipped ones, where nothing is said.
 #[derive(Debug, Clone)]
 pub struct Builds {
-    /// The folder of `chatalotctl`.
+    /// Its program.
     pub controller: PathBuf,
-    /// The folder of `chatalot-agent`.
+    /// The agent's.
     pub agent: PathBuf,
 }
 
 impl Default for Builds {
     fn default() -> Self {
         Self {
-            controller: shipped(""),
-            agent: shipped(""),
+            controller: shipped("chatalotctl"),
+            agent: shipped("chatalot-agent"),
         }
     }
 }
@@ -52,17 +62,39 @@ impl Controller {
 
     /// The same of these builds.
     pub fn start_of(name: &str, more: &[&str], builds: Builds) -> Result<Self> {
-        let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
-        fs::create_dir_all(&state).map_err(failed(&state))?;
         let port = Self::free_port()?;
-        let more: Vec<String> = more.iter().map(ToString::to_string).collect();
-        let process = serve(&state, port, &more, &builds)?;
-        let controller = Self {
-            state,
+        let more = more.iter().map(ToString::to_string).collect();
+        let (told, wire) = (port, None);
+        let how = How {
             port,
+            told,
             more,
             builds,
-            process,
+        };
+        Self::served(name, how, wire)
+    }
+
+    /// Starts one before which everything that passes is kept, see [`Self::overheard`].
+    pub fn start_overheard(name: &str) -> Result<Self> {
+        let port = Self::free_port()?;
+        let wire = Wire::before(Sandbox::GATEWAY, port).map_err(failed(Path::new("the wire")))?;
+        let how = How {
+            port,
+            told: wire.port(),
+            more: Vec::new(),
+            builds: Builds::default(),
+        };
+        Self::served(name, how, Some(wire))
+    }
+
+    fn served(name: &str, how: How, wire: Option<Wire>) -> Result<Self> {
+        let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
+        fs::create_dir_all(&state).map_err(failed(&state))?;
+        let controller = Self {
+            process: serve(&state, &how)?,
+            state,
+            how,
+            wire,
         };
         controller.wait_until_it_answers()?;
         Ok(controller)
@@ -102,7 +134,7 @@ impl Controller {
     /// A command of somebody elsewhere, who has this API token in a file; whatever its exit code.
     pub fn from_afar(&self, token: &Path, args: &[&str]) -> Result<Output> {
         let program = shipped("chatalotctl");
-        let there = format!("--controller={}:{}", Sandbox::GATEWAY, self.port);
+        let there = format!("--controller={}:{}", Sandbox::GATEWAY, self.how.told);
         let token = format!("--token-file={}", token.display());
         let args = [&[there.as_str(), token.as_str()], args].concat();
         run(&program.to_string_lossy(), &args)
@@ -112,13 +144,13 @@ impl Controller {
     pub fn kill_and_restart(&mut self) -> Result<()> {
         self.process.kill().map_err(failed(&self.state))?;
         self.process.wait().map_err(failed(&self.state))?;
-        self.process = serve(&self.state, self.port, &self.more, &self.builds)?;
+        self.process = serve(&self.state, &self.how)?;
         self.wait_until_it_answers()
     }
 
     /// The same with other builds.
     pub fn exchange(&mut self, builds: Builds) -> Result<()> {
-        self.builds = builds;
+        self.how.builds = builds;
         self.kill_and_restart()
     }
 
@@ -136,14 +168,19 @@ impl Controller {
         let restored = ctl(&["restore", &copy, "--state", &after]);
         fs::remove_file(&copy).map_err(failed(Path::new(&copy)))?;
         restored?;
-        self.port = port;
-        self.process = serve(&self.state, port, &self.more, &self.builds)?;
+        (self.how.port, self.how.told) = (port, port);
+        self.process = serve(&self.state, &self.how)?;
         self.wait_until_it_answers()
     }
 
     /// Its state folder.
     pub fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// What has passed before it so far, as it was on the wire: one piece for each way of each connection.
+    pub fn overheard(&self) -> Vec<Vec<u8>> {
+        self.wire.as_ref().map(Wire::passed).unwrap_or_default()
     }
 
     /// What it has logged so far.
@@ -174,26 +211,25 @@ impl Drop for Controller {
     }
 }
 
-fn serve(state: &Path, port: u16, more: &[String], builds: &Builds) -> Result<Child> {
+fn serve(state: &Path, how: &How) -> Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(state.join("log"))
         .map_err(failed(state))?;
-    let address = format!("{}:{port}", Sandbox::GATEWAY);
-    let program = builds.controller.join("chatalotctl");
-    Command::new(&program)
+    let [listen, address] = [how.port, how.told].map(|port| format!("{}:{port}", Sandbox::GATEWAY));
+    Command::new(&how.builds.controller)
         .args(["serve", "--state"])
         .arg(state)
-        .args(["--listen", &address, "--address", &address, "--agent-binary"])
-        .arg(builds.agent.join("chatalot-agent"))
-        .args(more)
+        .args(["--listen", &listen, "--address", &address, "--agent-binary"])
+        .arg(&how.builds.agent)
+        .args(&how.more)
         .env_remove("JOURNAL_STREAM")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
         .spawn()
-        .map_err(failed(&program))
+        .map_err(failed(&how.builds.controller))
 }
 
 /// A program as `packaging/build.sh` leaves it; `CHATALOT_SHIPPED` names another folder.

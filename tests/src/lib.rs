@@ -15,6 +15,7 @@ mod needles;
 mod sandbox;
 mod vps;
 mod wait;
+mod wire;
 
 pub use advice::advises;
 pub use command::{Failed, Output, Result, attended, run, run_with_input};

@@ -15,7 +15,7 @@ fn f29_an_agent_and_a_controller_of_the_next_version_each_work_with_the_other_of
     let sandbox = phase("sandbox", Sandbox::up)?;
     let mut journey = phase("a newer agent joins", || {
         let builds = Builds {
-            agent: ahead.clone(),
+            agent: ahead.join("chatalot-agent"),
             ..Builds::default()
         };
         let controller = Controller::start_of("ahead", &[], builds)?;
@@ -28,7 +28,7 @@ fn f29_an_agent_and_a_controller_of_the_next_version_each_work_with_the_other_of
 
     phase("a newer controller, and this agent", || {
         journey.controller.exchange(Builds {
-            controller: ahead,
+            controller: ahead.join("chatalotctl"),
             ..Builds::default()
         })?;
         journey.paste()

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use chatalot_tests::{Failed, Journey, Needles, Output, Result, Sandbox, phase};
+use chatalot_tests::{Controller, Failed, Journey, Needles, Output, Result, Sandbox, Vps, phase};
 
 const SOON: Duration = Duration::from_mins(1);
 const TOKEN: &str = "/root/registry-token";
@@ -21,7 +21,10 @@ const ISSUER: &str = "https://id.example.net/o/chatalot/";
 #[test]
 fn turn_a_private_registry_and_single_sign_on_work_together() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;
-    let journey = phase("joined", || Journey::joined(&sandbox, "options"))?;
+    let journey = phase("joined", || {
+        let controller = Controller::start_overheard("options")?;
+        Journey::joined_to(&sandbox, "options", Vps::fresh(&sandbox, "options")?, controller)
+    })?;
     journey
         .vps
         .write(TOKEN, Sandbox::PRIVATE_REGISTRY.2.as_bytes(), 0o600)?;

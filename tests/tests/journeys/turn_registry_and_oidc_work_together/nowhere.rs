@@ -60,6 +60,18 @@ pub(crate) fn are_nowhere(journey: &Journey, needles: &Needles, said: &[String])
             .iter()
             .any(|(place, _)| *place == database.display().to_string())
     );
+    let frames = journey.controller.overheard();
+    for heard in ["chatalot-agent/1", "http/1.1"] {
+        let is_there = frames
+            .iter()
+            .any(|way| way.windows(heard.len()).any(|part| part == heard.as_bytes()));
+        assert!(is_there, "no connection that offers `{heard}` was overheard");
+    }
+    places.extend(
+        frames
+            .into_iter()
+            .map(|way| ("a connection to the controller".to_owned(), way)),
+    );
     let spoken = |text: &String| {
         let begin: String = text.chars().take(60).collect();
         (format!("what was said: {begin}"), text.clone().into_bytes())
