@@ -31,3 +31,12 @@ pub fn advises(output: &Output, code: i32, finding: &str, saw: &str, fix: &str) 
         "{finding} has not the fix `{fix}`:\n{text}"
     );
 }
+
+/// Fails, showing everything, unless a command has said all of these words.
+#[track_caller]
+pub fn says(output: &Output, words: &[&str]) {
+    let text = [output.stdout.as_str(), &output.stderr].concat();
+    for word in words {
+        assert!(text.contains(word), "no `{word}`:\n{text}");
+    }
+}

@@ -17,7 +17,7 @@ mod vps;
 mod wait;
 mod wire;
 
-pub use advice::advises;
+pub use advice::{advises, says};
 pub use command::{Failed, Output, Result, attended, run, run_with_input};
 pub use controller::{Builds, Controller, shipped};
 pub use journey::Journey;

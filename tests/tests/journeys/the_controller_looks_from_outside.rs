@@ -1,12 +1,19 @@
 //! What only the controller can tell of a host: what a firewall before it shuts, and what is open that must not be.
 
-use chatalot_tests::{Journey, Output, Result, Sandbox, phase};
+use chatalot_tests::{Journey, Output, Result, Sandbox, phase, says};
 use std::net::Ipv6Addr;
 
 /// The firewalls of the two kinds of addresses.
 const V4: &str = "iptables";
 const V6: &str = "ip6tables";
 const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
+
+/// What nobody should do: a database published by an override, and an engine that listens.
+const OPENED: &str = "cd /srv/chatalot && printf '%s\\n' 'services:' '  postgres:' '    ports: [\"5432:5432\"]' \
+    >docker-compose.override.yml && docker compose up -d -t 1 postgres && until docker exec chatalot-db pg_isready -q; do sleep 0.2; done; \
+    systemd-run -q --unit=open-engine --socket-property=ListenStream=2375 /usr/lib/systemd/systemd-socket-proxyd /run/docker.sock";
+const SHUT_AGAIN: &str = "systemctl stop open-engine.socket open-engine.service; cd /srv/chatalot && rm docker-compose.override.yml && \
+    docker compose up -d -t 1 postgres && until docker exec chatalot-db pg_isready -q; do sleep 0.2; done";
 
 #[test]
 fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<()> {
@@ -48,6 +55,17 @@ fn before_the_install(sandbox: &Sandbox, journey: &Journey, turn: &[&str], six: 
         says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
         sandbox.dns(&journey.domain, Some(vps.address()), None)
     })?;
+    phase("80 is shut", || {
+        let failed = shut(journey, V4, "tcp --dport 80", || journey.deploy(turn))?;
+        let saw = format!("TCP 80 at {address} is not reached from outside");
+        says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
+        Ok(())
+    })?;
+    phase("the relays' ports are shut", || {
+        let failed = shut(journey, V4, "udp --dport 49152:49200", || journey.deploy(turn))?;
+        says(&failed, &["OUTSIDE_TURN_SHUT", "49152"]);
+        Ok(())
+    })?;
     phase("3478 is shut", || {
         let failed = shut(journey, V4, "udp --dport 3478", || journey.deploy(turn))?;
         let saw = format!("UDP 3478 at {address} is not reached from outside");
@@ -68,6 +86,15 @@ fn after_the_install(sandbox: &Sandbox, journey: &Journey, six: Ipv6Addr) -> Res
             journey.controller.ctl(&["diagnose", &journey.name])
         })?;
         says(&diagnosed, &["✗ OUTSIDE_TURN_SHUT"]);
+        Ok(())
+    })?;
+    phase("the database and the engine are open", || {
+        journey.vps.must(OPENED)?;
+        let verify = || journey.controller.ctl(&["verify", &journey.name]);
+        says(&verify()?, &["PORT_PUBLIC", ": TCP 5432 and 2375"]);
+        journey.vps.must(SHUT_AGAIN)?;
+        let verified = verify()?.ok()?;
+        assert!(!verified.stdout.contains("TCP 5432"), "{}", verified.stdout);
         Ok(())
     })?;
     phase("the site over IPv6", || {
@@ -142,12 +169,4 @@ fn shut(
     let done = then();
     journey.vps.must(&format!("{firewall} -D {rule}"))?;
     done
-}
-
-#[track_caller]
-fn says(output: &Output, words: &[&str]) {
-    let text = [output.stdout.as_str(), &output.stderr].concat();
-    for word in words {
-        assert!(text.contains(word), "no `{word}`:\n{text}");
-    }
 }

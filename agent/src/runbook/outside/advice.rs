@@ -61,7 +61,7 @@ pub(super) fn nobody(expected: &Expected<'_>) -> Advice {
 pub(super) fn is_public(seen: &Seen, doors: &[Door]) -> Advice {
     Advice::new(
         "PORT_PUBLIC",
-        format!("{} is open to the world at {}", listed(doors), seen.address),
+        format!("open to the world at {}: {}", seen.address, listed(doors)),
         "the database's and Docker's ports shut",
         "see who listens with `ss -tlnp`, bind it to 127.0.0.1 or stop it, and close the ports in the provider's firewall: whoever reaches Docker's is root here",
     )
