@@ -20,6 +20,7 @@ install_packages() {
     missing=""
     for package in $packages; do installed "$package" || missing="$missing $package"; done
     if ! engine_answers && ! command -v dockerd >/dev/null; then missing="$missing docker.io"; fi
+    python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
     if [ -z "$missing" ]; then say "packages: all there"; return; fi
     say "packages: installing$missing"
     root apt-get -q -o Acquire::Retries=3 update >"$cache/apt.log" 2>&1 || die "apt-get update failed, see $cache/apt.log"

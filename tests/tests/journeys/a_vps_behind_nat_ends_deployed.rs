@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use chatalot_tests::{Controller, Journey, Output, Result, Sandbox, Vps, phase, says};
+use chatalot_tests::{Controller, Journey, Result, Sandbox, Vps, phase, says};
 
 const IPTABLES: &str = "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install iptables";
 

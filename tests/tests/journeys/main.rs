@@ -21,5 +21,6 @@ mod the_bootstrap_script_keeps_its_promises;
 mod the_controller_looks_from_outside;
 mod the_sandbox_is_a_real_vps;
 mod the_stand_in_keeps_the_contract;
+mod traefik_serves_the_site;
 mod turn_registry_and_oidc_work_together;
 mod vpses_live_side_by_side;

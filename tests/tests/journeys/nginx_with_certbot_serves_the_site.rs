@@ -1,6 +1,6 @@
 //! Proxies that were there before us, on a host with a firewall. nginx: adopted rather than refused, a real certificate
-//! by certbot from a real authority, renewed by the package's own means. Then a Caddy, then a container that is taken
-//! for a Traefik (the real one is not packaged). What they served already stays as it was.
+//! by certbot from a real authority, renewed by the package's own means. Then a Caddy. What they served already stays as it
+//! was.
 
 use std::time::Duration;
 
@@ -60,9 +60,6 @@ fn f55_f56_an_nginx_that_is_there_serves_the_site_beside_its_own_with_a_certific
     })?;
     phase("a Caddy with a site instead", || {
         f55_a_caddy_that_is_there_serves_both(&journey)
-    })?;
-    phase("labels for a Traefik", || {
-        the_real_compose_takes_the_merged_labels(&journey)
     })
 }
 
@@ -197,48 +194,6 @@ fn f55_a_caddy_that_is_there_serves_both(journey: &Journey) -> Result<()> {
     let now = String::from_utf8_lossy(&vps.read("/etc/caddy/Caddyfile")?).into_owned();
     let added = now.strip_prefix(caddyfile);
     assert_eq!(added, Some("import /etc/caddy/conf.d/*.caddy\n"), "{now}");
-    Ok(())
-}
-
-/// Inspected for real, merged for real, judged by the real compose, and started with the labels. Nothing listens in
-/// this Traefik, so the deployment is not waited for.
-fn the_real_compose_takes_the_merged_labels(journey: &Journey) -> Result<()> {
-    let vps = &journey.vps;
-    vps.must(
-        "systemctl disable --now caddy && docker network create edge && \
-         docker tag \"$(docker inspect -f '{{.Image}}' chatalot-server)\" traefik:v3.6.1 && \
-         docker run -d --name traefik --network edge -p 80:80 -p 443:443 -e TRAEFIK_PROVIDERS_DOCKER=true \
-             -e TRAEFIK_ENTRYPOINTS_SECURE_ADDRESS=:443 -e TRAEFIK_CERTIFICATESRESOLVERS_LE_ACME_TLSCHALLENGE=true \
-             traefik:v3.6.1 /chatalot-stand-in idle",
-    )?;
-    let offered = journey.deploy(&[])?;
-    assert!(offered.stderr.contains("--proxy traefik"), "{}", offered.stderr);
-    let mine = "# mine\nservices:\n  postgres:\n    shm_size: 128m # more\n";
-    vps.write(
-        "/srv/chatalot/docker-compose.override.yml",
-        mine.as_bytes(),
-        0o644,
-    )?;
-    let id = journey.deploy_detached(&["--proxy", "traefik"])?;
-    let label = |name: &str| format!("{{{{index .Config.Labels \"traefik.http.routers.chatalot.{name}\"}}}}");
-    let format = ["rule", "entrypoints", "tls.certresolver"].map(label).join(" ");
-    let wanted = format!("Host(`{}`) secure le", journey.domain);
-    vps.wait_for(
-        &format!("test \"$(docker inspect -f '{format}' chatalot-server)\" = '{wanted}'"),
-        Duration::from_mins(1),
-    )?;
-    let networks = vps.must("docker inspect -f '{{json .NetworkSettings.Networks}}' chatalot-server")?;
-    assert!(
-        networks.contains("\"edge\"") && networks.contains("\"chatalot_default\""),
-        "{networks}"
-    );
-    let merged =
-        String::from_utf8_lossy(&vps.read("/srv/chatalot/docker-compose.override.yml")?).into_owned();
-    assert!(merged.starts_with(mine), "{merged}");
-    vps.must(
-        "cd /srv/chatalot && docker compose config --quiet && test ! -e docker-compose.chatalot-agent.yml",
-    )?;
-    journey.controller.ctl(&["deployment", "cancel", &id])?.ok()?;
     Ok(())
 }
 

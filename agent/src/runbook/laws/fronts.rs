@@ -248,3 +248,23 @@ fn another_proxy_right_after_the_first_is_not_judged_by_what_that_one_was_told()
             .contains("chat.example.com")
     }));
 }
+
+#[test]
+fn f56_what_a_traefik_is_made_to_ask_for_counts_too_though_the_host_has_booted() {
+    let mut run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| world.acme_refuses = Some("connection refused".into()));
+    for attempt in 1..=4 {
+        let code = run.deploy(&host).unwrap_err().code();
+        assert_eq!(code, "PROXY_NOT_SERVING", "{attempt}");
+        host.world(World::reboot);
+        run.memory.retain(|key, _| !key.starts_with("proxy."));
+    }
+    let before = host.log().len();
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_RATE_LIMITED");
+    let is_told = |call: &String| call.contains("compose up -d chatalot");
+    assert!(!host.log()[before..].iter().any(is_told));
+    host.world(|world| world.acme_refuses = None);
+    host.advance(3600);
+    run.deploy(&host).unwrap();
+}

@@ -55,10 +55,6 @@ impl Proxy for Caddy {
         "`journalctl -u caddy.service -n 50`"
     }
 
-    fn asks_itself(&self) -> bool {
-        true
-    }
-
     async fn owns(&self, _cx: &Cx<'_>, owner: &PortOwner) -> Result<bool, StepError> {
         let unit = owner.unit.as_deref() == Some(UNIT);
         Ok(owner.container.is_none() && (unit || owner.process == "caddy"))

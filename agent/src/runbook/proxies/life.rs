@@ -18,7 +18,7 @@ pub async fn put(cx: &ActCx<'_>, proxy: &dyn Proxy, key: &str) -> Result<Applied
         put_back(cx, before).await?;
         return Err(error);
     }
-    if proxy.asks_itself() {
+    if !proxy.by_certbot() {
         note_asking(cx).await?;
     }
     let asked = recent::stamp(cx.host).await?;

@@ -101,11 +101,7 @@ pub trait Proxy: Sync {
     fn unit(&self) -> Option<&'static str>;
     /// Where it says what is wrong, as something to type.
     fn journal(&self) -> &'static str;
-    /// Whether it asks for certificates by itself, as soon as it has our site.
-    fn asks_itself(&self) -> bool {
-        false
-    }
-    /// Whether certbot gets its certificate.
+    /// Whether certbot gets its certificate; else it asks by itself, as soon as it has our site.
     fn by_certbot(&self) -> bool {
         false
     }
