@@ -95,7 +95,7 @@ impl Centre {
 
     /// The same, with somebody else to do what blocks.
     pub async fn open_with(config: Config, hands: Hands) -> Result<Arc<Self>, CentreError> {
-        files::folder(&config.state)?;
+        files::private_folder(&config.state)?;
         let lock = lock(&config.state)?;
         let store = Store::open_with(&config.state.join("controller.db"), &hands)?;
         let known = store.read(store::cluster).await?;

@@ -1,8 +1,8 @@
 //! Files that are whole or not there, whatever happens while they are written.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -61,6 +61,15 @@ pub fn folder(path: &Path) -> Result<(), FileError> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// The same, and one that is there is made so: of a folder that is ours alone, nobody else may even list the names.
+pub fn private_folder(path: &Path) -> Result<(), FileError> {
+    folder(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(|source| FileError::Folder {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads a file; `None` where there is none.

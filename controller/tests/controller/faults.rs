@@ -1,13 +1,14 @@
 //! What disks do: fill up, lose a sync, flip a bit; and what happens when there is nothing left to open.
 
 use crate::agent::{Agent, event, joined, resumed};
-use crate::world::{World, exchange};
+use crate::world::{World, config, exchange};
 use chatalot_protocol::message::{ToAgent, ToController};
 use chatalot_protocol::names::DeploymentId;
 use chatalotctl::clock::now_ms;
 use chatalotctl::store::{Store, StoreError, old};
 use hyper::StatusCode;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -272,4 +273,18 @@ async fn what_is_old_goes_except_the_latest_deployment_of_each_host() {
         .write(move |c| old::forget_events(c, old_ms + 86_400_000))
         .await;
     assert_eq!(again.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_state_folder_that_others_could_enter_is_ours_alone_once_the_controller_has_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = config(folder.path()).state;
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let world = World::start_with(folder, |_| ()).await;
+    let mode = std::fs::metadata(&world.centre.config.state)
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o700);
 }

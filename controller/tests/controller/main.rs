@@ -12,6 +12,7 @@ mod agent;
 mod approving;
 mod audits;
 mod commands;
+mod crowds;
 mod deployments;
 mod doors;
 mod enrolment;

@@ -1,4 +1,4 @@
-//! Row 21: everybody comes back at once. `CHATALOT_AGENTS=10000` for as many; a thousand where nothing is said.
+//! Rows 21 and 70: told to end with all its sessions, and everybody comes back at once. `CHATALOT_AGENTS=10000` for as many; a thousand where nothing is said.
 
 use crate::agent::Agent;
 use crate::measure::{Reaped, enrolled};
@@ -20,6 +20,11 @@ const ADDRESS: &str = "127.0.0.1:18997";
 const TARGET: Duration = Duration::from_mins(1);
 /// All have to be back by then, in a debug build on a busy machine too.
 const ALL_BACK: Duration = Duration::from_mins(5);
+
+/// How long it takes at most, but for one in a hundred, from a connection to the welcome: what a handshake is given.
+const LET_IN: Duration = Duration::from_secs(10);
+/// What systemd is told to wait for the end.
+const ENDED: Duration = Duration::from_secs(10);
 
 type Connected = Agent<tokio_rustls::client::TlsStream<TcpStream>>;
 
@@ -92,6 +97,10 @@ async fn all_come(configs: &[Arc<ClientConfig>]) -> (Vec<Connected>, String) {
         p(99)
     );
     assert!(
+        p(99) < LET_IN,
+        "one in a hundred waits longer than {LET_IN:?} to be let in: {told}"
+    );
+    assert!(
         began.elapsed() < ALL_BACK,
         "all are back after {:?}",
         began.elapsed()
@@ -99,8 +108,22 @@ async fn all_come(configs: &[Arc<ClientConfig>]) -> (Vec<Connected>, String) {
     (agents, told)
 }
 
+/// SIGTERM, with all these sessions: it ends by itself and in time.
+fn ends_when_told(mut child: Reaped) {
+    let began = Instant::now();
+    let pid = nix::unistd::Pid::from_raw(child.0.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let status = child.0.wait().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(
+        began.elapsed() < ENDED,
+        "f70: it took {:?} to end",
+        began.elapsed()
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn f21_all_agents_come_back_after_a_restart_and_no_session_is_lost() {
+async fn f21_f70_all_agents_come_back_after_a_restart_that_ends_in_time_and_no_session_is_lost() {
     let agents = std::env::var("CHATALOT_AGENTS").map_or(1000, |text| text.parse().unwrap());
     let world = World::start().await;
     let pin = world.pin();
@@ -114,7 +137,7 @@ async fn f21_all_agents_come_back_after_a_restart_and_no_session_is_lost() {
     let child = serve(&config.state, &config.socket()).await;
     let (before, told) = all_come(&configs).await;
     println!("{told}");
-    drop(child);
+    ends_when_told(child);
     let child = serve(&config.state, &config.socket()).await;
     drop(before);
     let (mut sessions, told) = all_come(&configs).await;
