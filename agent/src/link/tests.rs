@@ -416,3 +416,28 @@ async fn f66_a_flood_of_questions_whose_answers_nobody_reads_takes_bounded_room(
     assert!(asked > 100, "{asked} questions are no flood");
     assert!(most <= before + 16, "{most} tasks, {before} before");
 }
+
+#[tokio::test]
+async fn f22_a_controller_that_says_nothing_for_45_seconds_is_dead_and_one_that_answers_lives() {
+    let world = world();
+    let (mut controller, session) = world.session();
+    controller.welcome(0).await;
+    let mut pings = 0;
+    let mut heard = tokio::time::Instant::now();
+    tokio::time::pause();
+    while let Ok(Some(frame)) = stream::read(&mut controller.0, MAX_CONTROL).await {
+        let Frame::Control(body) = frame else { continue };
+        if let ToController::Ping { n } = frame::message(&body).unwrap() {
+            pings += 1;
+            if pings <= 8 {
+                controller.say(&ToAgent::Pong { n }).await;
+                heard = tokio::time::Instant::now();
+            }
+        }
+    }
+    let end = session.await.unwrap();
+    assert!(matches!(end, SessionEnd::Silent(45)), "{end}");
+    let silent = heard.elapsed();
+    assert!((45..=60).contains(&silent.as_secs()), "{silent:?}");
+    assert!(pings > 8, "{pings}");
+}

@@ -1,4 +1,7 @@
-//! Counts the calls to a fake host, and lets one of them go wrong.
+//! Counts the calls to a fake host, and lets one of them go wrong or be told.
+
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// How a call goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +42,19 @@ pub(super) struct Meter {
     pub(super) log: Vec<String>,
     /// At which call, counted from the beginning, and how.
     trap: Option<(usize, Mode)>,
+    /// At which call, counted from the beginning, who is told.
+    bell: Option<(usize, Arc<Notify>)>,
 }
 
 impl Meter {
     pub(super) const fn set_trap(&mut self, n: usize, mode: Mode) {
         self.trap = Some((self.calls + n, mode));
+    }
+
+    pub(super) fn set_bell(&mut self, n: usize) -> Arc<Notify> {
+        let bell = Arc::new(Notify::new());
+        self.bell = Some((self.calls + n, Arc::clone(&bell)));
+        bell
     }
 
     pub(super) const fn heal(&mut self) -> bool {
@@ -55,6 +66,9 @@ impl Meter {
         self.calls += 1;
         self.writes += usize::from(effect);
         self.log.push(what.to_owned());
+        if let Some((_, bell)) = self.bell.take_if(|(n, _)| *n == self.calls) {
+            bell.notify_one();
+        }
         let (n, mode) = self.trap?;
         if n != self.calls {
             return None;

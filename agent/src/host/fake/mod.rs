@@ -125,6 +125,11 @@ impl FakeHost {
         self.inner().meter.set_trap(n, mode.unanswered());
     }
 
+    /// Tells when the nth call from now on (from one) is made, before its answer.
+    pub fn bell_at(&self, n: usize) -> Arc<tokio::sync::Notify> {
+        self.inner().meter.set_bell(n)
+    }
+
     /// Takes a trap away that was not stepped on; whether there was one.
     pub fn heal(&self) -> bool {
         self.inner().meter.heal()
