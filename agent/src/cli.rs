@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand};
 use std::io::{ErrorKind, Write, stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// Puts chatalot on this host and keeps it well
@@ -160,12 +161,22 @@ pub fn run(cli: Cli) -> ExitCode {
     })
 }
 
+/// Whoever ends so soon has not begun.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// How long a start that has failed lasts; shorter than systemd waits for one.
+const BEFORE_NEXT: Duration = Duration::from_secs(30);
+
 async fn serve(config: Config) -> ExitCode {
     logging::start(log::LevelFilter::Info);
+    let began = Instant::now();
     match daemon::run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::error!(error = crate::chain(&error); "the agent cannot run");
+            log::error!("the agent cannot run: {}", crate::chain(&error));
+            // What stands in the way of the start stands there in two seconds, too, when systemd tries again.
+            if began.elapsed() < AT_ONCE {
+                tokio::time::sleep(BEFORE_NEXT).await;
+            }
             ExitCode::FAILURE
         }
     }

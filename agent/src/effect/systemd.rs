@@ -200,3 +200,77 @@ impl Runner for SystemdRunner {
         self.wait(deployment, stream, limits, stop).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::fake::FakeHost;
+    use crate::runbook::distro::DISTROS;
+    use chatalot_protocol::inputs::Inputs;
+    use chatalot_protocol::secret::Secret;
+    use std::collections::BTreeMap;
+
+    fn job(step: &dyn runbook::Step) -> EffectJob {
+        let inputs = Inputs {
+            domain: Some("chat.example.com".into()),
+            admin_username: Some("alice".into()),
+            ..Inputs::default()
+        };
+        let (site, secrets) = inputs.complete().unwrap();
+        EffectJob {
+            deployment: DeploymentId::fresh(),
+            stream: 1,
+            step: step.step_id(),
+            site,
+            secrets,
+            memory: BTreeMap::new(),
+            secret_tags: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a unit is told to stop, when its deployment is cancelled while it is at work.
+    async fn is_stopped(step: &dyn runbook::Step) -> bool {
+        let host = FakeHost::fresh(&DISTROS[0]);
+        let state = tempfile::tempdir().unwrap();
+        let job = job(step);
+        let folder = JobFolder::of(state.path(), job.deployment, job.stream);
+        folder.prepare(&job).unwrap();
+        let runner = SystemdRunner::new(
+            Arc::new(host.clone()),
+            state.path().to_owned(),
+            PathBuf::from("/usr/local/bin/chatalot-agent"),
+            Arc::default(),
+        );
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let work = async {
+            // Long enough for the runner to look again and again.
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            let ended = Ended {
+                outcome: Outcome::Done {
+                    remember: BTreeMap::new(),
+                },
+                output_bytes: 0,
+            };
+            folder.finish(&ended).unwrap();
+        };
+        let (ended, ()) = tokio::join!(runner.adopt(job.deployment, job.stream, &stop), work);
+        assert!(
+            matches!(ended.outcome, Outcome::Done { .. }),
+            "{:?}",
+            ended.outcome
+        );
+        host.log().iter().any(|call| call.contains("systemctl stop"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn f45_a_step_that_may_not_be_ended_is_let_finish_and_any_other_is_told_to_stop() {
+        let mut seen = [0, 0];
+        for step in runbook::steps() {
+            let interruptible = step.limits().interruptible;
+            seen[usize::from(interruptible)] += 1;
+            assert_eq!(is_stopped(step).await, interruptible, "{}", step.id());
+        }
+        assert!(seen[0] >= 3 && seen[1] > 3, "{seen:?}");
+    }
+}

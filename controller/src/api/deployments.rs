@@ -26,7 +26,7 @@ impl Api {
         };
         let host = match self.host(name).await {
             Ok(Some(host)) if host.membership == Membership::Active => host,
-            Ok(Some(_)) => return refusals::not_joined(name),
+            Ok(Some(host)) => return refusals::not_active(name, host.membership),
             Ok(None) => return refusals::host_unknown(name),
             Err(error) => return refusals::failed(&error),
         };

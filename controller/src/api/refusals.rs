@@ -4,6 +4,7 @@ use crate::access::Role;
 use crate::access::view::ApprovalView;
 use crate::fleet::AskError;
 use crate::http::{self, Reply};
+use crate::model::Membership;
 use crate::rotation::view::{Lack, Straggler};
 use crate::rotation::{Phase, Step};
 use chatalot_protocol::advice::Advice;
@@ -175,6 +176,22 @@ pub(super) fn not_asked(name: &str, error: AskError) -> Reply {
     };
     let advice = Advice::new(code, error.to_string(), "an answer from the host", fix);
     http::refusal(status, &advice)
+}
+
+/// A host that is not a member now.
+pub(super) fn not_active(name: &str, membership: Membership) -> Reply {
+    if membership != Membership::Revoked && membership != Membership::Locked {
+        return not_joined(name);
+    }
+    let advice = Advice::new(
+        "HOST_KEPT_OUT",
+        format!("`{name}` is kept out"),
+        "a host that may come in",
+        format!(
+            "see why with `chatalotctl host show {name}`; let it in again with `chatalotctl host readmit {name}`"
+        ),
+    );
+    http::refusal(StatusCode::CONFLICT, &advice)
 }
 
 pub(super) fn not_joined(name: &str) -> Reply {

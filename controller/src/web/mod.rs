@@ -26,6 +26,61 @@ use tokio_util::sync::CancellationToken;
 /// How long a visit may last, a slow download included.
 const VISIT: Duration = Duration::from_mins(15);
 
+/// What is behind a door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// The bootstrap script, for everybody.
+    Script,
+    /// The agent's program for an architecture, for everybody.
+    Binary,
+    /// Joining, for whoever brings a join token.
+    Join,
+    /// Renewing, for whoever signs with the key of a certificate.
+    Renew,
+    /// Asking to join, for a key that a person approves.
+    Enrol,
+}
+
+impl Behind {
+    /// Whether it is opened by what is brought, so that tries are counted.
+    pub const fn is_guarded(self) -> bool {
+        matches!(self, Self::Join | Self::Renew | Self::Enrol)
+    }
+}
+
+/// A door of the port that takes no operator's token. There is no other; what begins with `/v1/` besides is the
+/// operator's API.
+pub struct Door {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Its path, or all before the last `/` where the rest is in braces.
+    pub path: &'static str,
+    /// What is behind it.
+    pub behind: Behind,
+}
+
+impl Door {
+    const fn of(method: Method, path: &'static str, behind: Behind) -> Self {
+        Self { method, path, behind }
+    }
+
+    /// What stands for the part in braces, where the door is asked for.
+    fn asked<'a>(&self, method: &Method, path: &'a str) -> Option<&'a str> {
+        let whole = self.path.split('{').next().unwrap_or(self.path);
+        let rest = path.strip_prefix(whole).filter(|_| *method == self.method)?;
+        (whole.len() < self.path.len() || rest.is_empty()).then_some(rest)
+    }
+}
+
+/// The doors.
+pub const DOORS: &[Door] = &[
+    Door::of(Method::GET, "/i", Behind::Script),
+    Door::of(Method::GET, "/agent/{architecture}", Behind::Binary),
+    Door::of(Method::POST, "/v1/join", Behind::Join),
+    Door::of(Method::POST, "/v1/renew", Behind::Renew),
+    Door::of(Method::POST, "/v1/enrol", Behind::Enrol),
+];
+
 /// What visitors are served.
 pub struct Web {
     centre: Arc<Centre>,
@@ -75,26 +130,24 @@ impl Web {
         B::Error: std::error::Error + Send + Sync + 'static,
     {
         let path = request.uri().path().to_owned();
-        match (request.method(), path.as_str()) {
-            (&Method::GET, "/i") => self.bootstrap.script().await,
-            (&Method::POST, "/v1/join") if self.limiter.lets(from) => {
-                join::join(&self.centre, request, from).await
-            }
-            (&Method::POST, "/v1/renew") if self.limiter.lets(from) => {
-                renew::renew(&self.centre, request, from).await
-            }
-            (&Method::POST, "/v1/enrol") if self.limiter.lets(from) => {
-                enrol::enrol(&self.centre, request, from).await
-            }
-            (&Method::POST, "/v1/join" | "/v1/renew" | "/v1/enrol") => {
-                too_many("too many tries from one address", "at most twenty a minute")
-            }
-            (_, path) if path.starts_with("/v1/") => self.api.visit(request, from).await,
-            (&Method::GET, path) => match path.strip_prefix("/agent/") {
-                Some(architecture) => self.bootstrap.binary(architecture).await,
-                None => http::nothing_here(),
-            },
-            _ => http::nothing_here(),
+        let mut doors = DOORS.iter();
+        let found = doors.find_map(|door| Some((door.behind, door.asked(request.method(), &path)?)));
+        let Some((behind, asked)) = found else {
+            return if path.starts_with("/v1/") {
+                self.api.visit(request, from).await
+            } else {
+                http::nothing_here()
+            };
+        };
+        if behind.is_guarded() && !self.limiter.lets(from) {
+            return too_many("too many tries from one address", "at most twenty a minute");
+        }
+        match behind {
+            Behind::Script => self.bootstrap.script().await,
+            Behind::Binary => self.bootstrap.binary(asked).await,
+            Behind::Join => join::join(&self.centre, request, from).await,
+            Behind::Renew => renew::renew(&self.centre, request, from).await,
+            Behind::Enrol => enrol::enrol(&self.centre, request, from).await,
         }
     }
 }

@@ -5,8 +5,8 @@ use crate::agent::{Agent, joined};
 use crate::world::World;
 use chatalotctl::api::Api;
 use chatalotctl::session::SessionError;
-use chatalotctl::web::Web;
 use chatalotctl::web::bootstrap::Bootstrap;
+use chatalotctl::web::{DOORS, Web};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -82,7 +82,8 @@ async fn f26_a_crowd_that_says_nothing_holds_no_more_than_its_places_and_keeps_n
 async fn f05_at_each_door_for_those_who_hold_nothing_the_21st_try_within_a_minute_is_refused_and_another_address_is_not()
  {
     let world = World::start().await;
-    for (last, path) in (1..).zip(["/v1/join", "/v1/renew", "/v1/enrol"]) {
+    let guarded = DOORS.iter().filter(|door| door.behind.is_guarded());
+    for (last, path) in (1..).zip(guarded.map(|door| door.path)) {
         let bootstrap = Arc::new(Bootstrap::new("ctl:1".into(), String::new, &[]));
         let api = Api::new(Arc::clone(&world.centre), Arc::clone(&bootstrap));
         let web = Web::new(Arc::clone(&world.centre), bootstrap, api);

@@ -46,7 +46,7 @@ async fn view(world: &World, id: DeploymentId) -> DeploymentView {
     world.get(&format!("/v1/deployments/{id}")).await.1.unwrap()
 }
 
-fn finished(state: DeploymentState) -> What {
+pub(crate) fn finished(state: DeploymentState) -> What {
     What::DeploymentFinished {
         state,
         advice: None,

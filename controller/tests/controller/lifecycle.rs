@@ -1,9 +1,12 @@
 //! What an operator does with a host that has joined, and what becomes of its identity.
 
-use crate::agent::{Agent, hello, identity, join, key};
+use crate::agent::{Agent, event, hello, identity, join, key, started};
+use crate::deployments::{deploy, deploy_request, finished};
 use crate::generations::{Host, shown};
 use crate::world::{World, token};
+use chatalot_protocol::api::{Deployed, DeploymentView};
 use chatalot_protocol::message::{RejectReason, ToAgent, ToController};
+use chatalot_protocol::report::DeploymentState;
 use chatalotctl::config::Config;
 use chatalotctl::model::{HostView, Membership};
 use chatalotctl::store::StoreError;
@@ -52,6 +55,51 @@ async fn f12_revoking_cuts_a_live_session_within_a_second_and_keeps_the_host_out
     );
     let world = world.restart().await;
     assert!(host.is_rejected(&world, revoked).await);
+}
+
+#[tokio::test]
+async fn f12_a_host_that_is_revoked_in_the_middle_of_a_job_gets_no_other_and_is_heard_out_once_it_is_let_in_again()
+ {
+    let world = World::start().await;
+    let host = Host::join(&world, "chat-1").await;
+    let epoch = Uuid::new_v4();
+    let mut live = Agent::dial(&world, identity(&host.reply, &host.key)).await;
+    live.greet(epoch).await;
+    let id = deploy(&world, "chat-1").await;
+    assert!(matches!(live.hear().await, Some(ToAgent::Job(job)) if job.id == id));
+    live.events(vec![event(1, id, started())]).await;
+    live.hear_acked(1).await;
+
+    let began = Instant::now();
+    told(&world, "revoke").await.unwrap();
+    while live.hear().await.is_some() {}
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    let path = "/v1/hosts/chat-1/deployments";
+    let (status, refused) = world
+        .command::<_, Deployed>("POST", path, &deploy_request())
+        .await;
+    assert_eq!(
+        (status, &refused.unwrap_err()["code"]),
+        (StatusCode::CONFLICT, &"HOST_KEPT_OUT".into())
+    );
+    assert!(host.is_rejected(&world, RejectReason::Revoked).await);
+    let path = format!("/v1/deployments/{id}");
+    let state = async || world.get::<DeploymentView>(&path).await.1.unwrap().state;
+    assert_eq!(
+        state().await,
+        DeploymentState::Running,
+        "what goes on there nobody knows"
+    );
+
+    // The host has gone on by itself, and tells how it ended.
+    told(&world, "readmit").await.unwrap();
+    let back = host.renew(&world).await.unwrap();
+    let mut live = Agent::dial(&world, identity(&back.reply, &back.key)).await;
+    live.greet(epoch).await;
+    live.events(vec![event(2, id, finished(DeploymentState::Succeeded))])
+        .await;
+    live.hear_acked(2).await;
+    assert_eq!(state().await, DeploymentState::Succeeded);
 }
 
 #[tokio::test]

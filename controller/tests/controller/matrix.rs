@@ -1,8 +1,8 @@
 //! Role × verb, generated from the tables: every endpoint and every question against every kind of token. A new one
-//! without a row does not compile, or fails here.
+//! is in its table, or does not exist.
 
 use crate::agent::joined;
-use crate::deployments::deploy_request;
+use crate::matrix_of_messages::recorded;
 use crate::world::World;
 use chatalot_protocol::enrol::unhex;
 use chatalot_protocol::message::Ask;
@@ -241,43 +241,6 @@ async fn f11_every_endpoint_against_every_kind_of_token() {
     assert_eq!(judged, ROUTES.len() * 29);
 }
 
-/// Every question there is. Another one does not compile without its place here.
-fn questions() -> Vec<Ask> {
-    let order = || Box::new(deploy_request().order);
-    let all = vec![
-        Ask::Ping,
-        Ask::Status,
-        Ask::Verify,
-        Ask::Handover,
-        Ask::Preflight(order()),
-        Ask::Plan(order()),
-        Ask::Audit { after: 0 },
-        Ask::Open,
-        Ask::Uninstall { delete_data: None },
-        Ask::Diagnose,
-        Ask::Bundle,
-        Ask::Drift,
-    ];
-    for ask in &all {
-        match ask {
-            Ask::Ping
-            | Ask::Status
-            | Ask::Preflight(_)
-            | Ask::Plan(_)
-            | Ask::Verify
-            | Ask::Handover
-            | Ask::Audit { .. }
-            | Ask::Open
-            | Ask::Uninstall { .. }
-            | Ask::Diagnose
-            | Ask::Bundle
-            | Ask::Drift
-            | Ask::Unknown => {}
-        }
-    }
-    all
-}
-
 #[tokio::test]
 async fn f11_every_question_against_every_kind_of_token() {
     let mut gate = Gate::new().await;
@@ -286,7 +249,7 @@ async fn f11_every_question_against_every_kind_of_token() {
         .iter()
         .find(|route| route.needs == Needs::Question)
         .unwrap();
-    for ask in questions() {
+    for ask in recorded::<Ask>("ask.") {
         let body = serde_json::to_value(&ask).unwrap();
         for (name, who) in &everybody {
             let Who::Holder(_, role, covers) = who else {

@@ -212,7 +212,7 @@ where
     exchange_as(stream, "", method, path, body).await
 }
 
-async fn exchange_as<S>(
+pub(crate) async fn exchange_as<S>(
     stream: S,
     token: &str,
     method: &str,

@@ -1,10 +1,10 @@
-//! Killed agents, restarted controllers, cut wires and reboots, at a step of every chapter: each deployment goes on by
+//! Agents that are told to end, killed agents, restarted controllers, cut wires and reboots, at a step of every chapter: each deployment goes on by
 //! itself and ends in the same state. Two journeys hit every chapter twice and every fault at least three times;
 //! with `CHATALOT_FULL=1` four journeys hit every chapter with every fault.
 
 use std::env;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chatalot_tests::{Journey, Result, Sandbox, phase};
 
@@ -20,6 +20,9 @@ const STEPS: [&str; 7] = [
 const PATIENCE: Duration = Duration::from_mins(10);
 /// Long enough for a peer to notice, short enough for a test.
 const CUT: Duration = Duration::from_secs(8);
+
+/// How long the agent has to end when it is told to.
+const ENDED: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
 enum Fault {
@@ -56,6 +59,18 @@ impl Fault {
     }
 }
 
+/// As an upgrade of the agent or a person does it, whatever it is at: it ends by itself, in time.
+fn f70_ends_when_told(journey: &Journey) -> Result<()> {
+    let began = Instant::now();
+    journey.vps.must("systemctl stop chatalot-agent")?;
+    let took = began.elapsed();
+    assert!(took < ENDED, "it took {took:?} to end");
+    let result = "systemctl show -p Result --value chatalot-agent";
+    assert_eq!(journey.vps.must(result)?.trim(), "success", "it was killed");
+    journey.vps.must("systemctl start chatalot-agent")?;
+    Ok(())
+}
+
 /// One deployment, struck at a step of every chapter.
 fn struck(round: usize) -> Result<()> {
     let sandbox = Sandbox::up()?;
@@ -66,9 +81,13 @@ fn struck(round: usize) -> Result<()> {
         phase(&format!("journey {round}: waiting for {step}"), || {
             journey.wait_for_step(&id, step, PATIENCE)
         })?;
-        phase(&format!("journey {round}: {fault:?} at {step}"), || {
-            fault.strike(&mut journey)
-        })?;
+        phase(
+            &format!("journey {round}: told to end, then {fault:?} at {step}"),
+            || {
+                f70_ends_when_told(&journey)?;
+                fault.strike(&mut journey)
+            },
+        )?;
     }
     let ended = phase(&format!("journey {round}: to the end"), || {
         journey.wait(&id, PATIENCE)
@@ -85,12 +104,12 @@ fn struck(round: usize) -> Result<()> {
 }
 
 #[test]
-fn a_deployment_struck_in_every_chapter_ends_deployed() -> Result<()> {
+fn f70_a_deployment_struck_in_every_chapter_ends_deployed() -> Result<()> {
     struck(0)
 }
 
 #[test]
-fn a_deployment_struck_otherwise_in_every_chapter_ends_deployed() -> Result<()> {
+fn f70_a_deployment_struck_otherwise_in_every_chapter_ends_deployed() -> Result<()> {
     struck(2)
 }
 

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use chatalot_tests::{Controller, Journey, Result, Sandbox, Vps, phase, wait_until};
+use chatalot_tests::{Controller, Journey, Result, Sandbox, Vps, phase, says, wait_until};
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -21,6 +21,7 @@ fn f33_a_host_is_renamed_put_out_let_back_in_and_finds_a_controller_that_was_res
     })?;
     phase("another name", || is_renamed(&mut journey))?;
     phase("out, and in again", || is_put_out_and_let_back_in(&journey))?;
+    phase("a disk that may only be read", || f50_reads_only(&journey))?;
     let before = identity(&journey)?;
     phase("restored elsewhere", || {
         journey.controller.restore_elsewhere(elsewhere)
@@ -74,6 +75,30 @@ fn is_put_out_and_let_back_in(journey: &Journey) -> Result<()> {
     assert!(told.stderr.contains(at_once), "{}", told.stderr);
     journey.vps.must(at_once)?;
     journey.controller.wait_for_session(&journey.name, SOON)
+}
+
+/// The agent's state on a disk that may only be read, as after an error of the disk: it says so, takes no job, begins anew
+/// seldom, and is back by itself.
+fn f50_reads_only(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    vps.must(
+        "systemctl stop chatalot-agent && cp -a /var/lib/chatalot-agent /root/state && \
+         mount -t tmpfs -o mode=700,size=64m state /var/lib/chatalot-agent && cp -a /root/state/. /var/lib/chatalot-agent/ && \
+         mount -o remount,ro /var/lib/chatalot-agent && systemctl start --no-block chatalot-agent",
+    )?;
+    let told = "journalctl -u chatalot-agent -o cat | grep -c 'the agent cannot run: .*only'";
+    vps.wait_for(told, SOON)?;
+    let refused = journey.deploy(&[])?;
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    says(&refused, &["HOST_NOT_CONNECTED"]);
+    // It has begun anew, and not often.
+    vps.wait_for(&format!("test $({told}) -ge 2"), Duration::from_mins(1))?;
+    let restarts = vps.must("systemctl show -p NRestarts --value chatalot-agent")?;
+    assert_eq!(restarts.trim(), "1");
+    vps.must("mount -o remount,rw /var/lib/chatalot-agent")?;
+    journey
+        .controller
+        .wait_for_session(&journey.name, Duration::from_mins(1))
 }
 
 /// What a join would have changed.

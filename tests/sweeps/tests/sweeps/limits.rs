@@ -117,3 +117,25 @@ fn f47_files_that_may_be_no_longer_than_so_many_bytes_break_nothing_and_kill_nob
         assert!(bad.is_empty(), "{}", bad.join("\n"));
     }
 }
+
+#[test]
+fn f50_on_a_disk_that_may_only_be_read_nothing_is_done_and_everything_goes_on_once_it_may_be_written() {
+    for story in [UNITS, THREADS, ENROL] {
+        let template = story.prepared();
+        let Some(disk) = Small::begun("size=8M", template.path()) else {
+            continue;
+        };
+        disk.remount("ro");
+        let folder = disk.0.path();
+        let first = story.live(folder);
+        assert!(
+            !hangs(&first) && !first.status.success(),
+            "{}: {}",
+            story.name,
+            said(&first)
+        );
+        disk.remount("rw");
+        let next = story.live(folder);
+        assert!(next.status.success(), "{}: {}", story.name, said(&next));
+    }
+}

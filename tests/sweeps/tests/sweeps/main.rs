@@ -16,4 +16,5 @@ mod image;
 mod limits;
 mod packages;
 mod power;
+mod scarcity;
 mod strace;
