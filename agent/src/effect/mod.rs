@@ -11,6 +11,7 @@ pub mod folder;
 pub mod run_step;
 pub mod systemd;
 
+use crate::host::PortOwner;
 use crate::runbook::StepError;
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -19,6 +20,14 @@ use chatalot_protocol::site::{Secrets, Site};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
+
+/// What the names of the units of steps begin with.
+pub const UNITS: &str = "chatalot-step-";
+
+/// Whether a port belongs to a step at work, as to the one that is looked for from outside.
+pub fn is_at_work(owner: &PortOwner) -> bool {
+    owner.unit.as_deref().is_some_and(|unit| unit.starts_with(UNITS))
+}
 
 /// Everything that applying a step needs to know, as it is written into the job file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

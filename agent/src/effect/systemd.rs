@@ -1,7 +1,7 @@
 //! Effects in transient units of systemd. Starting and stopping them is the daemon's only power over the host.
 
 use super::folder::JobFolder;
-use super::{EffectJob, Ended, Outcome, Runner};
+use super::{EffectJob, Ended, Outcome, Runner, UNITS};
 use crate::host::{Command, HostError, Look, Output};
 use crate::pulse::Pulse;
 use crate::runbook::{self, Limits};
@@ -118,7 +118,7 @@ impl SystemdRunner {
 }
 
 fn unit_name(deployment: DeploymentId, stream: u32) -> String {
-    format!("chatalot-step-{deployment}-{stream}.service")
+    format!("{UNITS}{deployment}-{stream}.service")
 }
 
 fn result(folder: &JobFolder) -> Option<Ended> {

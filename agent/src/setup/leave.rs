@@ -2,6 +2,7 @@
 
 use super::{PROGRAM, SetupError, UNIT, UNIT_NAME, judge_host, rules, state, systemctl};
 use crate::config;
+use crate::effect::UNITS;
 use crate::host::linux::LinuxHost;
 use crate::host::{Command, Look};
 use crate::link::identity;
@@ -93,12 +94,12 @@ fn running_step(listed: &str) -> Option<&str> {
     listed
         .lines()
         .filter_map(|line| line.split_whitespace().next())
-        .find(|unit| unit.starts_with("chatalot-step-"))
+        .find(|unit| unit.starts_with(UNITS))
 }
 
 fn at_work(unit: &str) -> SetupError {
     let id = unit
-        .strip_prefix("chatalot-step-")
+        .strip_prefix(UNITS)
         .and_then(|rest| rest.rsplit_once('-'))
         .map_or("ID", |(id, _)| id);
     SetupError::advice(

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 pub(crate) const BEGIN_MS: i64 = 1_790_000_000_000;
 
 thread_local! {
+    static SEED: Cell<u64> = const { Cell::new(0) };
     static SYSTEM: Cell<Option<u64>> = const { Cell::new(None) };
     static SCRIPT: Cell<u64> = const { Cell::new(0) };
     static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
@@ -28,6 +29,12 @@ thread_local! {
 pub(crate) fn seed(seed: u64) {
     SYSTEM.set(Some(seed ^ 0x5155_4545_4e00));
     SCRIPT.set(seed);
+    SEED.set(seed);
+}
+
+/// What everything on this thread is decided by.
+pub(crate) fn seeded() -> u64 {
+    SEED.get()
 }
 
 /// The simulated time begins.

@@ -24,8 +24,8 @@ pub(crate) struct World {
     pub(crate) hosts: Vec<Arc<Vps>>,
     /// What the operator has queued, and at which host.
     pub(crate) queued: Vec<(DeploymentId, usize)>,
-    /// Whether a backup was put back, on either side.
-    pub(crate) restored: bool,
+    /// Where a backup was put back, on either side: how many deployments had been queued before the last one.
+    pub(crate) restored: Option<usize>,
     pub(crate) trace: Trace,
 }
 
@@ -122,6 +122,12 @@ impl World {
         Ok(rows)
     }
 
+    /// Whether what became of a deployment may be lost: a backup was put back after it was queued.
+    fn is_forgiven(&self, deployment: DeploymentId) -> bool {
+        let number = self.queued.iter().position(|(id, _)| *id == deployment);
+        self.restored > number
+    }
+
     /// Each event is stored once, in order, as it was recorded.
     fn events(&self, vps: &Vps, rows: &[Row], wrong: &mut Vec<String>) {
         let produced = vps.produced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +141,7 @@ impl World {
             // A host that was restored tells in its new stream what it does not know to be stored.
             let streams = produced
                 .iter()
-                .filter(|(epoch, _)| self.restored || **epoch == row.epoch);
+                .filter(|(epoch, _)| self.restored.is_some() || **epoch == row.epoch);
             let mut recorded = streams
                 .filter_map(|(_, stream)| stream.get(&seq))
                 .flatten()
@@ -154,7 +160,7 @@ impl World {
             let begins = first.is_some_and(|row| row.event.seq == 1);
             // A host that was restored begins a new stream, and what was recorded before that belongs to the old.
             let whole = begins && stored.is_some_and(|(seq, _)| seq == end);
-            if !(self.restored || whole) {
+            if !(self.restored.is_some() || whole) {
                 wrong.push(format!(
                     "{}: of events 1 to {end} the stored ones are {:?} to {:?}",
                     vps.name,
@@ -186,7 +192,7 @@ impl World {
             }
             let named = rows.iter().any(|row| gap(row, *deployment, *stream));
             let begins = output.starts_with(&stored);
-            if !(begins && (named || self.restored)) {
+            if !(begins && (named || self.is_forgiven(*deployment))) {
                 wrong.push(format!(
                     "{}: of output {index} with {} bytes {} are stored, and no gap is named",
                     vps.name,
@@ -209,7 +215,7 @@ impl World {
             let (Some(standing), Some(record)) = (standing, record) else {
                 continue;
             };
-            if standing.view.state != record.state && !self.restored {
+            if standing.view.state != record.state && !self.is_forgiven(id) {
                 wrong.push(format!(
                     "deployment {number} is {:?} at its host and {:?} at the controller",
                     record.state, standing.view.state

@@ -22,8 +22,8 @@ pub(crate) struct Weather {
     pub(crate) delay: Range<u64>,
     /// How often in a hundred times it has to be sent again.
     pub(crate) loss: u64,
-    /// After how many bytes in one direction the connection is cut.
-    pub(crate) cut: Option<Range<u64>>,
+    /// After how many bytes the connection is cut, in each direction.
+    pub(crate) cut: [Option<Range<u64>>; 2],
 }
 
 impl Weather {
@@ -32,7 +32,7 @@ impl Weather {
             segment: 16 << 10,
             delay: 1..20,
             loss: 0,
-            cut: None,
+            cut: [None, None],
         }
     }
 }
@@ -92,7 +92,7 @@ impl Road {
         let all = self.cut.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let cut = all.child_token();
         for (from, to, direction) in [(up_from, up_to, UP), (down_from, down_to, DOWN)] {
-            let left = weather.cut.clone().map(among);
+            let left = weather.cut[direction].clone().map(among);
             let pump = Pump {
                 from,
                 to,

@@ -35,6 +35,9 @@ pub(crate) enum Profile {
     OneWay,
     /// Row 25: connections are cut at every byte.
     Cuts,
+    /// Row 25 again: one host, whose connections are cut after as many bytes as the seed says, up with an even one and down
+    /// with an odd one.
+    EachByte,
     /// Rows 32 and 33: backups are put back, on either side.
     Backups,
     /// Row 20: no controller for a week.
@@ -46,12 +49,13 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    pub(crate) const ALL: [(&str, Self); 9] = [
+    pub(crate) const ALL: [(&str, Self); 10] = [
         ("everything", Self::Everything),
         ("half-open", Self::HalfOpen),
         ("slow", Self::Slow),
         ("one-way", Self::OneWay),
         ("cuts", Self::Cuts),
+        ("each-byte", Self::EachByte),
         ("backups", Self::Backups),
         ("away", Self::Away),
         ("rotation", Self::Rotation),
@@ -63,7 +67,7 @@ impl Profile {
         let cuts = self == Self::Cuts || self == Self::Everything && in_hundred(50);
         if cuts {
             let most = [300, 3_000, 30_000, 300_000][usize::try_from(among(0..4)).unwrap_or(0)];
-            weather.cut = Some(0..most);
+            weather.cut = [Some(0..most), Some(0..most)];
         }
         if self == Self::Slow || self == Self::Everything && in_hundred(15) {
             weather.segment = usize::try_from(among(16..1400)).unwrap_or(64);
@@ -83,10 +87,15 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         seat: seat.clone(),
         hosts: Vec::new(),
         queued: Vec::new(),
-        restored: false,
+        restored: None,
         trace: trace.clone(),
     };
-    for number in 0..among(1..4) {
+    let hosts = if profile == Profile::EachByte {
+        1
+    } else {
+        among(1..4)
+    };
+    for number in 0..hosts {
         let name = format!("chat-{number}");
         let peer = seat.admit(&name).await?;
         let vps = Vps::new(&name, folder, peer, &seat, &trace);
@@ -110,9 +119,13 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         wrong.extend(world.wrong().await?);
         return Ok(wrong);
     }
-    for _ in 0..among(8..30) {
-        tokio::time::sleep(millis(1..8_000)).await;
-        happen(&mut world, profile).await?;
+    if profile == Profile::EachByte {
+        cut_at(&mut world, chance::seeded()).await;
+    } else {
+        for _ in 0..among(8..30) {
+            tokio::time::sleep(millis(1..8_000)).await;
+            happen(&mut world, profile).await?;
+        }
     }
     heal(&world);
     if profile == Profile::Broken {
@@ -124,6 +137,23 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
     let mut wrong = rotation::ends(&world).await?;
     wrong.extend(world.wrong().await?);
     Ok(wrong)
+}
+
+/// A deployment, and what else there is to tell, over connections that are all cut after the same number of bytes.
+async fn cut_at(world: &mut World, seed: u64) {
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    deploy(world, 0).await;
+    let (direction, byte) = (if seed.is_multiple_of(2) { UP } else { DOWN }, seed / 2);
+    world.trace.say(&format!(
+        "connections are cut after {byte} bytes, direction {direction}"
+    ));
+    let mut weather = Weather::fair();
+    weather.cut[direction] = Some(byte..byte + 1);
+    let vps = world.hosts[0].clone();
+    vps.road.set(weather);
+    vps.road.reset();
+    record(&vps).await;
+    tokio::time::sleep(Duration::from_secs(40)).await;
 }
 
 async fn happen(world: &mut World, profile: Profile) -> Anything<()> {
@@ -200,7 +230,7 @@ async fn crash_agent(world: &mut World, vps: &Arc<Vps>, profile: Profile) -> Any
             vps.back_up()?;
         } else {
             vps.restore()?;
-            world.restored = true;
+            world.restored = Some(world.queued.len());
         }
     }
     vps.start()
@@ -213,7 +243,7 @@ async fn crash_controller(world: &mut World, profile: Profile) -> Anything<()> {
         if in_hundred(50) {
             world.seat.back_up()?;
         } else if world.seat.restore(true)? {
-            world.restored = true;
+            world.restored = Some(world.queued.len());
         }
     }
     world.seat.start().await

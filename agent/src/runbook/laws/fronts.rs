@@ -2,8 +2,8 @@
 
 use super::bad_inputs::fails;
 use super::driver::{behind_nginx, behind_traefik};
-use crate::host::Unit;
 use crate::host::fake::World;
+use crate::host::{PortOwner, Transport, Unit};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::ProxyChoice;
@@ -267,4 +267,35 @@ fn f56_what_a_traefik_is_made_to_ask_for_counts_too_though_the_host_has_booted()
     host.world(|world| world.acme_refuses = None);
     host.advance(3600);
     run.deploy(&host).unwrap();
+}
+
+#[test]
+fn f54_a_look_from_outside_that_goes_on_since_an_earlier_life_is_no_stranger_at_its_ports() {
+    let run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    let unit = |name: &str| PortOwner {
+        pid: Some(1358),
+        process: "chatalot-agent".into(),
+        unit: Some(name.into()),
+        container: None,
+    };
+    let at = |owner: PortOwner| {
+        host.world(|world| {
+            for port in [80, 443] {
+                world.ports.insert((Transport::Tcp, port), owner.clone());
+            }
+        });
+    };
+    at(unit(
+        "chatalot-step-01a21b49-fdbf-72fe-b8e0-9940521d0588-1.service",
+    ));
+    assert!(matches!(
+        run.check(&host, "preflight.ports"),
+        Ok(Verdict::Satisfied { .. })
+    ));
+    at(unit("somebodys.service"));
+    let Ok(Verdict::Blocked { advice }) = run.check(&host, "preflight.ports") else {
+        panic!("not told")
+    };
+    assert_eq!(advice.code, "PORT_TAKEN");
 }

@@ -1,5 +1,6 @@
 //! Who listens where we want to.
 
+use crate::effect::is_at_work;
 use crate::host::{PortOwner, Transport};
 use crate::runbook::proxies::{self, PROXIES, Proxy, Standing};
 use crate::runbook::{Cx, Step, StepError};
@@ -28,7 +29,7 @@ impl Step for Ports {
             .zip([proxy; 2])
             .filter_map(|(port, proxy)| Some((port, proxy?)))
         {
-            if let Some(owner) = cx.host.port_owner(Transport::Tcp, port).await? {
+            if let Some(owner) = held(cx, Transport::Tcp, port).await? {
                 if let Some(advice) = front_door(cx, proxy, port, &owner).await? {
                     return Ok(advice.into());
                 }
@@ -41,7 +42,7 @@ impl Step for Ports {
             return Ok((*advice).into());
         }
         for (transport, port, service) in behind(cx) {
-            if let Some(owner) = cx.host.port_owner(transport, port).await? {
+            if let Some(owner) = held(cx, transport, port).await? {
                 if !is_ours(cx, &owner, service).await? {
                     return Ok(taken(port, &owner).into());
                 }
@@ -56,6 +57,12 @@ impl Step for Ports {
             format!("{} ours already, the others free", ports.join(", "))
         }))
     }
+}
+
+/// Who holds a port, but for a look from outside that goes on since an earlier life of the agent: it ends by itself.
+async fn held(cx: &Cx<'_>, transport: Transport, port: u16) -> Result<Option<PortOwner>, StepError> {
+    let owner = cx.host.port_owner(transport, port).await?;
+    Ok(owner.filter(|owner| !is_at_work(owner)))
 }
 
 /// The ports of the containers, each with the service that may have it.
