@@ -28,10 +28,19 @@ const OPTIONS: &[(&str, &str, &str)] = &[
     ("tunnel", "--cloudflare-token", ""),
     ("limited until admin", "--limit-until-admin", ""),
     ("overwrite-env", "--overwrite-env", ""),
+    ("loopback-only", "--loopback-only", ""),
+];
+/// Options that make no sense with a proxy: a tunnel is in its place, and without one of ours nobody keeps strangers out.
+const NEVER: &[(&str, &[&str])] = &[
+    ("tunnel", &["caddy", "nginx", "traefik"]),
+    ("limited until admin", &["none"]),
 ];
 /// What makes a VPS of a distribution.
 const MADE_BY: &[(&str, &[&str])] = &[
-    ("Debian 13", &["Journey::joined(", "Vps::fresh("]),
+    (
+        "Debian 13",
+        &["Journey::joined(", "Journey::looked_at(", "Vps::fresh("],
+    ),
     ("Debian 12", &["Vps::fresh_debian12("]),
     ("Ubuntu 24.04", &["Vps::fresh_ubuntu("]),
 ];
@@ -187,6 +196,10 @@ fn page(claims: &[Claim]) -> String {
     });
     text += "\n## Options and proxies\n\n";
     text += &table("", PROXIES, &options, |option, proxy| {
+        let refused = |(of, with): &&(&str, &[&str])| *of == option && with.contains(&proxy);
+        if NEVER.iter().any(|never| refused(&never)) {
+            return "refused";
+        }
         best(claims, |one| {
             one.options.contains(option) && one.proxies.contains(proxy)
         })

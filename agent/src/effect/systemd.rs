@@ -207,7 +207,6 @@ mod tests {
     use crate::host::fake::FakeHost;
     use crate::runbook::distro::DISTROS;
     use chatalot_protocol::inputs::Inputs;
-    use chatalot_protocol::secret::Secret;
     use std::collections::BTreeMap;
 
     fn job(step: &dyn runbook::Step) -> EffectJob {
@@ -241,8 +240,8 @@ mod tests {
             PathBuf::from("/usr/local/bin/chatalot-agent"),
             Arc::default(),
         );
-        let stop = CancellationToken::new();
-        stop.cancel();
+        let cancelled = CancellationToken::new();
+        cancelled.cancel();
         let work = async {
             // Long enough for the runner to look again and again.
             tokio::time::sleep(Duration::from_secs(10)).await;
@@ -254,7 +253,7 @@ mod tests {
             };
             folder.finish(&ended).unwrap();
         };
-        let (ended, ()) = tokio::join!(runner.adopt(job.deployment, job.stream, &stop), work);
+        let (ended, ()) = tokio::join!(runner.adopt(job.deployment, job.stream, &cancelled), work);
         assert!(
             matches!(ended.outcome, Outcome::Done { .. }),
             "{:?}",

@@ -116,4 +116,28 @@ mod tests {
              \x20 fix     set the A record of chat.example.com to 203.0.113.42\n"
         );
     }
+
+    #[test]
+    fn what_a_look_at_the_host_has_found_is_shown_once_and_not_what_was_said_already() {
+        let mut behind = testing::wrong_address();
+        behind.code = "ENGINE_DOWN".into();
+        let view = DeploymentView {
+            deployment: "0190a1b2-0000-7000-8000-000000000001".parse().unwrap(),
+            host: None,
+            domain: "chat.example.com".into(),
+            work: Work::Deploy,
+            state: DeploymentState::Blocked,
+            advice: Some(testing::wrong_address()),
+            diagnosis: vec![testing::wrong_address(), behind],
+            values: [].into(),
+            handover: None,
+        };
+        let shown = deployment(&view, Page::PLAIN);
+        let (said, found) = shown.split_once("A look at the host found\n").unwrap();
+        assert!(said.contains("✗ DNS_WRONG_ADDRESS"), "{said}");
+        assert!(
+            found.contains("✗ ENGINE_DOWN") && !found.contains("DNS_WRONG_ADDRESS"),
+            "{found}"
+        );
+    }
 }

@@ -28,10 +28,10 @@ fn simulate(profile: &str, seed: u64) -> Output {
 fn all_well(profile: &str, share: u64) {
     let first = number("CHATALOT_FIRST_SEED", 1);
     let last = first + (number("CHATALOT_SEEDS", 200) / share).max(1);
-    each_well(profile, (first..last).collect());
+    each_well(profile, &(first..last).collect::<Vec<_>>());
 }
 
-fn each_well(profile: &str, seeds: Vec<u64>) {
+fn each_well(profile: &str, seeds: &[u64]) {
     let (next, bad) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
         loop {
@@ -96,7 +96,7 @@ fn f25_a_connection_that_is_cut_after_each_single_byte_loses_nothing() {
     } else {
         15
     };
-    each_well("each-byte", (0..BYTES * 2).step_by(stride).collect());
+    each_well("each-byte", &(0..BYTES * 2).step_by(stride).collect::<Vec<_>>());
 }
 
 #[test]

@@ -15,6 +15,7 @@ const OPENED: &str = "cd /srv/chatalot && printf '%s\\n' 'services:' '  postgres
 const SHUT_AGAIN: &str = "systemctl stop open-engine.socket open-engine.service; cd /srv/chatalot && rm docker-compose.override.yml && \
     docker compose up -d -t 1 postgres && until docker exec chatalot-db pg_isready -q; do sleep 0.2; done";
 
+// coverage: real · Debian 13 · caddy · TURN, updater on, loopback-only
 #[test]
 fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;

@@ -152,6 +152,7 @@ fn effects_never_show_a_secret() {
 
 // coverage: assumed · every row · caddy · updater off
 // coverage: assumed · every row · caddy · TURN, updater on, registry, OIDC
+// coverage: assumed · every row · caddy · TURN, updater on, registry, OIDC, loopback-only
 // coverage: assumed · every row · none · updater off, tunnel
 // coverage: assumed · every row · nginx · TURN, updater on
 // coverage: assumed · every row · traefik · updater off
@@ -184,6 +185,7 @@ fn claimed(site: &Site) -> String {
         (site.registry_user.is_some(), "registry"),
         (site.oidc.is_some(), "OIDC"),
         (site.tunnel, "tunnel"),
+        (site.loopback_only, "loopback-only"),
     ];
     let had: Vec<&str> = options
         .iter()

@@ -1,7 +1,7 @@
 //! What the options of a site must find: voice and video, single sign-on, a private registry.
 
 use super::bad_inputs::{container, deployed};
-use super::driver::{Stop, behind_nginx, behind_traefik, full, least, tunnelled};
+use super::driver::{Run, Stop, behind_nginx, behind_traefik, full, least, tunnelled};
 use crate::host::fake::{FakeHost, Mode, World};
 use crate::host::{FetchError, Fetched, PortOwner, Transport};
 use crate::runbook::distro::DISTROS;
@@ -128,11 +128,18 @@ fn a_tunnels_name_must_lead_to_cloudflare() {
     }
 }
 
-// coverage: assumed · Debian 13 · caddy · overwrite-env
+// coverage: assumed · every row · caddy, none · overwrite-env, loopback-only
 #[test]
 fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
-    let mut run = least(&DISTROS[0]);
-    let host = FakeHost::fresh(run.distro);
+    let rows = DISTROS.iter().filter(|row| row.refused.is_none());
+    for mut run in rows.flat_map(|row| [least(row), tunnelled(row)]) {
+        run.site.loopback_only = true;
+        is_written_anew_without_loss(run);
+    }
+}
+
+fn is_written_anew_without_loss(mut run: Run) {
+    let host = run.host();
     run.deploy(&host).unwrap();
     run.site.registration = "open".parse().unwrap();
     assert_eq!(run.deploy(&host).unwrap_err().code(), "INSTALLER_KEPT_ENV");
@@ -167,7 +174,7 @@ fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
     );
 }
 
-// coverage: assumed · Debian 13 · nginx, traefik · TURN, updater on, updater off, registry, OIDC, overwrite-env
+// coverage: assumed · Debian 13 · nginx, traefik · TURN, updater on, updater off, registry, OIDC, overwrite-env, loopback-only
 #[test]
 fn every_option_ends_deployed_behind_the_other_proxies_too() {
     for (kind, updates) in [behind_nginx, behind_traefik]
@@ -178,6 +185,7 @@ fn every_option_ends_deployed_behind_the_other_proxies_too() {
         (run.site.turn, run.site.oidc) = (all.site.turn, all.site.oidc);
         (run.site.registry_user, run.secrets) = (all.site.registry_user, all.secrets);
         run.site.updates = updates;
+        run.site.loopback_only = updates;
         let host = run.host();
         run.deploy(&host).unwrap();
         run.site.registration = "open".parse().unwrap();
