@@ -31,7 +31,9 @@ fn show() -> Result<()> {
     let vps = Vps::fresh(&sandbox, "try-it")?;
     sandbox.dns("try-it.example.com", Some(vps.address()), None)?;
     say("controller$ chatalotctl serve");
-    let controller = Controller::start("try-it")?;
+    // It looks from outside, and so has to know the sandbox's names.
+    let resolver = Sandbox::INTERNET.to_string();
+    let controller = Controller::start_with("try-it", &["--resolver", &resolver])?;
     say("controller$ chatalotctl host add try-it");
     let printed = controller
         .ctl(&["host", "add", "try-it", "--git-remote", Sandbox::REPOSITORY])?

@@ -58,8 +58,14 @@ fn f55_a_traefik_that_is_there_serves_the_site_beside_its_own_and_is_left_as_it_
         labels_are_merged(&journey)
     })?;
     phase("drift", || what_somebody_took_out_is_told_and_put_back(&journey))?;
+    phase("an override that cannot be merged", || {
+        f56_an_override_that_cannot_be_merged_is_told_and_stays(&journey)
+    })?;
     phase("taken away", || {
         what_we_made_is_taken_away_and_nothing_else(&journey)
+    })?;
+    phase("a database without its `.env`", || {
+        a_database_that_is_there_without_its_env_is_told(&journey)
     })
 }
 
@@ -126,6 +132,34 @@ fn what_somebody_took_out_is_told_and_put_back(journey: &Journey) -> Result<()> 
     deploy(journey)?.ok()?;
     journey.controller.ctl(&drift)?.ok()?;
     assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    Ok(())
+}
+
+/// One that is not written line by line: nothing of it is changed.
+fn f56_an_override_that_cannot_be_merged_is_told_and_stays(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    let text = "services: {postgres: {shm_size: 128m}}\n";
+    vps.write(OVERRIDE, text.as_bytes(), 0o644)?;
+    // Without our labels it is not served, so they are to be merged.
+    vps.must("cd /srv/chatalot && docker compose up -d -t 1 chatalot")?;
+    let failed = deploy(journey)?;
+    assert_ne!(failed.code, 0, "{}", failed.stdout);
+    says(&failed, &["OVERRIDE_UNREADABLE", "traefik.enable=true"]);
+    assert_eq!(String::from_utf8_lossy(&vps.read(OVERRIDE)?), text);
+    the_shop_is_served(vps)?;
+    vps.write(OVERRIDE, MINE.as_bytes(), 0o644)?;
+    deploy(journey)?.ok()?;
+    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    Ok(())
+}
+
+fn a_database_that_is_there_without_its_env_is_told(journey: &Journey) -> Result<()> {
+    journey.vps.must("mv /srv/chatalot/.env /root/env")?;
+    let refused = deploy(journey)?;
+    assert_ne!(refused.code, 0, "{}", refused.stdout);
+    says(&refused, &["DATABASE_WITHOUT_ENV"]);
+    journey.vps.must("mv /root/env /srv/chatalot/.env")?;
+    deploy(journey)?.ok()?;
     Ok(())
 }
 

@@ -72,8 +72,8 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ("SECRET_MISSING", Way::Maps, "a_missing_secret_is_asked_for"),
     (
         "DATABASE_WITHOUT_ENV",
-        Way::Maps,
-        "f52_to_f57_a_deployment_stops_with_the_finding_that_fits",
+        Way::Journey,
+        "a_database_that_is_there_without_its_env_is_told",
     ),
     (
         "SECRET_FILE_MISSING",
@@ -157,8 +157,8 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ),
     (
         "OVERRIDE_UNREADABLE",
-        Way::Maps,
-        "f56_an_override_that_compose_refuses_is_as_it_was",
+        Way::Journey,
+        "f56_an_override_that_cannot_be_merged_is_told_and_stays",
     ),
     (
         "COMPOSE_UP_FAILED",

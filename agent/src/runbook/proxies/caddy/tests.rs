@@ -62,6 +62,7 @@ fn the_import_is_added_once_and_the_rest_is_kept() {
 
 #[test]
 fn f55_the_packages_own_caddyfile_is_nobodys() {
+    // In the shape of Debian 13's /etc/caddy/Caddyfile, shortened.
     let own = "# The Caddyfile is an easy way\n\n:80 {\n\t# Set this\n\troot * /usr/share/caddy\n\n\tfile_server\n\n\t# reverse_proxy x\n}\n";
     assert_eq!(settings(own), PRISTINE);
     let foreign =
@@ -75,6 +76,7 @@ fn f55_the_packages_own_caddyfile_is_nobodys() {
 
 #[test]
 fn f56_a_refusal_is_read_from_the_journal() {
+    // Assumed: the shape is Caddy 2.6's in the journal, the values are made up.
     let line = r#"1795468683.522309 vps caddy[812]: {"level":"error","ts":1795468683.5,"logger":"tls.obtain","msg":"could not get certificate from issuer","identifier":"chat.example.com","issuer":"acme-v02.api.letsencrypt.org-directory","error":"HTTP 400 urn:ietf:params:acme:error:connection - 203.0.113.42: Timeout during connect"}"#;
     let told = refusal(line, "chat.example.com").unwrap();
     assert_eq!(told.at_ms, 1_795_468_683_000);
