@@ -99,19 +99,24 @@ pub fn raise_astray(
     address: &str,
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let name = name(connection, host)?;
+    let Some(name) = name(connection, host)? else {
+        return Ok(());
+    };
     if raise(connection, host, false, &what.advice(&name, address), now_ms)? {
         log::error!(host:% = host, code = what.code(), address; "an identity is astray");
     }
     Ok(())
 }
 
-fn name(connection: &Connection, host: HostId) -> Result<String, StoreError> {
-    let name = connection.query_row(
-        "SELECT name FROM hosts WHERE id = ?1",
-        [host.0.as_bytes()],
-        |row| row.get(0),
-    )?;
+/// Its name; whoever is no host here has none, and nobody is to be told of it.
+fn name(connection: &Connection, host: HostId) -> Result<Option<String>, StoreError> {
+    let name = connection
+        .query_row(
+            "SELECT name FROM hosts WHERE id = ?1",
+            [host.0.as_bytes()],
+            |row| row.get(0),
+        )
+        .optional()?;
     Ok(name)
 }
 
@@ -139,7 +144,9 @@ pub fn raise_no_common_version(
     (theirs, ours): ((u32, u32), (u32, u32)),
     now_ms: i64,
 ) -> Result<(), StoreError> {
-    let name = name(connection, host)?;
+    let Some(name) = name(connection, host)? else {
+        return Ok(());
+    };
     let fix = if theirs.1 < ours.0 {
         format!(
             "`chatalotctl host add {name}`, and its line on the host: it brings the newer agent and keeps the identity"
