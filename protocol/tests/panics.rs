@@ -17,11 +17,10 @@ use std::path::Path;
 
 const SECRETS: [&str; 3] = ["hunter2-hunter2", "swordfish-swordfish", "opensesame-opensesame"];
 
-/// What is said where somebody expects something else than this value.
+/// What is said where nobody expected this value.
 fn said(value: impl Debug) -> String {
-    let unwrapped = catch_unwind(AssertUnwindSafe(|| Err::<(), _>(value).unwrap()));
-    let payload = unwrapped.unwrap_err();
-    payload.downcast_ref::<String>().unwrap().clone()
+    let panicked = catch_unwind(AssertUnwindSafe(|| -> () { panic!("{value:?}") }));
+    panicked.unwrap_err().downcast_ref::<String>().unwrap().clone()
 }
 
 fn golden(name: &str) -> Value {
