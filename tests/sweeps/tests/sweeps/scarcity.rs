@@ -47,14 +47,28 @@ fn f67_with_any_number_of_descriptors_nothing_is_left_half_done() {
     }
 }
 
+/// The least that a life needs, in KiB of address space, found out in steps of a MiB.
+fn least(story: Story) -> Option<u64> {
+    let template = story.prepared();
+    (4..512).map(|mib| mib << 10).find(|kib| {
+        let folder = copied(template.path());
+        let limit = format!("--as={}", kib << 10);
+        story
+            .live_through(&["prlimit", &limit], folder.path())
+            .status
+            .success()
+    })
+}
+
+/// Below what a life needs it begins, and comes to an end wherever it asks for more; further below it does not begin.
 #[test]
 fn f67_with_any_amount_of_memory_nothing_is_left_half_done() {
-    let limits: Vec<String> = (4..=64)
-        .step_by(4)
-        .map(|mib| format!("--as={}", mib << 20))
-        .chain(["--as=2147483648".into()])
-        .collect();
     for story in [UNITS, THREADS, ENROL] {
+        let most = least(story).unwrap();
+        let limits: Vec<String> = (most - (3 << 10)..=most + (1 << 10))
+            .step_by(64)
+            .map(|kib| format!("--as={}", kib << 10))
+            .collect();
         under_limits(story, &limits);
     }
 }
