@@ -66,8 +66,7 @@ fn f55_a_traefik_that_is_there_serves_the_site_beside_its_own_and_is_left_as_it_
     })?;
     phase("a database without its `.env`", || {
         a_database_that_is_there_without_its_env_is_told(&journey)
-    })?;
-    phase("its data too", || data_goes_by_its_name_alone(&journey))
+    })
 }
 
 fn deploy(journey: &Journey) -> Result<Output> {
@@ -162,29 +161,6 @@ fn a_database_that_is_there_without_its_env_is_told(journey: &Journey) -> Result
     journey.vps.must("mv /root/env /srv/chatalot/.env")?;
     deploy(journey)?.ok()?;
     Ok(())
-}
-
-/// The database, `.env` and the secrets go where the domain is typed out, and not where another one is.
-fn data_goes_by_its_name_alone(journey: &Journey) -> Result<()> {
-    let vps = &journey.vps;
-    let theirs = "docker volume create theirs && docker volume ls -q | sort";
-    let before = vps.must(theirs)?;
-    let uninstall = |domain: &str| {
-        let args = ["uninstall", &journey.name, "--yes", "--delete-data", domain];
-        journey.controller.ctl(&args)
-    };
-    let refused = uninstall("shop.example.org")?;
-    assert_ne!(refused.code, 0, "{}", refused.stdout);
-    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
-    assert_eq!(vps.must(theirs)?, before);
-    uninstall(&journey.domain)?.ok()?;
-    assert_eq!(vps.must("docker volume ls -q")?.trim(), "theirs");
-    assert_eq!(
-        vps.must("ls -A /srv/chatalot")?.trim(),
-        "docker-compose.override.yml"
-    );
-    assert_eq!(String::from_utf8_lossy(&vps.read(OVERRIDE)?), MINE);
-    the_shop_is_served(vps)
 }
 
 /// Traefik, the shop and the operator's lines stay.
