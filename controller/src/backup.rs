@@ -7,7 +7,7 @@
 use crate::ca::sha256;
 use crate::clock::now_ms;
 use crate::files::{self, FileError};
-use crate::store::{self, StoreError, restored};
+use crate::store::{self, DATABASE, StoreError, restored};
 use chatalot_protocol::enrol::hex;
 use rusqlite::{Connection, OpenFlags};
 use std::fs::{self, File, OpenOptions};
@@ -66,14 +66,14 @@ impl From<rusqlite::Error> for BackupError {
 
 /// Copies the controller of a state folder, whether it runs or not, into the bytes of a backup.
 pub fn take(state: &Path) -> Result<Vec<u8>, BackupError> {
-    let database = state.join("controller.db");
+    let database = state.join(DATABASE);
     if !database.exists() {
         return Err(BackupError::NoState(state.to_owned()));
     }
     let beside = Scratch::new(state, "backup")?;
     for _ in 0..ATTEMPTS {
         let authority = authority(&state.join("ca"))?;
-        let copy = beside.file("controller.db")?;
+        let copy = beside.file(DATABASE)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let source = Connection::open_with_flags(&database, flags)?;
         source.busy_timeout(std::time::Duration::from_secs(10))?;
@@ -137,7 +137,7 @@ pub fn restore(bytes: &[u8], state: &Path, keep_tokens: bool) -> Result<Restored
     let parent = state.parent().unwrap_or(Path::new("."));
     files::folder(parent)?;
     let fresh = Scratch::beside(state)?;
-    let database = fresh.path.join("controller.db");
+    let database = fresh.path.join(DATABASE);
     files::write(&database, body)?;
     let restored = {
         let mut connection = Connection::open(&database)?;

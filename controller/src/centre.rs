@@ -15,7 +15,7 @@ use crate::logs::Logs;
 use crate::outside::Outside;
 use crate::store::deployments::{self, QueueError};
 use crate::store::generations::{self, Verified};
-use crate::store::{self, Cluster, Store, StoreError, approvals, audit, hosts, old, rotation};
+use crate::store::{self, Cluster, DATABASE, Store, StoreError, approvals, audit, hosts, old, rotation};
 use crate::waiting::Waiting;
 use chatalot_protocol::audit::Entry;
 use chatalot_protocol::message::Job;
@@ -95,9 +95,9 @@ impl Centre {
 
     /// The same, with somebody else to do what blocks.
     pub async fn open_with(config: Config, hands: Hands) -> Result<Arc<Self>, CentreError> {
-        files::private_folder(&config.state)?;
+        files::private_folder(&config.state, DATABASE)?;
         let lock = lock(&config.state)?;
-        let store = Store::open_with(&config.state.join("controller.db"), &hands)?;
+        let store = Store::open_with(&config.state.join(DATABASE), &hands)?;
         let known = store.read(store::cluster).await?;
         let cluster = known.unwrap_or_else(Cluster::fresh);
         let authority = authority(&config, &store, cluster, known.is_none()).await?;

@@ -1,8 +1,9 @@
 //! Files that are whole or not there, whatever happens while they are written.
 
+use nix::unistd::geteuid;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -17,6 +18,18 @@ pub enum FileError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A folder is not ours alone.
+    #[error(
+        "`{}` is open to others (mode {mode:o}) and not a controller's: give a folder of its own with `--state`, or, where \
+         this one is meant, run `chmod 700 {}` as its owner",
+        path.display(), path.display()
+    )]
+    Shared {
+        /// Which.
+        path: PathBuf,
+        /// Who may enter it.
+        mode: u32,
     },
     /// A file could not be read.
     #[error("cannot read `{}`", path.display())]
@@ -63,13 +76,27 @@ pub fn folder(path: &Path) -> Result<(), FileError> {
         })
 }
 
-/// The same, and one that is there is made so: of a folder that is ours alone, nobody else may even list the names.
-pub fn private_folder(path: &Path) -> Result<(), FileError> {
+/// The same for a folder that is to be ours alone. One that is there and open to others is closed to them if nobody else
+/// has anything in it: it is empty, or `ours` is in it. Any other is refused, and left as it is.
+pub fn private_folder(path: &Path, ours: &str) -> Result<(), FileError> {
     folder(path)?;
-    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(|source| FileError::Folder {
+    let failed = |source| FileError::Folder {
         path: path.to_owned(),
         source,
-    })
+    };
+    let facts = fs::metadata(path).map_err(failed)?;
+    let mode = facts.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let is_free = path.join(ours).exists() || fs::read_dir(path).map_err(failed)?.next().is_none();
+    if facts.uid() != geteuid().as_raw() || !is_free {
+        return Err(FileError::Shared {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed)
 }
 
 /// Reads a file; `None` where there is none.

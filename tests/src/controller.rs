@@ -1,8 +1,9 @@
 //! The real controller of a test, on this machine, and its command line.
 
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -89,7 +90,9 @@ impl Controller {
 
     fn served(name: &str, how: How, wire: Option<Wire>) -> Result<Self> {
         let state = env::temp_dir().join(format!("chatalot-{name}-{}", std::process::id()));
-        fs::create_dir_all(&state).map_err(failed(&state))?;
+        // As systemd makes it.
+        let private = DirBuilder::new().recursive(true).mode(0o700).create(&state);
+        private.map_err(failed(&state))?;
         let controller = Self {
             process: serve(&state, &how)?,
             state,

@@ -242,9 +242,10 @@ mod tests {
         );
         let cancelled = CancellationToken::new();
         cancelled.cancel();
+        // At each look it could stop it; it has had two.
+        let looked = host.bell_at(2);
         let work = async {
-            // Long enough for the runner to look again and again.
-            tokio::time::sleep(Duration::from_secs(10)).await;
+            looked.notified().await;
             let ended = Ended {
                 outcome: Outcome::Done {
                     remember: BTreeMap::new(),

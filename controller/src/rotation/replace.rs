@@ -5,14 +5,14 @@ use super::view::RootView;
 use crate::authority::Authority;
 use crate::centre::{self, CentreError};
 use crate::clock::now_ms;
-use crate::store::{self, Store, StoreError, audit, rotation as kept};
+use crate::store::{self, DATABASE, Store, StoreError, audit, rotation as kept};
 use chatalot_protocol::audit::Entry;
 use std::path::Path;
 
 /// Replaces the authority in a state folder, and ends every certificate and token. Hosts stay what they are, and have
 /// to join again; the new root.
 pub async fn replace(state: &Path) -> Result<RootView, CentreError> {
-    let database = state.join("controller.db");
+    let database = state.join(DATABASE);
     if !database.exists() {
         return Err(CentreError::NoState(state.to_owned()));
     }

@@ -26,6 +26,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
+/// The database, in the state folder.
+pub const DATABASE: &str = "controller.db";
+
 /// Each entry lifts the schema by one version, in a transaction.
 const MIGRATIONS: &[&str] = &[
     include_str!("schema.sql"),

@@ -3,15 +3,13 @@
 
 use crate::agent::{Agent, joined};
 use crate::world::World;
-use chatalotctl::api::Api;
 use chatalotctl::session::SessionError;
-use chatalotctl::web::bootstrap::Bootstrap;
-use chatalotctl::web::{DOORS, Web};
+use chatalotctl::web::DOORS;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -53,6 +51,8 @@ async fn f26_a_crowd_that_says_nothing_holds_no_more_than_its_places_and_keeps_n
     } else {
         2_000
     };
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let world = World::start().await;
     let (_, identity) = joined(&world, "chat-1").await;
     // Nobody waits for real until they are all there.
@@ -84,9 +84,7 @@ async fn f05_at_each_door_for_those_who_hold_nothing_the_21st_try_within_a_minut
     let world = World::start().await;
     let guarded = DOORS.iter().filter(|door| door.behind.is_guarded());
     for (last, path) in (1..).zip(guarded.map(|door| door.path)) {
-        let bootstrap = Arc::new(Bootstrap::new("ctl:1".into(), String::new, &[]));
-        let api = Api::new(Arc::clone(&world.centre), Arc::clone(&bootstrap));
-        let web = Web::new(Arc::clone(&world.centre), bootstrap, api);
+        let web = world.web();
         let knock = async |from: IpAddr| {
             let request = Request::builder().method("POST").uri(path);
             let request = request.body(Full::new(Bytes::from_static(b"{}"))).unwrap();

@@ -1,14 +1,12 @@
 //! The one port: who gets in at which door.
 
-use crate::agent::{Agent, hello, joined, key};
+use crate::agent::{Agent, hello, joined};
 use crate::world::{World, tls};
 use chatalot_protocol::frame::MAX_GREETING;
-use chatalot_protocol::identity::{ALPN_CHANNEL, agent_uri};
+use chatalot_protocol::identity::ALPN_CHANNEL;
 use chatalot_protocol::message::{RejectReason, ToAgent, ToController};
 use chatalotctl::store::StoreError;
 use hyper::StatusCode;
-use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, SanType};
-use rustls_pki_types::PrivatePkcs8KeyDer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use uuid::Uuid;
@@ -31,28 +29,6 @@ async fn an_unknown_application_protocol_is_refused() {
 async fn f13_the_channel_is_closed_to_whoever_has_no_certificate() {
     let world = World::start().await;
     let config = tls(world.pin(), &[ALPN_CHANNEL], None);
-    if let Ok(stream) = world.dial(&config).await {
-        assert!(Agent { stream }.hear().await.is_none());
-    }
-    assert!(world.centre.fleet.is_empty());
-}
-
-#[tokio::test]
-async fn f10_a_certificate_of_a_stranger_opens_nothing() {
-    let world = World::start().await;
-    let (peer, _) = joined(&world, "chat-1").await;
-    let (root, leaf) = (key(), key());
-    let mut params = CertificateParams::default();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer = Issuer::new(params, root);
-    let mut params = CertificateParams::default();
-    let uri = agent_uri(world.centre.cluster.id, peer.host);
-    params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let certificate = params.signed_by(&leaf, &issuer).unwrap();
-    let key = PrivatePkcs8KeyDer::from(leaf.serialize_der()).into();
-    let identity = (vec![certificate.der().clone()], key);
-    let config = tls(world.pin(), &[ALPN_CHANNEL], Some(identity));
     if let Ok(stream) = world.dial(&config).await {
         assert!(Agent { stream }.hear().await.is_none());
     }

@@ -4,9 +4,11 @@ use crate::agent::{Agent, event, joined, resumed};
 use crate::world::{World, config, exchange};
 use chatalot_protocol::message::{ToAgent, ToController};
 use chatalot_protocol::names::DeploymentId;
+use chatalotctl::centre::Centre;
 use chatalotctl::clock::now_ms;
 use chatalotctl::store::{Store, StoreError, old};
 use hyper::StatusCode;
+use std::fs::Permissions;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -157,17 +159,24 @@ async fn f48_a_sync_that_fails_once_ends_the_process_and_what_was_not_stored_was
             "/dev/null",
         ];
         let mut served = Served::start(&through, &state, free_port());
-        let mut promised = Vec::new();
+        let (mut promised, mut broke_off) = (Vec::new(), false);
         for number in 0..4 {
             let name = format!("n{nth}-{number}");
             let body = format!(r#"{{"name":"{name}"}}"#);
             match served.command("POST", "/v1/hosts", &body).await {
                 Some(StatusCode::CREATED) => promised.push(name),
                 Some(_) => {}
-                None => break,
+                None => {
+                    broke_off = true;
+                    break;
+                }
             }
         }
-        ended += usize::from(served.child.try_wait().unwrap().is_some());
+        if broke_off {
+            // Whoever hangs up in the middle of an answer is at its end; what runs it through itself is the last to go.
+            let gone = tokio::time::timeout(Duration::from_secs(10), served.child.wait()).await;
+            ended += usize::from(gone.is_ok());
+        }
         served.end().await;
         let store = Store::open(&state.join("controller.db")).unwrap();
         for name in promised {
@@ -275,16 +284,47 @@ async fn what_is_old_goes_except_the_latest_deployment_of_each_host() {
     assert_eq!(again.unwrap(), 0);
 }
 
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
 #[tokio::test]
 async fn a_state_folder_that_others_could_enter_is_ours_alone_once_the_controller_has_started() {
     let folder = tempfile::tempdir().unwrap();
     let state = config(folder.path()).state;
     std::fs::create_dir_all(&state).unwrap();
-    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let open = || std::fs::set_permissions(&state, Permissions::from_mode(0o755)).unwrap();
+    open();
     let world = World::start_with(folder, |_| ()).await;
-    let mode = std::fs::metadata(&world.centre.config.state)
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(mode(&state), 0o700, "an empty one");
+    open();
+    let world = world.restart().await;
+    assert_eq!(mode(&state), 0o700, "one with its database");
+    drop(world);
+}
+
+#[tokio::test]
+async fn a_folder_that_somebody_else_uses_is_left_as_it_is_and_no_controller_starts_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let state = config.state.clone();
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::write(state.join("somebodys"), "theirs").unwrap();
+    for shared in [0o1777, 0o755, 0o710] {
+        std::fs::set_permissions(&state, Permissions::from_mode(shared)).unwrap();
+        let told = Centre::open(config.clone()).await.err().unwrap().to_string();
+        let fix = format!("chmod 700 {}", state.display());
+        assert!(told.contains("--state") && told.contains(&fix), "{told}");
+        assert_eq!(mode(&state), shared);
+        assert_eq!(
+            std::fs::read_dir(&state).unwrap().count(),
+            1,
+            "nothing was put there"
+        );
+    }
+    std::fs::set_permissions(&state, Permissions::from_mode(0o700)).unwrap();
+    assert!(
+        Centre::open(config).await.is_ok(),
+        "it is a controller's own where it is made so"
+    );
 }

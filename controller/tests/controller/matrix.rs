@@ -14,7 +14,6 @@ use chatalotctl::ca::sha256;
 use chatalotctl::clock::now_ms;
 use chatalotctl::store::access::{self, Kept};
 use chatalotctl::store::{approvals, deployments};
-use chatalotctl::web::bootstrap::Bootstrap;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode};
@@ -67,8 +66,7 @@ impl Gate {
             .command::<_, Value>("POST", "/v1/hosts/chat-1/labels", &json!({"labels": ["one"]}))
             .await;
         assert_eq!(labelled.unwrap()["labels"], json!(["one"]));
-        let bootstrap = Arc::new(Bootstrap::new("ctl:1".into(), String::new, &[]));
-        let api = Api::new(Arc::clone(&world.centre), bootstrap);
+        let (api, _) = world.api();
         Self {
             world,
             api,

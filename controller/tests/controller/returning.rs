@@ -21,8 +21,8 @@ const TARGET: Duration = Duration::from_mins(1);
 /// All have to be back by then, in a debug build on a busy machine too.
 const ALL_BACK: Duration = Duration::from_mins(5);
 
-/// How long it takes at most, but for one in a hundred, from a connection to the welcome: what a handshake is given.
-const LET_IN: Duration = Duration::from_secs(10);
+/// How long it takes at most, but for one in a hundred, from the first attempt to the welcome.
+const LET_IN: Duration = Duration::from_secs(30);
 /// What systemd is told to wait for the end.
 const ENDED: Duration = Duration::from_secs(10);
 
@@ -41,9 +41,8 @@ async fn serve(state: &Path, socket: &Path) -> Reaped {
     child
 }
 
-/// One attempt, to the welcome; how long it took.
-async fn attempt(config: Arc<ClientConfig>, epoch: Uuid) -> Option<(Connected, Duration)> {
-    let began = Instant::now();
+/// One attempt, to the welcome.
+async fn attempt(config: Arc<ClientConfig>, epoch: Uuid) -> Option<Connected> {
     let stream = TcpStream::connect(ADDRESS).await.ok()?;
     stream.set_nodelay(true).ok()?;
     let name = rustls_pki_types::ServerName::try_from("controller.chatalot.internal").unwrap();
@@ -57,15 +56,16 @@ async fn attempt(config: Arc<ClientConfig>, epoch: Uuid) -> Option<(Connected, D
     chatalot_protocol::frame::put_message(&ToController::Hello(hello), &mut bytes).unwrap();
     agent.stream.write_all(&bytes).await.ok()?;
     let welcomed = matches!(agent.hear().await, Some(ToAgent::Welcome(_)));
-    welcomed.then(|| (agent, began.elapsed()))
+    welcomed.then_some(agent)
 }
 
 /// As the agent does it: again after a pause drawn from zero to a ceiling that doubles.
 async fn come(config: Arc<ClientConfig>) -> (Connected, Duration) {
     let (epoch, mut ceiling) = (Uuid::new_v4(), 2.0);
+    let began = Instant::now();
     loop {
-        if let Some(there) = attempt(config.clone(), epoch).await {
-            return there;
+        if let Some(agent) = attempt(config.clone(), epoch).await {
+            return (agent, began.elapsed());
         }
         let dice = f64::from(Uuid::new_v4().as_fields().0) / f64::from(u32::MAX);
         tokio::time::sleep(Duration::from_secs_f64(ceiling * dice)).await;
@@ -73,7 +73,7 @@ async fn come(config: Arc<ClientConfig>) -> (Connected, Duration) {
     }
 }
 
-/// Everybody comes at once; the sessions, and how long each took once it was let in.
+/// Everybody comes at once; the sessions, and how long each took, all its attempts together.
 async fn all_come(configs: &[Arc<ClientConfig>]) -> (Vec<Connected>, String) {
     let began = Instant::now();
     let mut coming = JoinSet::new();
@@ -89,7 +89,7 @@ async fn all_come(configs: &[Arc<ClientConfig>]) -> (Vec<Connected>, String) {
     took.sort_unstable();
     let p = |hundredth: usize| took[(took.len() - 1) * hundredth / 100];
     let told = format!(
-        "{} sessions in {:?}, target {TARGET:?}: {}; from connect to welcome p50 {:?}, p99 {:?}",
+        "{} sessions in {:?}, target {TARGET:?}: {}; from the first attempt to the welcome p50 {:?}, p99 {:?}",
         took.len(),
         began.elapsed(),
         if began.elapsed() < TARGET { "met" } else { "missed" },

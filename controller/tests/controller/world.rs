@@ -3,10 +3,13 @@
 use chatalot_protocol::audit::{Entry, Record};
 use chatalot_protocol::enrol::{JoinToken, Pins};
 use chatalotctl::access::Role;
+use chatalotctl::api::Api;
 use chatalotctl::centre::Centre;
 use chatalotctl::config::Config;
 use chatalotctl::model::{AddHost, Added};
 use chatalotctl::serve::Controller;
+use chatalotctl::web::Web;
+use chatalotctl::web::bootstrap::Bootstrap;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
@@ -90,6 +93,21 @@ impl World {
             approve: false,
         };
         self.command("POST", "/v1/hosts", &add).await.1.unwrap()
+    }
+
+    /// What visitors are served, to be asked without a connection.
+    pub(crate) fn web(&self) -> Arc<Web> {
+        let (api, bootstrap) = self.api();
+        Web::new(Arc::clone(&self.centre), bootstrap, api)
+    }
+
+    /// What operators are served, likewise.
+    pub(crate) fn api(&self) -> (Arc<Api>, Arc<Bootstrap>) {
+        let bootstrap = Arc::new(Bootstrap::new("ctl:1".into(), String::new, &[]));
+        (
+            Api::new(Arc::clone(&self.centre), Arc::clone(&bootstrap)),
+            bootstrap,
+        )
     }
 
     pub(crate) fn pin(&self) -> [u8; 32] {

@@ -6,8 +6,9 @@ use crate::vps::Vps;
 use chatalot_agent::ledger::{deployments as records, outbox};
 use chatalot_protocol::event::{Event, What};
 use chatalot_protocol::names::DeploymentId;
+use chatalot_protocol::report::DeploymentState;
 use chatalotctl::store::{StoreError, deployments};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -18,14 +19,38 @@ const BEGIN: Duration = Duration::from_secs(30);
 /// How long everything may take to come to rest once the faults are over.
 const REST: Duration = Duration::from_mins(20);
 
+/// Where backups were put back, and so what may be lost.
+#[derive(Default)]
+pub(crate) struct Restored {
+    /// How many deployments had been queued before the last one; none where there was none.
+    queued: Option<usize>,
+    centre: bool,
+    hosts: BTreeSet<String>,
+}
+
+impl Restored {
+    pub(crate) fn centre(&mut self, queued: usize) {
+        (self.queued, self.centre) = (Some(queued), true);
+    }
+
+    pub(crate) fn host(&mut self, name: &str, queued: usize) {
+        self.queued = Some(queued);
+        self.hosts.insert(name.to_owned());
+    }
+
+    /// Whether the stream of a host may have holes.
+    fn tears(&self, host: &str) -> bool {
+        self.centre || self.hosts.contains(host)
+    }
+}
+
 /// Everything that is looked at.
 pub(crate) struct World {
     pub(crate) seat: Arc<Seat>,
     pub(crate) hosts: Vec<Arc<Vps>>,
     /// What the operator has queued, and at which host.
     pub(crate) queued: Vec<(DeploymentId, usize)>,
-    /// Where a backup was put back, on either side: how many deployments had been queued before the last one.
-    pub(crate) restored: Option<usize>,
+    pub(crate) restored: Restored,
     pub(crate) trace: Trace,
 }
 
@@ -125,12 +150,13 @@ impl World {
     /// Whether what became of a deployment may be lost: a backup was put back after it was queued.
     fn is_forgiven(&self, deployment: DeploymentId) -> bool {
         let number = self.queued.iter().position(|(id, _)| *id == deployment);
-        self.restored > number
+        self.restored.queued > number
     }
 
     /// Each event is stored once, in order, as it was recorded.
     fn events(&self, vps: &Vps, rows: &[Row], wrong: &mut Vec<String>) {
         let produced = vps.produced.lock().unwrap_or_else(PoisonError::into_inner);
+        let torn = self.restored.tears(&vps.name);
         let mut last: BTreeMap<Uuid, (u64, i64)> = BTreeMap::new();
         for row in rows {
             let (name, seq) = (&vps.name, row.event.seq);
@@ -139,9 +165,7 @@ impl World {
                 wrong.push(format!("{name}: event {seq} is stored after event {before}"));
             }
             // A host that was restored tells in its new stream what it does not know to be stored.
-            let streams = produced
-                .iter()
-                .filter(|(epoch, _)| self.restored.is_some() || **epoch == row.epoch);
+            let streams = produced.iter().filter(|(epoch, _)| torn || **epoch == row.epoch);
             let mut recorded = streams
                 .filter_map(|(_, stream)| stream.get(&seq))
                 .flatten()
@@ -160,7 +184,7 @@ impl World {
             let begins = first.is_some_and(|row| row.event.seq == 1);
             // A host that was restored begins a new stream, and what was recorded before that belongs to the old.
             let whole = begins && stored.is_some_and(|(seq, _)| seq == end);
-            if !(self.restored.is_some() || whole) {
+            if !(torn || whole) {
                 wrong.push(format!(
                     "{}: of events 1 to {end} the stored ones are {:?} to {:?}",
                     vps.name,
@@ -212,13 +236,16 @@ impl World {
             let standing = centre.store.read(move |c| deployments::standing(c, id)).await?;
             let service = self.hosts[*host].service().ok_or("no agent")?;
             let record = service.ledger.with(move |db| records::find(db, id)).await?;
-            let (Some(standing), Some(record)) = (standing, record) else {
-                continue;
-            };
-            if standing.view.state != record.state && !self.is_forgiven(id) {
+            let (there, here) = (
+                record.map(|record| record.state),
+                standing.map(|one| one.view.state),
+            );
+            // What the host was never given, or refused to keep, ends at the controller alone.
+            let untaken = matches!(here, Some(DeploymentState::Cancelled | DeploymentState::Refused));
+            let same = there == here && here.is_some() || there.is_none() && untaken;
+            if !same && !self.is_forgiven(id) {
                 wrong.push(format!(
-                    "deployment {number} is {:?} at its host and {:?} at the controller",
-                    record.state, standing.view.state
+                    "deployment {number} is {there:?} at its host and {here:?} at the controller"
                 ));
             }
         }

@@ -3,7 +3,7 @@
 use crate::away;
 use crate::centre::{Anything, Seat};
 use crate::chance::{self, among, in_hundred, millis};
-use crate::model::World;
+use crate::model::{Restored, World};
 use crate::net::{DOWN, UP, Weather};
 use crate::rotation;
 use crate::trace::Trace;
@@ -87,7 +87,7 @@ pub(crate) async fn tell(folder: &Path, profile: Profile, trace: Trace) -> Anyth
         seat: seat.clone(),
         hosts: Vec::new(),
         queued: Vec::new(),
-        restored: None,
+        restored: Restored::default(),
         trace: trace.clone(),
     };
     let hosts = if profile == Profile::EachByte {
@@ -228,9 +228,8 @@ async fn crash_agent(world: &mut World, vps: &Arc<Vps>, profile: Profile) -> Any
     if profile == Profile::Backups {
         if in_hundred(50) {
             vps.back_up()?;
-        } else {
-            vps.restore()?;
-            world.restored = Some(world.queued.len());
+        } else if vps.restore()? {
+            world.restored.host(&vps.name, world.queued.len());
         }
     }
     vps.start()
@@ -243,7 +242,7 @@ async fn crash_controller(world: &mut World, profile: Profile) -> Anything<()> {
         if in_hundred(50) {
             world.seat.back_up()?;
         } else if world.seat.restore(true)? {
-            world.restored = Some(world.queued.len());
+            world.restored.centre(world.queued.len());
         }
     }
     world.seat.start().await

@@ -218,12 +218,13 @@ impl Vps {
     }
 
     /// Puts the copy back, if there is one.
-    pub(crate) fn restore(&self) -> Anything<()> {
-        if self.backup.exists() {
-            self.trace.say(&format!("{}: is restored", self.name));
-            copy(&self.backup, &self.folder)?;
+    pub(crate) fn restore(&self) -> Anything<bool> {
+        if !self.backup.exists() {
+            return Ok(false);
         }
-        Ok(())
+        self.trace.say(&format!("{}: is restored", self.name));
+        copy(&self.backup, &self.folder)?;
+        Ok(true)
     }
 }
 
