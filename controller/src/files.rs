@@ -7,6 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What a file's mode lets others do.
+const OTHERS: u32 = 0o077;
+
 /// What could not be done with a file.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -86,7 +89,7 @@ pub fn private_folder(path: &Path, ours: &str) -> Result<(), FileError> {
     };
     let facts = fs::metadata(path).map_err(failed)?;
     let mode = facts.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
+    if mode & OTHERS == 0 {
         return Ok(());
     }
     let is_free = path.join(ours).exists() || fs::read_dir(path).map_err(failed)?.next().is_none();

@@ -66,6 +66,9 @@ fn f55_a_traefik_that_is_there_serves_the_site_beside_its_own_and_is_left_as_it_
     })?;
     phase("a database without its `.env`", || {
         a_database_that_is_there_without_its_env_is_told(&journey)
+    })?;
+    phase("its data too", || {
+        data_goes_where_root_allows_it_and_the_domain_is_typed(&journey)
     })
 }
 
@@ -161,6 +164,34 @@ fn a_database_that_is_there_without_its_env_is_told(journey: &Journey) -> Result
     journey.vps.must("mv /root/env /srv/chatalot/.env")?;
     deploy(journey)?.ok()?;
     Ok(())
+}
+
+/// The database, `.env` and the secrets go once the policy of the host allows it and the domain is typed out.
+fn data_goes_where_root_allows_it_and_the_domain_is_typed(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    let volumes = "docker volume ls -q | sort";
+    vps.must("docker volume create theirs")?;
+    let before = vps.must(volumes)?;
+    let uninstall = |domain: &str| {
+        let args = ["uninstall", &journey.name, "--yes", "--delete-data", domain];
+        journey.controller.ctl(&args)
+    };
+    let forbidden = uninstall(&journey.domain)?;
+    says(&forbidden, &["POLICY_VERB", "uninstall_with_data"]);
+    vps.must(r#"sed -i 's/^verbs = .*/verbs = ["deploy", "uninstall_with_data"]/' /etc/chatalot-agent/policy.toml"#)?;
+    let other = uninstall("shop.example.org")?;
+    assert_ne!(other.code, 0, "{}", other.stdout);
+    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    assert_eq!(vps.must(volumes)?, before);
+
+    uninstall(&journey.domain)?.ok()?;
+    assert_eq!(vps.must(volumes)?.trim(), "theirs");
+    assert_eq!(
+        vps.must("ls -A /srv/chatalot")?.trim(),
+        "docker-compose.override.yml"
+    );
+    assert_eq!(String::from_utf8_lossy(&vps.read(OVERRIDE)?), MINE);
+    the_shop_is_served(vps)
 }
 
 /// Traefik, the shop and the operator's lines stay.

@@ -23,6 +23,8 @@ use tempfile::TempDir;
 mod approval;
 mod audit;
 mod cancel;
+mod clock;
+mod looked_into;
 mod opening;
 mod policy;
 mod undoing;
