@@ -7,6 +7,7 @@
 //! | [`proxies`] | every reverse proxy, one file each |
 //! | [`firewalls`] | the host's own firewalls, one file each |
 //! | [`repositories`] | package repositories of third parties: keys, files, mirrors |
+//! | [`made`] | what is taken back because it was written down before it was done |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`outside`] | what the controller sees from outside, and what it means |
@@ -29,6 +30,7 @@ pub mod engine;
 pub mod engine_version;
 mod evidence;
 pub mod firewalls;
+pub mod made;
 pub mod output;
 pub mod outside;
 pub mod packaging;

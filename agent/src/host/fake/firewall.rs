@@ -2,6 +2,7 @@
 
 use super::world::{World, output};
 use crate::host::{Command, Output};
+use std::path::Path;
 
 const RULES: &str = "/etc/ufw/user.rules";
 const BOOLEAN: &str = "/sys/fs/selinux/booleans/httpd_can_network_connect";
@@ -24,19 +25,35 @@ impl World {
     pub(super) fn firewall_change(&mut self, command: &Command) -> Option<Output> {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         match (command.program.as_str(), args.as_slice()) {
-            ("ufw", ["allow", port]) => {
-                let (ports, protocol) = port.split_once('/')?;
-                let tuple = format!("### tuple ### allow {protocol} {ports} 0.0.0.0/0 any 0.0.0.0/0 in\n");
-                self.add(RULES, &tuple);
-            }
-            ("firewall-cmd", ["--permanent", add]) => {
-                self.add(STAYS, &format!("{} ", add.strip_prefix("--add-port=")?));
-            }
-            ("firewall-cmd", [add]) => self.add(NOW, &format!("{} ", add.strip_prefix("--add-port=")?)),
+            ("ufw", ["allow", port]) => self.add(RULES, &tuple(port)?),
+            ("ufw", ["delete", "allow", port]) => self.take(RULES, &tuple(port)?),
+            ("firewall-cmd", ["--permanent", port]) => self.set_port(STAYS, port)?,
+            ("firewall-cmd", [port]) => self.set_port(NOW, port)?,
             ("setsebool", ["-P", "httpd_can_network_connect", "on"]) => self.put(BOOLEAN, "1 1"),
+            ("setsebool", ["-P", "httpd_can_network_connect", "off"]) => self.put(BOOLEAN, "0 0"),
             _ => return None,
         }
         Some(output(0, "success"))
+    }
+
+    fn set_port(&mut self, path: &str, port: &str) -> Option<()> {
+        match port.split_once("-port=")? {
+            ("--add", port) => self.add(path, &format!("{port} ")),
+            ("--remove", port) => self.take(path, &format!("{port} ")),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// What is not there need not be taken away; a file with nothing left is as if it had never been.
+    fn take(&mut self, path: &str, entry: &str) {
+        let text = self.text(path).unwrap_or_default().replace(entry, "");
+        if text.is_empty() {
+            self.files.remove(Path::new(path));
+            self.owners.remove(Path::new(path));
+        } else {
+            self.put(path, text);
+        }
     }
 
     /// What is there already is not added twice.
@@ -47,4 +64,11 @@ impl World {
             self.put(path, text);
         }
     }
+}
+
+fn tuple(port: &str) -> Option<String> {
+    let (ports, protocol) = port.split_once('/')?;
+    Some(format!(
+        "### tuple ### allow {protocol} {ports} 0.0.0.0/0 any 0.0.0.0/0 in\n"
+    ))
 }

@@ -84,8 +84,24 @@ impl World {
                 Err(why) => output(1, why),
             }),
             ("certbot", ["certonly", rest @ ..]) => Some(self.certonly(rest)),
+            ("certbot", ["delete", "--non-interactive", "--cert-name", name]) => {
+                Some(self.delete_certificate(name))
+            }
             _ => None,
         }
+    }
+
+    fn delete_certificate(&mut self, name: &str) -> Output {
+        let renewal = format!("/etc/letsencrypt/renewal/{name}.conf");
+        let live = Path::new("/etc/letsencrypt/live").join(name);
+        let goes = |path: &Path| path == Path::new(&renewal) || path.starts_with(&live);
+        if !self.files.contains_key(Path::new(&renewal)) {
+            return output(1, "No certificate found with name");
+        }
+        self.files.retain(|path, _| !goes(path));
+        self.owners.retain(|path, _| !goes(path));
+        self.folders.retain(|path| !goes(path));
+        output(0, "Deleted all files relating to certificate.")
     }
 
     fn certonly(&mut self, args: &[&str]) -> Output {

@@ -181,7 +181,9 @@ impl World {
             self.load_nginx();
         } else if row.certbot.contains(&name) {
             self.programs.insert("certbot".to_owned());
-            (unit.active, unit.enabled) = (true, true);
+            // Only Debian's starts it.
+            let at_once = row.manager == Manager::Apt;
+            (unit.active, unit.enabled) = (at_once, at_once);
             self.units.entry(row.certbot_timer.to_owned()).or_insert(unit);
         } else if row.tools.contains(&name) {
             self.programs.insert(name.to_owned());

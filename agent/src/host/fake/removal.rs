@@ -77,6 +77,7 @@ impl World {
             }
             ("rm", ["-rf", "--one-file-system", "--", path]) => {
                 self.files.retain(|one, _| !one.starts_with(path));
+                self.owners.retain(|one, _| !one.starts_with(path));
                 self.folders.retain(|one| !one.starts_with(path));
                 Some(output(0, ""))
             }

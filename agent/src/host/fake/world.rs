@@ -368,6 +368,11 @@ impl World {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         match (command.program.as_str(), args.as_slice()) {
             ("systemctl", ["enable", "--now", unit]) => Some(self.start(unit)),
+            ("systemctl", ["disable", "--now", unit]) => {
+                let unit = self.units.get_mut(*unit)?;
+                (unit.active, unit.enabled) = (false, false);
+                Some(output(0, ""))
+            }
             ("systemctl", ["reload", "caddy.service"]) => Some(self.reload_caddy()),
             ("caddy", ["validate", ..]) => Some(self.validate_caddy()),
             ("docker", ["compose", "up", "-d"]) => Some(output(0, "")),

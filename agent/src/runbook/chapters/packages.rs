@@ -3,14 +3,13 @@
 mod repository;
 
 use super::super::engine_version::{self, compose_missing, engine_too_old, is_compose_v1};
-use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging};
-use super::uninstall::group::ADDED;
+use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, made, packaging};
+use super::uninstall::group::added;
 use crate::host::{Command, Engine, plain_line};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -292,11 +291,11 @@ impl Step for DockerGroup {
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let login = login(cx.look.site);
+        made::note(cx, [added(login)]).await?;
         let add = Command::new("usermod", &["-aG", "docker", "--", login]);
         let output = cx.host.run(add).await?;
         if output.ok() {
-            let remember = BTreeMap::from([(ADDED.to_owned(), login.to_owned())]);
-            return Ok(Applied { remember });
+            return Ok(Applied::default());
         }
         Err(StepError::last(
             Advice::new(

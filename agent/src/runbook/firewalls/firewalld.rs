@@ -1,7 +1,7 @@
 //! firewalld, in its default zone. Ports are opened both now and for good, without a reload, which would take Docker's
 //! own rules away.
 
-use super::{Firewall, Gate, Opening};
+use super::{Firewall, Gate, Opening, Turn};
 use crate::host::{Command, HostError, Look};
 use async_trait::async_trait;
 
@@ -40,11 +40,15 @@ impl Firewall for Firewalld {
         Ok(openings.iter().map(gate).collect())
     }
 
-    fn commands(&self, opening: Opening) -> Vec<Command> {
-        let add = format!("--add-port={}", opening.written('-'));
+    fn commands(&self, opening: Opening, turn: Turn) -> Vec<Command> {
+        let verb = match turn {
+            Turn::Open => "add",
+            Turn::Shut => "remove",
+        };
+        let port = format!("--{verb}-port={opening}");
         vec![
-            Command::new("firewall-cmd", &["--permanent"]).arg(add.clone()),
-            Command::new("firewall-cmd", &[]).arg(add),
+            Command::new("firewall-cmd", &["--permanent"]).arg(port.clone()),
+            Command::new("firewall-cmd", &[]).arg(port),
         ]
     }
 

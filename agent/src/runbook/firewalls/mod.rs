@@ -4,7 +4,7 @@
 mod firewalld;
 mod ufw;
 
-use super::{ActCx, StepError, proxies};
+use super::{ActCx, StepError, made, proxies};
 use crate::host::{Command, HostError, Look, Transport};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -62,6 +62,12 @@ impl fmt::Display for Opening {
     }
 }
 
+/// What a proxy of ours answers on.
+const WEB: [Opening; 2] = [
+    Opening::one(Transport::Tcp, 80),
+    Opening::one(Transport::Tcp, 443),
+];
+
 /// The relay's range is what chatalot's TURN server hands out.
 const TURN: [Opening; 5] = [
     Opening::one(Transport::Udp, 3478),
@@ -79,7 +85,7 @@ const TURN: [Opening; 5] = [
 pub fn openings(site: &Site) -> Vec<Opening> {
     let mut needed = Vec::new();
     if proxies::chosen(site).is_some() {
-        needed.extend([80, 443].map(|port| Opening::one(Transport::Tcp, port)));
+        needed.extend(WEB);
     }
     if site.turn.is_some() {
         needed.extend(TURN);
@@ -107,6 +113,15 @@ pub enum Gate {
     Denied,
 }
 
+/// What is done to an opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is let through.
+    Open,
+    /// It is let through no more by what we have opened; what others have opened stays.
+    Shut,
+}
+
 /// A firewall of the host.
 #[async_trait]
 pub trait Firewall: Sync {
@@ -116,8 +131,8 @@ pub trait Firewall: Sync {
     async fn is_active(&self, host: &dyn Look) -> Result<bool, HostError>;
     /// How it stands to each of these.
     async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError>;
-    /// The commands that open it, now and after a boot.
-    fn commands(&self, opening: Opening) -> Vec<Command>;
+    /// The commands that open it, now and after a boot; or that take this away again.
+    fn commands(&self, opening: Opening, turn: Turn) -> Vec<Command>;
     /// What to type to take away a rule that shuts it.
     fn undeny(&self, opening: Opening) -> String;
 }
@@ -156,23 +171,76 @@ pub async fn look(host: &dyn Look, openings: &[Opening]) -> Result<Shut, HostErr
     Ok(found)
 }
 
+/// How an opening of ours is written down.
+fn line(firewall: &dyn Firewall, opening: Opening) -> String {
+    format!("{} {opening}", firewall.name())
+}
+
 /// Opens what is shut.
 pub async fn open(cx: &ActCx<'_>, shut: &[(&'static dyn Firewall, Opening)]) -> Result<(), StepError> {
+    made::note(
+        cx,
+        shut.iter().map(|(firewall, opening)| line(*firewall, *opening)),
+    )
+    .await?;
     for (firewall, opening) in shut {
-        for command in firewall.commands(*opening) {
-            let typed = format!("{} {}", command.program, command.args.join(" "));
-            let output = cx.host.run(command).await?;
-            if !output.ok() {
-                return Err(StepError::last(
-                    Advice::new(
-                        "FIREWALL_REFUSED",
-                        format!("`{typed}` ended with exit code {}", output.code),
-                        format!("{opening} open in {}", firewall.name()),
-                        format!("run `{typed}` by hand and mend what it names, then deploy again"),
-                    )
-                    .with_evidence(output.last_lines(6)),
-                ));
-            }
+        turn(cx, *firewall, *opening, Turn::Open).await?;
+    }
+    Ok(())
+}
+
+/// What we have opened in those that are at work, without the web's ports if those are to stay.
+pub async fn opened(
+    host: &dyn Look,
+    web_stays: bool,
+) -> Result<Vec<(&'static dyn Firewall, Opening)>, HostError> {
+    let made = made::made(host).await?;
+    let mut found = Vec::new();
+    for firewall in FIREWALLS.iter().copied() {
+        let web = WEB.iter().filter(|_| !web_stays);
+        let ours = web
+            .chain(&TURN)
+            .filter(|opening| made.contains(&line(firewall, **opening)));
+        let ours: Vec<_> = ours.map(|opening| (firewall, *opening)).collect();
+        if !ours.is_empty() && firewall.is_active(host).await? {
+            found.extend(ours);
+        }
+    }
+    Ok(found)
+}
+
+/// Takes away what we have opened.
+pub async fn shut(cx: &ActCx<'_>, opened: &[(&'static dyn Firewall, Opening)]) -> Result<(), StepError> {
+    for (firewall, opening) in opened {
+        turn(cx, *firewall, *opening, Turn::Shut).await?;
+        made::forget(cx, &line(*firewall, *opening)).await?;
+    }
+    Ok(())
+}
+
+async fn turn(
+    cx: &ActCx<'_>,
+    firewall: &dyn Firewall,
+    opening: Opening,
+    turn: Turn,
+) -> Result<(), StepError> {
+    let (wanted, then) = match turn {
+        Turn::Open => ("open", "deploy again"),
+        Turn::Shut => ("let through by us no more", "run `uninstall` again"),
+    };
+    for command in firewall.commands(opening, turn) {
+        let typed = format!("{} {}", command.program, command.args.join(" "));
+        let output = cx.host.run(command).await?;
+        if !output.ok() {
+            return Err(StepError::last(
+                Advice::new(
+                    "FIREWALL_REFUSED",
+                    format!("`{typed}` ended with exit code {}", output.code),
+                    format!("{opening} {wanted} in {}", firewall.name()),
+                    format!("run `{typed}` by hand and mend what it names, then {then}"),
+                )
+                .with_evidence(output.last_lines(6)),
+            ));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! ufw. It is read from its own files: the daemon may not ask the kernel for its rules.
 
-use super::{Firewall, Gate, Opening};
+use super::{Firewall, Gate, Opening, Turn};
 use crate::host::{Command, HostError, Look};
 use async_trait::async_trait;
 use std::path::Path;
@@ -33,8 +33,12 @@ impl Firewall for Ufw {
         Ok(openings.iter().map(|opening| gate(&rules, *opening)).collect())
     }
 
-    fn commands(&self, opening: Opening) -> Vec<Command> {
-        vec![Command::new("ufw", &["allow"]).arg(opening.written(':'))]
+    fn commands(&self, opening: Opening, turn: Turn) -> Vec<Command> {
+        let verb: &[&str] = match turn {
+            Turn::Open => &["allow"],
+            Turn::Shut => &["delete", "allow"],
+        };
+        vec![Command::new("ufw", verb).arg(opening.written(':'))]
     }
 
     fn undeny(&self, opening: Opening) -> String {

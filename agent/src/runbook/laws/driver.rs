@@ -55,7 +55,7 @@ pub(super) struct Run {
     pub(super) distro: &'static Distro,
     pub(super) memory: BTreeMap<String, String>,
     /// What is on the host before us.
-    before: fn(&mut World),
+    pub(super) before: fn(&mut World),
 }
 
 fn run(distro: &'static Distro, inputs: Inputs) -> Run {

@@ -3,12 +3,12 @@
 
 use super::driver::{Run, behind_nginx, behind_traefik, least, with_everything};
 use super::{differ, every_case};
-use crate::host::Container;
 use crate::host::fake::{FakeHost, Mode, World};
+use crate::host::{Container, Unit};
 use crate::runbook::Step;
 use crate::runbook::chapters::uninstall::{STEPS, WITH_DATA};
 use crate::runbook::distro::DISTROS;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn deployed(run: &mut Run) -> FakeHost {
     let host = run.host();
@@ -194,7 +194,7 @@ fn a_checkout_and_a_group_member_from_before_are_left_alone() {
             one.made = false;
         }
     });
-    run.memory.remove("docker_group.added");
+    host.world(|world| world.put("/var/lib/chatalot-agent/made", ""));
     run.walk(&host, WITH_DATA).unwrap();
     host.world(|world| {
         assert!(world.text(format!("{folder}/docker-compose.yml")).is_some());
@@ -204,6 +204,123 @@ fn a_checkout_and_a_group_member_from_before_are_left_alone() {
         );
         assert!(world.logins["alice"].contains("docker"));
     });
+}
+
+/// What a deployment changes beside chatalot's own things.
+fn around(world: &World) -> Vec<(String, String)> {
+    let places = [
+        "/etc/ufw/user.rules",
+        "/run/firewalld.ports",
+        "/etc/firewalld/zones/public.ports",
+        "/sys/fs/selinux/booleans/httpd_can_network_connect",
+        "/var/lib/chatalot-agent/made",
+    ];
+    let folders = ["/etc/letsencrypt", "/var/www/chatalot-acme"];
+    let about = |path: &std::path::Path| {
+        places.iter().any(|place| path == std::path::Path::new(place))
+            || folders.iter().any(|folder| path.starts_with(folder))
+    };
+    let files = world.files.iter().filter(|(path, _)| about(path));
+    let mut all: Vec<_> = files
+        .map(|(path, text)| {
+            (
+                path.display().to_string(),
+                String::from_utf8_lossy(text).into_owned(),
+            )
+        })
+        .collect();
+    let webroot = world.folders.iter().filter(|path| path.starts_with(folders[1]));
+    all.extend(webroot.map(|path| (path.display().to_string(), String::new())));
+    let timer = world.units.get(world.distro.certbot_timer);
+    all.push(("timer".into(), timer.is_some_and(|unit| unit.enabled).to_string()));
+    all
+}
+
+#[test]
+fn what_was_opened_allowed_started_and_signed_is_taken_back() {
+    // firewalld with voice, and ufw with nginx; the timer of the second row is not enabled by its package.
+    let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
+    let mut voiced = with_everything(&DISTROS[0]);
+    voiced.before = |world| {
+        let unit = Unit {
+            exists: true,
+            active: true,
+            enabled: true,
+        };
+        world.units.insert("firewalld.service".into(), unit);
+    };
+    for (name, mut run) in [("voice", voiced), ("nginx", behind_nginx(rocky))] {
+        let before = run.host().world(|world| around(world));
+        let host = deployed(&mut run);
+        let made = host.world(|world| around(world));
+        assert!(made.len() > before.len(), "{name}: {made:?}");
+        run.walk(&host, STEPS).unwrap();
+        assert_eq!(host.world(|world| around(world)), before, "{name}");
+        assert!(
+            host.world(|world| world.unknown.is_empty()),
+            "{name}: {:?}",
+            host.world(|world| world.unknown.clone())
+        );
+    }
+}
+
+#[test]
+fn f54_what_was_open_signed_or_allowed_before_stays_and_so_does_what_other_sites_live_on() {
+    let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
+    let mut run = behind_nginx(rocky);
+    let host = deployed(&mut run);
+    host.world(|world| {
+        world.put(
+            "/etc/nginx/conf.d/theirs.conf",
+            "server {\n listen 80;\n server_name blog.example.com;\n}\n",
+        );
+        world.put("/etc/letsencrypt/renewal/blog.example.com.conf", "server = x\n");
+    });
+    run.walk(&host, STEPS).unwrap();
+    let rules = host.world(|world| world.text("/etc/ufw/user.rules")).unwrap();
+    assert!(rules.contains("tcp 80 ") && rules.contains("tcp 443 "), "{rules}");
+    assert!(!rules.contains("3478") && !rules.contains("49152"), "{rules}");
+    host.world(|world| {
+        let allowed = world.text("/sys/fs/selinux/booleans/httpd_can_network_connect");
+        assert_eq!(allowed.as_deref(), Some("1 1"));
+        assert!(world.units[rocky.certbot_timer].enabled, "it renews theirs");
+        assert_eq!(
+            world
+                .text("/etc/letsencrypt/renewal/blog.example.com.conf")
+                .as_deref(),
+            Some("server = x\n")
+        );
+        assert_eq!(world.text("/etc/letsencrypt/renewal/chat.example.com.conf"), None);
+    });
+    // With the other site gone, the rest goes too.
+    host.world(|world| {
+        world
+            .files
+            .remove(std::path::Path::new("/etc/nginx/conf.d/theirs.conf"));
+        world.files.remove(std::path::Path::new(
+            "/etc/letsencrypt/renewal/blog.example.com.conf",
+        ));
+    });
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(
+        host.world(|world| around(world)),
+        run.host().world(|world| around(world))
+    );
+
+    // Everything was there before we came.
+    let host = deployed(&mut run);
+    let theirs = host.world(|world| {
+        world.put("/var/lib/chatalot-agent/made", "");
+        around(world)
+    });
+    run.walk(&host, STEPS).unwrap();
+    let left = host.world(|world| around(world));
+    let ours = ["/etc/letsencrypt/renewal-hooks", "/var/www/chatalot-acme"];
+    let kept: Vec<_> = theirs
+        .into_iter()
+        .filter(|(path, _)| !ours.iter().any(|one| path.starts_with(one)))
+        .collect();
+    assert_eq!(left, kept);
 }
 
 #[test]
@@ -222,11 +339,14 @@ fn a_checkout_with_a_commit_from_before_is_not_marked_as_ours() {
 fn steps_of_taking_away_are_named_after_it_announce_what_they_do_and_are_found() {
     let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
     let mut seen = BTreeSet::new();
-    for run in [with_everything(rocky), with_everything(&DISTROS[0])] {
+    let all = || [STEPS, WITH_DATA].into_iter().flatten();
+    for run in [
+        with_everything(rocky),
+        with_everything(&DISTROS[0]),
+        behind_nginx(rocky),
+    ] {
         let intent = run.intent();
-        let all = || [STEPS, WITH_DATA].into_iter().flatten();
-        // All of them where there is something for each to do.
-        assert!(run.distro != rocky || all().all(|step| step.applies_to(&intent)));
+        let mut means = BTreeMap::new();
         for step in all().filter(|step| step.applies_to(&intent)) {
             assert_eq!(step.step_id().chapter(), "uninstall");
             assert!(
@@ -235,9 +355,15 @@ fn steps_of_taking_away_are_named_after_it_announce_what_they_do_and_are_found()
                 step.id()
             );
             assert!(crate::runbook::step(step.id()).is_some_and(|found: &dyn Step| found.id() == step.id()));
-            seen.insert((step.id(), step.effects(&intent)));
+            let effects = step.effects(&intent);
+            let before = means.insert(step.id(), effects.clone());
+            assert!(
+                before.is_none_or(|same| same == effects),
+                "one id with two meanings"
+            );
+            seen.insert(step.id());
         }
     }
-    let ids: BTreeSet<_> = seen.iter().map(|(id, _)| id).collect();
-    assert_eq!(ids.len(), seen.len(), "one id with two meanings");
+    // There was something for each to do.
+    assert_eq!(seen, all().map(|step| step.id()).collect());
 }

@@ -3,13 +3,15 @@
 
 use super::note_asking;
 use super::site_file::MARK;
-use crate::host::{Command, HostError, Look, Output};
-use crate::runbook::{ActCx, Cx, StepError};
+use crate::host::{Command, HostError, Output};
+use crate::runbook::{ActCx, Cx, StepError, made};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::{Acme, Site};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use x509_parser::pem::Pem;
+
+pub(super) mod out;
 
 /// What the authority asks for is put here.
 pub(super) const WEBROOT: &str = "/var/www/chatalot-acme";
@@ -38,18 +40,28 @@ fn hook() -> String {
     format!("#!/bin/sh\n{MARK}\nexec systemctl reload nginx.service\n")
 }
 
-/// The hook's file, where it is ours.
-pub(super) async fn our_hook(host: &dyn Look) -> Result<Option<PathBuf>, HostError> {
-    let there = host.read(Path::new(HOOK)).await?;
-    Ok((there.as_deref() == Some(hook().as_bytes())).then(|| PathBuf::from(HOOK)))
-}
-
 fn directory(acme: &Acme) -> &str {
     match acme {
         Acme::Production => PRODUCTION,
         Acme::Staging => STAGING,
         Acme::Private { directory, .. } => directory.as_str(),
     }
+}
+
+/// How it is written down that a deployment has got a certificate, or started the timer.
+fn got(site: &Site) -> String {
+    format!("certificate {}", site.domain)
+}
+
+fn started(timer: &str) -> String {
+    format!("unit {timer}")
+}
+
+/// Where certbot keeps what it renews.
+const RENEWAL: &str = "/etc/letsencrypt/renewal";
+
+fn renewal(site: &Site) -> PathBuf {
+    Path::new(RENEWAL).join(format!("{}.conf", site.domain))
 }
 
 /// What is not as it should be.
@@ -80,8 +92,7 @@ pub async fn lacking(cx: &Cx<'_>) -> Result<Option<Lacking>, StepError> {
     if let Err(why) = valid(&pem, cx.host.now_ms()) {
         return Ok(Some(Lacking::Certificate(why)));
     }
-    let renewal = Path::new("/etc/letsencrypt/renewal").join(format!("{}.conf", cx.site.domain));
-    let text = cx.host.read(&renewal).await?.unwrap_or_default();
+    let text = cx.host.read(&renewal(cx.site)).await?.unwrap_or_default();
     let wanted = directory(&cx.site.acme);
     let text = String::from_utf8_lossy(&text).into_owned();
     let server = text
@@ -159,8 +170,11 @@ pub async fn get(cx: &ActCx<'_>, lacking: &Lacking) -> Result<(), StepError> {
     };
     let site = cx.look.site;
     cx.host.make_folder(Path::new(WEBROOT), 0o755).await?;
-    if site.acme == Acme::Production && cx.host.read(&chain(site)).await?.is_none() {
-        ask(cx, &["--dry-run"]).await?;
+    if cx.host.read(&chain(site)).await?.is_none() {
+        made::note(cx, [got(site)]).await?;
+        if site.acme == Acme::Production {
+            ask(cx, &["--dry-run"]).await?;
+        }
     }
     note_asking(cx).await?;
     let keep: &[&str] = if force {
@@ -176,6 +190,9 @@ async fn enable_timer(cx: &ActCx<'_>) -> Result<(), StepError> {
     let timer = cx.host.unit(name).await?;
     if timer.enabled && timer.active {
         return Ok(());
+    }
+    if !timer.enabled {
+        made::note(cx, [started(name)]).await?;
     }
     let output = cx
         .host

@@ -2,7 +2,7 @@
 
 use crate::host::Command;
 use crate::runbook::firewalls::{self, listed, openings};
-use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, proxies};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made, proxies};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -109,19 +109,35 @@ impl Step for Selinux {
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
-        let set = Command::new("setsebool", &["-P", "httpd_can_network_connect", "on"]);
-        let output = cx.host.run(set.deadline(Duration::from_mins(3))).await?;
-        if output.ok() {
-            return Ok(Applied::default());
-        }
-        Err(StepError::last(
-            Advice::new(
-                "SELINUX_REFUSED",
-                format!("`setsebool` ended with exit code {}", output.code),
-                "httpd_can_network_connect on",
-                "run `setsebool -P httpd_can_network_connect on` by hand and mend what it names, then deploy again",
-            )
-            .with_evidence(output.last_lines(4)),
-        ))
+        made::note(cx, [ALLOWED_BY_US.to_owned()]).await?;
+        set_allowed(cx, "on", "deploy again").await?;
+        Ok(Applied::default())
     }
+}
+
+/// How it is written down that we have done it.
+pub(in crate::runbook::chapters) const ALLOWED_BY_US: &str = "selinux httpd_can_network_connect";
+
+/// Has `SELinux` let web servers connect to others, or not, now and after a boot.
+pub(in crate::runbook::chapters) async fn set_allowed(
+    cx: &ActCx<'_>,
+    to: &str,
+    then: &str,
+) -> Result<(), StepError> {
+    let set = Command::new("setsebool", &["-P", "httpd_can_network_connect", to]);
+    let output = cx.host.run(set.deadline(Duration::from_mins(3))).await?;
+    if output.ok() {
+        return Ok(());
+    }
+    Err(StepError::last(
+        Advice::new(
+            "SELINUX_REFUSED",
+            format!("`setsebool` ended with exit code {}", output.code),
+            format!("httpd_can_network_connect {to}"),
+            format!(
+                "run `setsebool -P httpd_can_network_connect {to}` by hand and mend what it names, then {then}"
+            ),
+        )
+        .with_evidence(output.last_lines(4)),
+    ))
 }

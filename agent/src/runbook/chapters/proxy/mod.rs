@@ -1,7 +1,7 @@
 //! A reverse proxy in front, with a certificate.
 
 mod certificate;
-mod firewall;
+pub(super) mod firewall;
 mod guard;
 mod limit;
 

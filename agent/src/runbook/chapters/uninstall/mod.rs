@@ -6,6 +6,7 @@
 
 mod containers;
 mod data;
+mod firewall;
 pub(super) mod group;
 mod port;
 mod repository;
@@ -23,6 +24,8 @@ pub const STEPS: &[&dyn Step] = &[
     &NotInFront,
     &containers::Containers,
     &port::NoPort,
+    &firewall::NoOpening,
+    &firewall::NotAllowed,
     &group::NotInGroup,
     &repository::NoRepository,
     &Folder { data: false },
@@ -34,6 +37,8 @@ pub const WITH_DATA: &[&dyn Step] = &[
     &containers::Containers,
     &data::Volumes,
     &port::NoPort,
+    &firewall::NoOpening,
+    &firewall::NotAllowed,
     &group::NotInGroup,
     &repository::NoRepository,
     &Folder { data: true },

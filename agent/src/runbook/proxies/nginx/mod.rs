@@ -174,22 +174,21 @@ impl Proxy for Nginx {
     }
 
     fn plan_out(&self, site: &Site) -> Vec<String> {
-        vec![
+        let mut lines = vec![
             format!("remove {}", SITES.file(&site.domain).display()),
-            format!("remove {}, if it is ours", certbot::HOOK),
             format!("reload {UNIT}"),
-            format!(
-                "the certificate stays with certbot: `certbot delete --cert-name {}` takes it away",
-                site.domain
-            ),
-        ]
+        ];
+        lines.extend(certbot::out::plan_out(site));
+        lines
     }
 
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
         let content = SITES.content(cx.host, &cx.site.domain).await?;
-        let mut ours = SITES.ours(&content, &cx.site.domain);
-        ours.extend(certbot::our_hook(cx.host).await?);
-        Ok(ours.first().map(|file| format!("{} is there", file.display())))
+        let ours = SITES.ours(&content, &cx.site.domain);
+        match ours.first() {
+            Some(file) => Ok(Some(format!("{} is there", file.display()))),
+            None => certbot::out::left(cx).await,
+        }
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -202,10 +201,7 @@ impl Proxy for Nginx {
             let then = "run `uninstall` again";
             told(cx, UNIT, &["reload", UNIT], "NGINX_RELOAD_FAILED", then).await?;
         }
-        if let Some(hook) = certbot::our_hook(cx.host).await? {
-            cx.host.remove(&hook).await?;
-        }
-        Ok(())
+        certbot::out::take_out(cx).await
     }
 }
 
