@@ -69,6 +69,7 @@ base base "$of_base"
 image managers "$here/managers" "$of_base$(recipe tests/sandbox/managers)"
 image vps:debian13 "$here/vps" "$of_base$(recipe tests/sandbox/vps)"
 image turn "$here/turn" "$of_base$(recipe tests/sandbox/turn)"
+image tunnel "$here/tunnel" "$of_base$(recipe tests/sandbox/tunnel)"
 image postgres "$here/postgres" "$of_base$(recipe tests/sandbox/postgres)"
 of_server=$(recipe tests/sandbox/server tests/stand-in/server)
 if ! image_is chatalot-sandbox/server "$of_server"; then

@@ -76,6 +76,7 @@ wait_for_internet
 publish server server:0.24.0
 publish postgres postgres:17
 publish turn turn:0.24.0
+publish tunnel tunnel:0.24.0
 publish traefik traefik:3.7.15
 [ "${1-}" != --all ] || publish_mirror
 say "up"

@@ -21,13 +21,18 @@ const REMEMBERED_MS: i64 = 90 * 24 * 3_600_000;
 /// From where on a clock counts as wrong, in milliseconds.
 const WRONG_CLOCK_MS: i64 = 5 * 60_000;
 
+/// Whether two clocks are so far apart that somebody should know.
+fn differ(ours: i64, theirs: i64) -> bool {
+    ours.saturating_sub(theirs).saturating_abs() > WRONG_CLOCK_MS
+}
+
 impl Deployments {
     /// The controller's clock of this moment. A job's time is judged by it: whoever set the time has the clock.
     pub fn clock_is(&self, now_ms: Option<i64>) {
         let Some(theirs) = now_ms else { return };
-        let off = self.engine.host.now_ms().saturating_sub(theirs);
-        if off.saturating_abs() > WRONG_CLOCK_MS {
-            log::warn!(code = "CLOCK_SKEW", ours_ms = theirs.saturating_add(off), theirs_ms = theirs; "the clocks of host and controller differ; look at `timedatectl` on both");
+        let ours = self.engine.host.now_ms();
+        if differ(ours, theirs) {
+            log::warn!(code = "CLOCK_SKEW", ours_ms = ours, theirs_ms = theirs; "the clocks of host and controller differ; look at `timedatectl` on both");
         }
         *self.clock.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), theirs));
     }
@@ -135,5 +140,28 @@ impl Deployments {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f19_clocks_that_are_minutes_apart_either_way_are_told_and_seconds_are_not() {
+        let (now, day) = (1_795_000_000_000, 24 * 3_600_000);
+        for off in [
+            400 * day,
+            -20 * 365 * day,
+            6 * 60_000,
+            -6 * 60_000,
+            i64::MIN,
+            i64::MAX,
+        ] {
+            assert!(differ(now, now.saturating_add(off)), "{off}");
+        }
+        for off in [0, 4 * 60_000, -4 * 60_000] {
+            assert!(!differ(now, now + off), "{off}");
+        }
     }
 }

@@ -12,6 +12,8 @@ mod a_host_is_joined_over_ssh;
 mod a_host_joins_by_its_words;
 mod a_host_outlives_its_controller;
 mod a_host_that_cannot_work_gets_advice;
+mod a_staging_authority_is_asked_first;
+mod a_tunnel_needs_no_proxy;
 mod a_vps_behind_nat_ends_deployed;
 mod an_ubuntu_vps_ends_deployed;
 mod every_cause_is_told_on_a_real_host;

@@ -60,7 +60,11 @@ fn f55_f56_an_nginx_that_is_there_serves_the_site_beside_its_own_with_a_certific
     })?;
     phase("a Caddy with a site instead", || {
         f55_a_caddy_that_is_there_serves_both(&journey)
-    })
+    })?;
+    phase("ufw, with nobody else behind it", || {
+        what_ufw_was_told_is_taken_back(&journey)
+    })?;
+    phase("firewalld", || firewalld_is_opened_and_shut_again(&journey))
 }
 
 fn deploy(journey: &Journey) -> Result<Output> {
@@ -165,16 +169,23 @@ fn what_we_made_is_taken_away_and_nothing_else(journey: &Journey) -> Result<()> 
     vps.must(
         "docker run -d --name theirs \"$(docker inspect -f '{{.Image}}' chatalot-server)\" /chatalot-stand-in idle",
     )?;
-    let uninstall = ["uninstall", journey.name.as_str(), "--yes"];
-    journey.controller.ctl(&uninstall)?.ok()?;
+    uninstalled(journey)?;
     assert_eq!(vps.must("docker ps -a --format '{{.Names}}'")?.trim(), "theirs");
     assert_eq!(vps.must(kept)?, before);
     vps.must("! grep -r chatalot /etc/nginx && test ! -e /srv/chatalot/docker-compose.yml")?;
+    // certbot would ask for ever. Its timer is as the package has left it, and what the other site is reached by is open.
+    vps.must(&format!(
+        "test ! -e /etc/letsencrypt/live/{0} && test -z \"$(ls -A /etc/letsencrypt/renewal)\" && test ! -e /var/www/chatalot-acme \
+         && systemctl is-enabled certbot.timer",
+        journey.domain
+    ))?;
+    let rules = vps.must("ufw status")?;
+    assert!(rules.contains("80/tcp") && rules.contains("443/tcp"), "{rules}");
     assert_eq!(
         vps.must("curl -sf -m 10 -H 'Host: shop.example.org' http://127.0.0.1/")?,
         "the shop"
     );
-    let again = journey.controller.ctl(&uninstall)?;
+    let again = journey.controller.ctl(&["uninstall", &journey.name, "--yes"])?;
     assert_eq!(again.code, 4, "{}", again.stdout);
     assert!(again.stderr.contains("NOTHING_DEPLOYED"), "{}", again.stderr);
     vps.must("docker rm -f theirs")?;
@@ -194,6 +205,42 @@ fn f55_a_caddy_that_is_there_serves_both(journey: &Journey) -> Result<()> {
     let now = String::from_utf8_lossy(&vps.read("/etc/caddy/Caddyfile")?).into_owned();
     let added = now.strip_prefix(caddyfile);
     assert_eq!(added, Some("import /etc/caddy/conf.d/*.caddy\n"), "{now}");
+    Ok(())
+}
+
+fn uninstalled(journey: &Journey) -> Result<()> {
+    let uninstall = ["uninstall", journey.name.as_str(), "--yes"];
+    journey.controller.ctl(&uninstall)?.ok()?;
+    Ok(())
+}
+
+fn what_ufw_was_told_is_taken_back(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    vps.must("sed -i '/^http:/,/^}/d' /etc/caddy/Caddyfile && systemctl reload caddy")?;
+    uninstalled(journey)?;
+    let rules = vps.must("ufw status")?;
+    assert!(rules.contains("22/tcp"), "{rules}");
+    assert!(!rules.contains("80/tcp") && !rules.contains("443/tcp"), "{rules}");
+    Ok(())
+}
+
+/// Now, after a boot, and neither once we are gone.
+fn firewalld_is_opened_and_shut_again(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    vps.must(
+        "ufw --force disable && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install firewalld \
+         && systemctl enable --now firewalld && firewall-cmd --state && systemctl restart docker",
+    )?;
+    let open = "for how in --zone=public --permanent; do firewall-cmd $how --list-ports; done";
+    let before = vps.must(open)?;
+    assert!(!before.contains("443/tcp"), "{before}");
+    journey.deploy(&[])?.ok()?;
+    let opened = vps.must(open)?;
+    assert_eq!(opened.matches("80/tcp").count(), 2, "{opened}");
+    assert_eq!(opened.matches("443/tcp").count(), 2, "{opened}");
+    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    uninstalled(journey)?;
+    assert_eq!(vps.must(open)?, before);
     Ok(())
 }
 

@@ -61,6 +61,9 @@ fn f55_a_traefik_that_is_there_serves_the_site_beside_its_own_and_is_left_as_it_
     phase("an override that cannot be merged", || {
         f56_an_override_that_cannot_be_merged_is_told_and_stays(&journey)
     })?;
+    phase("containers that do not come up", || {
+        f56_containers_that_do_not_come_up_are_told_and_the_override_is_as_it_was(&journey)
+    })?;
     phase("taken away", || {
         what_we_made_is_taken_away_and_nothing_else(&journey)
     })?;
@@ -150,6 +153,27 @@ fn f56_an_override_that_cannot_be_merged_is_told_and_stays(journey: &Journey) ->
     says(&failed, &["OVERRIDE_UNREADABLE", "traefik.enable=true"]);
     assert_eq!(String::from_utf8_lossy(&vps.read(OVERRIDE)?), text);
     the_shop_is_served(vps)?;
+    vps.write(OVERRIDE, MINE.as_bytes(), 0o644)?;
+    deploy(journey)?.ok()?;
+    assert!(journey.public_health()?.contains("\"status\":\"ok\""));
+    Ok(())
+}
+
+/// Compose takes it, and Docker does not.
+fn f56_containers_that_do_not_come_up_are_told_and_the_override_is_as_it_was(
+    journey: &Journey,
+) -> Result<()> {
+    let vps = &journey.vps;
+    let text = "services:\n  chatalot:\n    devices: [\"/dev/nowhere:/dev/nowhere\"]\n";
+    vps.write(OVERRIDE, MINE.as_bytes(), 0o644)?;
+    vps.must("cd /srv/chatalot && docker compose up -d -t 1 chatalot")?;
+    vps.write(OVERRIDE, text.as_bytes(), 0o644)?;
+    let failed = deploy(journey)?;
+    assert_ne!(failed.code, 0, "{}", failed.stdout);
+    says(&failed, &["COMPOSE_UP_FAILED", "/dev/nowhere"]);
+    assert_eq!(String::from_utf8_lossy(&vps.read(OVERRIDE)?), text);
+    let told = journey.controller.ctl(&["diagnose", &journey.name])?;
+    says(&told, &["COMPOSE_UP_FAILED"]);
     vps.write(OVERRIDE, MINE.as_bytes(), 0o644)?;
     deploy(journey)?.ok()?;
     assert!(journey.public_health()?.contains("\"status\":\"ok\""));

@@ -54,9 +54,31 @@ impl World {
 
     /// Starts Caddy with its configuration, if its unit is active and the configuration is valid.
     pub(super) fn load_caddy(&mut self) {
+        self.caddy_signed.clear();
+        self.take_up_caddy();
+    }
+
+    /// Who refuses to sign says so; without a name, everybody does.
+    fn refused(&self, staging: bool) -> Option<&String> {
+        let why = self.acme_refuses.as_ref();
+        why.filter(|why| !staging || !why.contains("acme-v02"))
+    }
+
+    fn take_up_caddy(&mut self) {
         let active = self.units.get(UNIT).is_some_and(|unit| unit.active);
         self.caddy_loaded = active.then(|| self.caddy_configuration().ok()).flatten();
-        if let (Some(why), Some(_)) = (self.acme_refuses.clone(), &self.caddy_loaded) {
+        let loaded = self.caddy_loaded.clone().unwrap_or_default();
+        let staging = loaded.contains("acme-staging");
+        let refused = self.refused(staging).cloned();
+        // What is valid is gone on with, whoever has signed it.
+        self.caddy_signed
+            .retain(|name, _| sites(&loaded).any(|site| site == name));
+        if refused.is_none() {
+            for site in sites(&loaded).filter(|site| !site.starts_with(':')) {
+                self.caddy_signed.entry(site.to_owned()).or_insert(staging);
+            }
+        }
+        if let (Some(why), Some(_)) = (refused, &self.caddy_loaded) {
             let text = format!(
                 "{{\"level\":\"error\",\"msg\":\"could not get certificate from issuer\",\"identifier\":\"chat.example.com\",\"error\":\"{why}\"}}"
             );
@@ -71,7 +93,7 @@ impl World {
         if let Err(why) = self.caddy_configuration() {
             return output(1, why);
         }
-        self.load_caddy();
+        self.take_up_caddy();
         output(0, "")
     }
 
@@ -199,10 +221,10 @@ impl World {
             return Err(FetchError::Connect(format!("{host}:443")));
         }
         let loaded = self.caddy_loaded.clone().unwrap_or_default();
-        if !sites(&loaded).any(|site| site == host) || self.acme_refuses.is_some() {
+        let signed = self.caddy_signed.get(host).copied();
+        let Some(staging) = signed.filter(|staging| self.refused(*staging).is_none()) else {
             return Err(FetchError::Tls("internal error alert".to_owned()));
-        }
-        let staging = loaded.contains("acme-staging");
+        };
         if staging && fetch.verify {
             return Err(FetchError::Tls("unknown issuer".to_owned()));
         }

@@ -105,6 +105,8 @@ pub struct World {
     pub registry_token: Option<String>,
     /// The configuration that Caddy runs with.
     pub caddy_loaded: Option<String>,
+    /// The sites that it has certificates for, and whether a staging authority's.
+    pub caddy_signed: BTreeMap<String, bool>,
     /// The configuration that nginx runs with.
     pub nginx_loaded: Option<String>,
     /// Why the authority does not sign, if it does not.
@@ -176,6 +178,7 @@ impl World {
             outside: Outside::default(),
             registry_token: Some("registry-token-1".to_owned()),
             caddy_loaded: None,
+            caddy_signed: BTreeMap::new(),
             nginx_loaded: None,
             acme_refuses: None,
             logins: BTreeMap::from([("alice".to_owned(), BTreeSet::from(["alice".to_owned()]))]),

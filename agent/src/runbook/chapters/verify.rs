@@ -156,25 +156,25 @@ impl Step for WebSocket {
             )
             .into());
         }
-        let fetched = cx.host.fetch(proxied).await;
-        if let Err(error) = &fetched {
-            // Where nothing else is answered either, it is not the upgrade.
-            let mut plain = Fetch::page(format!("https://{}/api/health", cx.site.domain));
-            (plain.connect_to, plain.verify) = way;
-            if cx.host.fetch(plain).await.is_err() {
-                return Ok(public::unanswered(cx, error).into());
-            }
+        let Err(saw) = upgraded(cx.host.fetch(proxied).await) else {
+            return Ok(Verdict::satisfied(
+                "101 at /ws, on the host and through the proxy",
+            ));
+        };
+        // Where nothing else is answered as it should be either, it is not the upgrade.
+        let url = format!("https://{}/api/health", cx.site.domain);
+        let mut plain = Fetch::page(url.clone());
+        (plain.connect_to, plain.verify) = way;
+        if let Some(advice) = public::broken(cx, &url, cx.host.fetch(plain).await).await? {
+            return Ok(advice.into());
         }
-        Ok(match upgraded(fetched) {
-            Ok(()) => Verdict::satisfied("101 at /ws, on the host and through the proxy"),
-            Err(saw) => Advice::new(
-                "WEBSOCKET_NOT_FORWARDED",
-                format!("the proxy answered an upgrade at /ws with {saw}; chatalot itself upgrades"),
-                "status 101",
-                "see that the proxy forwards the Connection and Upgrade headers for /ws, over HTTP/1.1; then deploy again",
-            )
-            .into(),
-        })
+        Ok(Advice::new(
+            "WEBSOCKET_NOT_FORWARDED",
+            format!("the proxy answered an upgrade at /ws with {saw}; chatalot itself upgrades"),
+            "status 101",
+            "see that the proxy forwards the Connection and Upgrade headers for /ws, over HTTP/1.1; then deploy again",
+        )
+        .into())
     }
 }
 

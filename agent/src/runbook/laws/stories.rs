@@ -121,6 +121,73 @@ fn f56_a_second_run_asks_again_though_the_journal_still_holds_the_refusal() {
 }
 
 #[test]
+fn f56_whom_the_staging_authority_does_not_sign_for_does_not_ask_production_and_is_not_counted() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| world.acme_refuses = Some("HTTP 400 connection".into()));
+    for _ in 0..6 {
+        assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_FAILED");
+        let (asked, loaded) = host.world(|world| {
+            let asked = world.text("/var/lib/chatalot-agent/acme.asked");
+            (asked, world.caddy_loaded.clone().unwrap_or_default())
+        });
+        assert_eq!(asked, None);
+        assert!(loaded.contains("acme-staging"), "{loaded}");
+    }
+    host.world(|world| world.acme_refuses = None);
+    host.advance(600);
+    run.deploy(&host).unwrap();
+    host.world(|world| assert!(!world.caddy_loaded.as_deref().unwrap().contains("acme-staging")));
+}
+
+#[test]
+fn f56_a_staging_certificate_is_driven_out_before_the_real_one_is_asked_for() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    run.deploy(&host).unwrap();
+    assert_eq!(
+        host.world(|world| world.caddy_signed.clone()),
+        [("chat.example.com".to_owned(), false)].into()
+    );
+    // The second time nothing is tried, though it is asked for anew.
+    host.world(|world| world.units.get_mut("caddy.service").unwrap().active = false);
+    host.world(World::reboot);
+    let before = host.log().len();
+    host.world(|world| {
+        world
+            .files
+            .remove(std::path::Path::new("/etc/caddy/conf.d/chat.example.com.caddy"));
+    });
+    run.deploy(&host).unwrap();
+    let validated = host.log()[before..]
+        .iter()
+        .filter(|call| call.contains("caddy validate"))
+        .count();
+    assert_eq!(validated, 1);
+    // Whoever has had a staging certificate on purpose gets the real one.
+    run.site.acme = Acme::Staging;
+    run.deploy(&host).unwrap();
+    run.site.acme = Acme::Production;
+    run.deploy(&host).unwrap();
+    assert_eq!(
+        host.world(|world| world.caddy_signed.clone()),
+        [("chat.example.com".to_owned(), false)].into()
+    );
+}
+
+#[test]
+fn f56_what_production_has_had_enough_of_may_be_tried_at_staging() {
+    let mut run = full(&DISTROS[0]);
+    let host = FakeHost::fresh(run.distro);
+    host.world(|world| {
+        world.acme_refuses = Some("acme-v02.api.letsencrypt.org: HTTP 429 rateLimited".into())
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_RATE_LIMITED");
+    run.site.acme = Acme::Staging;
+    run.deploy(&host).unwrap();
+}
+
+#[test]
 fn an_unknown_login_is_told_before_it_is_added() {
     let mut run = with_everything(&DISTROS[0]);
     let host = FakeHost::fresh(run.distro);
@@ -235,7 +302,8 @@ fn a_changed_domain_takes_the_old_site_away_and_a_refused_one_puts_it_back() {
 fn f56_the_fifth_attempt_within_an_hour_is_not_made_though_the_host_has_booted() {
     let mut run = full(&DISTROS[0]);
     let host = FakeHost::fresh(run.distro);
-    host.world(|world| world.acme_refuses = Some("HTTP 400 connection".into()));
+    // The staging authority signs.
+    host.world(|world| world.acme_refuses = Some("acme-v02: HTTP 400 connection".into()));
     for attempt in 1..=4 {
         assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_FAILED", "{attempt}");
         host.world(World::reboot);

@@ -55,6 +55,10 @@ impl Proxy for Caddy {
         "`journalctl -u caddy.service -n 50`"
     }
 
+    fn asks_where_told(&self) -> bool {
+        true
+    }
+
     async fn owns(&self, _cx: &Cx<'_>, owner: &PortOwner) -> Result<bool, StepError> {
         let unit = owner.unit.as_deref() == Some(UNIT);
         Ok(owner.container.is_none() && (unit || owner.process == "caddy"))
@@ -148,7 +152,7 @@ impl Proxy for Caddy {
         let wanted = render(cx.site, route::limit(cx).as_ref()).map_err(StepError::Final)?;
         let imported = with_import(&String::from_utf8_lossy(&main)).is_none();
         let ours = SITES.holds(cx.host, &cx.site.domain, &wanted).await?;
-        Ok(unit.enabled && imported && ours)
+        Ok(unit.enabled && unit.active && imported && ours)
     }
 
     fn plan_out(&self, site: &Site) -> Vec<String> {

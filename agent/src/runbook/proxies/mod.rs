@@ -21,7 +21,7 @@ pub mod traefik;
 
 pub use asked::{asked_within_an_hour, note_asking};
 pub use life::put;
-pub use served::{served, way_in};
+pub use served::{is_trusted, served, way_in};
 
 use super::distro::Distro;
 use super::{ActCx, Cx, StepError};
@@ -103,6 +103,10 @@ pub trait Proxy: Sync {
     fn journal(&self) -> &'static str;
     /// Whether certbot gets its certificate; else it asks by itself, as soon as it has our site.
     fn by_certbot(&self) -> bool {
+        false
+    }
+    /// Whether it asks by itself, and where our site's file says.
+    fn asks_where_told(&self) -> bool {
         false
     }
     /// Whether it serves the site for as long as chatalot's container is there, by what that container carries.

@@ -56,7 +56,7 @@ async fn strangers(cx: &Cx<'_>) -> Result<(), Lacking> {
 const KEPT_OUT: u16 = 403;
 
 /// Whether a certificate that this host trusts is served for the domain.
-pub(super) async fn is_trusted(cx: &Cx<'_>) -> bool {
+pub async fn is_trusted(cx: &Cx<'_>) -> bool {
     let mut page = Fetch::page(format!("https://{}/", cx.site.domain));
     page.connect_to = Some(way_in(cx));
     cx.host.fetch(page).await.is_ok()

@@ -34,11 +34,6 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
         "f39_a_held_rpm_lock_passes_by_itself",
     ),
     (
-        "PACKAGES_CONFLICT",
-        Way::Words,
-        "two_packages_with_one_file_are_told_as_a_conflict",
-    ),
-    (
         "ENGINE_TOO_OLD",
         Way::Journey,
         "f52_an_engine_of_long_ago_is_not_used",
@@ -107,18 +102,18 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ),
     (
         "TUNNEL_NOT_CONNECTED",
-        Way::Maps,
-        "a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward",
+        Way::Journey,
+        "a_site_behind_a_tunnel_has_no_proxy_and_an_env_that_is_written_anew_loses_no_secret",
     ),
     (
         "TUNNEL_BAD_SERVICE",
-        Way::Maps,
-        "a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward",
+        Way::Journey,
+        "a_site_behind_a_tunnel_has_no_proxy_and_an_env_that_is_written_anew_loses_no_secret",
     ),
     (
         "TUNNEL_NO_HOSTNAME",
-        Way::Maps,
-        "a_tunnel_that_is_down_is_not_told_as_a_proxy_that_does_not_forward",
+        Way::Journey,
+        "a_site_behind_a_tunnel_has_no_proxy_and_an_env_that_is_written_anew_loses_no_secret",
     ),
     (
         "OUTSIDE_ELSEWHERE",
@@ -132,8 +127,8 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ),
     (
         "ACME_RATE_LIMITED",
-        Way::Words,
-        "f56_a_refusal_is_read_from_the_journal",
+        Way::Journey,
+        "f56_a_staging_authority_is_asked_first_and_what_it_refuses_costs_nothing",
     ),
     (
         "ACME_FAILED",
@@ -162,8 +157,8 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ),
     (
         "COMPOSE_UP_FAILED",
-        Way::Maps,
-        "f56_an_override_that_compose_refuses_is_as_it_was",
+        Way::Journey,
+        "f56_containers_that_do_not_come_up_are_told_and_the_override_is_as_it_was",
     ),
     (
         "PROXY_NOT_SERVING",

@@ -109,6 +109,15 @@ pub(crate) const PACKAGES: &[Stop] = &[
         heal: "rm /etc/apt/apt.conf.d/99once && cd /etc/apt/sources.list.d && mv debian.sources.bak debian.sources",
     },
     Stop {
+        code: "PACKAGES_CONFLICT",
+        spoil: "mkdir -p /root/squatter/DEBIAN /root/squatter/usr/bin && cd /root && cp /bin/true squatter/usr/bin/curl \
+                && printf 'Package: squatter\\nVersion: 1\\nArchitecture: all\\n\
+                Maintainer: nobody <nobody@example.com>\\nDescription: squatter\\n' >squatter/DEBIAN/control \
+                && dpkg-deb -b squatter squatter.deb && dpkg -i squatter.deb",
+        flags: "",
+        heal: "dpkg -P squatter",
+    },
+    Stop {
         code: "APT_LOCKED",
         spoil: "systemd-run --quiet --unit=another perl -e 'use Fcntl; open F, \">>\", \"/var/cache/apt/archives/lock\" or die; \
                 my $lock = pack(\"s s x4 q q i x4\", F_WRLCK, 0, 0, 0, 0); fcntl(F, F_SETLK, $lock) or die; \

@@ -253,7 +253,8 @@ impl Step for Run {
         if let Some(last) = cx.look.memory.get(INPUTS) {
             let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
             let changed = wanted.changed_since(last);
-            summary::taken_up(site, &changed, &String::from_utf8_lossy(&env)).map_err(StepError::Final)?;
+            summary::taken_up(site, cx.secrets, &changed, &String::from_utf8_lossy(&env))
+                .map_err(StepError::Final)?;
         }
         let mut remember: BTreeMap<String, String> = values
             .into_iter()

@@ -2,7 +2,7 @@
 
 use crate::host::{Output, plain_line};
 use chatalot_protocol::advice::Advice;
-use chatalot_protocol::site::Site;
+use chatalot_protocol::site::{Secrets, Site};
 use std::collections::BTreeMap;
 
 const HEADING: &str = "Install complete.";
@@ -96,26 +96,44 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
 }
 
 /// Whether an installer that ran again has taken up the inputs that changed, or kept its `.env` as it was.
-pub(super) fn taken_up(site: &Site, changed: &[String], env: &str) -> Result<(), Box<Advice>> {
+pub(super) fn taken_up(
+    site: &Site,
+    secrets: &Secrets,
+    changed: &[String],
+    env: &str,
+) -> Result<(), Box<Advice>> {
     let holds = |value: &str| {
         let values = env.lines().filter_map(|line| line.split_once('='));
         let mut values = values.map(|(_, value)| value.trim().trim_matches(['"', '\'']));
         values.any(|there| there == value || there.strip_prefix("https://") == Some(value))
     };
+    let oidc = site.oidc.as_ref();
     let asked = [
         ("domain", Some(site.domain.to_string())),
         ("registration", Some(site.registration.as_str().to_owned())),
         ("turn-external-ip", site.turn.map(|ip| ip.address().to_string())),
+        ("oidc-issuer", oidc.map(|oidc| oidc.issuer.to_string())),
+        ("oidc-client-id", oidc.map(|oidc| oidc.client_id.to_string())),
     ];
-    let kept: Vec<String> = asked
+    let secret = [
+        ("oidc-client-secret", &secrets.oidc_client_secret),
+        ("cloudflare-token", &secrets.cloudflare_token),
+    ];
+    let is_changed = |name: &str| changed.iter().any(|one| one == name);
+    let mut kept: Vec<String> = asked
         .into_iter()
-        .filter(|(name, _)| changed.iter().any(|one| one == name))
-        .filter_map(|(name, value)| {
-            value
-                .filter(|value| !holds(value))
-                .map(|value| format!("{name} {value}"))
-        })
+        .filter_map(|(name, value)| value.map(|value| (name, value)))
+        .filter(|(name, value)| is_changed(name) && !holds(value))
+        .map(|(name, value)| format!("{name} {value}"))
         .collect();
+    let secret = secret
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    kept.extend(
+        secret
+            .filter(|(name, value)| is_changed(name) && !holds(value.expose()))
+            .map(|(name, _)| name.to_owned()),
+    );
     if kept.is_empty() {
         return Ok(());
     }
@@ -135,6 +153,7 @@ pub(super) fn taken_up(site: &Site, changed: &[String], env: &str) -> Result<(),
 mod tests {
     use super::*;
     use chatalot_protocol::inputs::Inputs;
+    use chatalot_protocol::secret::Secret;
 
     const BLOCK: &str = "Install complete.\npublic_url=https://chat.example.com\nadmin_username=alice\n\
         registration_mode=invite_only\nturn_enabled=1\nupdater_enabled=1\ncompose_profiles=turn updater\n\n\
@@ -217,15 +236,27 @@ mod tests {
             "commit".to_owned(),
         ];
         let env = "PUBLIC_URL=https://chat.example.com\nTURN_EXTERNAL_IP='203.0.113.42'\n";
-        taken_up(&site(), &changed, env).unwrap();
+        taken_up(&site(), &Secrets::default(), &changed, env).unwrap();
         let old = env.replace("203.0.113.42", "203.0.113.9");
-        let advice = taken_up(&site(), &changed, &old).unwrap_err();
+        let advice = taken_up(&site(), &Secrets::default(), &changed, &old).unwrap_err();
         assert!(
             advice
                 .saw
                 .ends_with("without the new turn-external-ip 203.0.113.42"),
             "{advice}"
         );
-        taken_up(&site(), &["admin-username".to_owned()], "").unwrap();
+        taken_up(&site(), &Secrets::default(), &["admin-username".to_owned()], "").unwrap();
+        let secrets = Secrets {
+            cloudflare_token: Some(Secret::new("the-new-token")),
+            ..Secrets::default()
+        };
+        let changed = ["cloudflare-token".to_owned()];
+        let env = "CLOUDFLARE_TOKEN=";
+        taken_up(&site(), &secrets, &changed, &format!("{env}the-new-token\n")).unwrap();
+        let advice = taken_up(&site(), &secrets, &changed, &format!("{env}the-old-token\n")).unwrap_err();
+        assert!(
+            advice.saw.ends_with("without the new cloudflare-token"),
+            "{advice}"
+        );
     }
 }

@@ -4,6 +4,7 @@ mod certificate;
 pub(super) mod firewall;
 mod guard;
 mod limit;
+mod staging;
 
 use super::super::proxies::{self, Proxy, served};
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, packaging, recent};
@@ -21,6 +22,7 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &firewall::Selinux,
     &certificate::Certificate,
     &limit::Limit,
+    &staging::Staging,
     &InFront,
 ];
 
@@ -133,31 +135,39 @@ impl Step for InFront {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        let proxy = proxy_of(cx.site)?;
-        let lacking = match served(cx).await {
-            Ok(saw) if proxy.keeps(cx).await? => return Ok(Verdict::satisfied(saw)),
-            Ok(_) => {
-                let why = format!("{} would not serve it after a restart", proxy.name());
-                return Ok(Verdict::needed(why));
-            }
-            Err(lacking) => lacking.0,
-        };
-        if let Some(advice) = guard::advice(cx, proxy, &applied(proxy), PATIENCE).await? {
-            return Ok(advice.into());
-        }
-        let told = recent::applied_ms(cx.host, cx.memory, &applied(proxy), PATIENCE).await?;
-        // What somebody has taken out since is put in again.
-        Ok(if told.is_some() && proxy.keeps(cx).await? {
-            not_served(proxy, &lacking).into()
-        } else {
-            Verdict::needed(lacking)
-        })
+        in_front(cx, &applied(proxy_of(cx.site)?)).await
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let proxy = proxy_of(cx.look.site)?;
-        proxies::put(cx, proxy, &applied(proxy)).await
+        let signed = staging::leave(cx).await?;
+        let mut done = proxies::put(cx, proxy, &applied(proxy)).await?;
+        done.remember.extend(signed);
+        Ok(done)
     }
+}
+
+/// Whether the proxy serves the site as it should; `key` is where it is remembered when it was told to.
+async fn in_front(cx: &Cx<'_>, key: &str) -> Result<Verdict, StepError> {
+    let proxy = proxy_of(cx.site)?;
+    let lacking = match served(cx).await {
+        Ok(saw) if proxy.keeps(cx).await? => return Ok(Verdict::satisfied(saw)),
+        Ok(_) => {
+            let why = format!("{} would not serve it after a restart", proxy.name());
+            return Ok(Verdict::needed(why));
+        }
+        Err(lacking) => lacking.0,
+    };
+    if let Some(advice) = guard::advice(cx, proxy, key, PATIENCE).await? {
+        return Ok(advice.into());
+    }
+    let told = recent::applied_ms(cx.host, cx.memory, key, PATIENCE).await?;
+    // What somebody has taken out since is put in again.
+    Ok(if told.is_some() && proxy.keeps(cx).await? {
+        not_served(proxy, &lacking).into()
+    } else {
+        Verdict::needed(lacking)
+    })
 }
 
 fn not_served(proxy: &dyn Proxy, lacking: &str) -> Advice {

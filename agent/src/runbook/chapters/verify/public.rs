@@ -103,6 +103,20 @@ async fn proxy_down(cx: &Cx<'_>, url: &str) -> Option<Advice> {
     ))
 }
 
+/// What keeps the site's health from being answered as it should be.
+pub(super) async fn broken(
+    cx: &Cx<'_>,
+    url: &str,
+    fetched: Result<Fetched, FetchError>,
+) -> Result<Option<Advice>, StepError> {
+    if cx.site.tunnel
+        && let Some(advice) = tunnel::broken(cx, url, &fetched).await?
+    {
+        return Ok(Some(advice));
+    }
+    Ok(judge(cx, url, fetched).err().map(|advice| *advice))
+}
+
 fn judge(
     cx: &Cx<'_>,
     url: &str,
@@ -138,7 +152,7 @@ fn judge(
 }
 
 /// The proxy did not get as far as an answer.
-pub(super) fn unanswered(cx: &Cx<'_>, error: &FetchError) -> Advice {
+fn unanswered(cx: &Cx<'_>, error: &FetchError) -> Advice {
     match error {
         FetchError::Tls(why) => untrusted(cx, format!("https://{}: {why}", cx.site.domain)),
         FetchError::Name(name) => Advice::new(

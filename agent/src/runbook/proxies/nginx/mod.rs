@@ -170,7 +170,7 @@ impl Proxy for Nginx {
         let unit = cx.host.unit(UNIT).await?;
         let limit = route::limit(cx);
         let wanted = render(cx.site, shape(cx.host, cx.site).await?, limit.as_ref());
-        Ok(unit.enabled && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
+        Ok(unit.enabled && unit.active && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
     }
 
     fn plan_out(&self, site: &Site) -> Vec<String> {
