@@ -112,10 +112,12 @@ impl Output {
 /// How much of a line is shown: this many characters of its beginning, and of its end.
 const SHOWN: usize = 200;
 
-/// A line without colours, control characters and trailing space; of a very long one both ends.
+/// A line without colours, control characters and trailing space, as it was left where it was written over again and
+/// again; of a very long one both ends.
 pub fn plain_line(line: &str) -> String {
     let mut plain = String::new();
-    let mut chars = line.chars();
+    let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
+    let mut chars = last.chars();
     while let Some(c) = chars.next() {
         if c == '\u{1b}' {
             skip_escape(&mut chars);

@@ -107,6 +107,32 @@ fn chatalots_own_port_is_named_while_it_is_public_and_shut_where_that_is_asked_f
 }
 
 #[test]
+fn an_updater_that_is_published_to_everybody_is_named_whether_or_not_a_controller_looks() {
+    let mut run = full(&DISTROS[0]);
+    run.site.loopback_only = true;
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    let publishes = |loopback: &[u16]| {
+        host.world(|world| {
+            let updater = world.containers.get_mut("chatalot-updater").unwrap();
+            (updater.ports, updater.loopback) = (vec![9000], loopback.to_vec());
+        });
+        run.check(&host, "verify.outside").unwrap()
+    };
+    assert_eq!(note(&publishes(&[9000])), "none");
+    assert_eq!(note(&publishes(&[])), "PORT_PUBLIC");
+    host.world(|world| world.outside.drops_all = true);
+    let Verdict::Satisfied {
+        note: Some(untold), ..
+    } = publishes(&[])
+    else {
+        panic!("in the way");
+    };
+    let told = |line: &String| line.contains("chatalot-updater at 9000");
+    assert!(untold.evidence.iter().any(told), "{untold:?}");
+}
+
+#[test]
 fn ports_of_the_operators_own_are_not_written_over() {
     let mut run = with_everything(&DISTROS[0]);
     let host = run.host();

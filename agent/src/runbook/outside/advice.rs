@@ -67,6 +67,16 @@ pub(super) fn is_public(seen: &Seen, doors: &[Door]) -> Advice {
     )
 }
 
+/// Ports that containers beside chatalot publish to everybody, each as `name at port`.
+pub(super) fn is_published(public: &[String]) -> Advice {
+    Advice::new(
+        "PORT_PUBLIC",
+        format!("published on every address of this host: {}", public.join(", ")),
+        "no port of chatalot's but its own published",
+        "take those ports out of the override file, or bind them to 127.0.0.1 there, then run `docker compose up -d` in chatalot's folder: Docker publishes past ufw",
+    )
+}
+
 /// chatalot's own port is open.
 pub(super) fn own_port_is_public(expected: &Expected<'_>, seen: &Seen) -> Advice {
     let merge =

@@ -13,6 +13,9 @@ use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
 use judge::Expected;
 
+/// chatalot's own service, whose port has its own remark.
+const SERVER: &str = "chatalot";
+
 /// How the site stands to the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
@@ -39,6 +42,22 @@ pub struct Note {
 }
 
 impl Standing {
+    /// Adds what the host knows without a controller.
+    fn remark(&mut self, advice: Advice) {
+        match self {
+            Self::Reached { notes, .. } => notes.insert(
+                0,
+                Note {
+                    advice,
+                    is_certain: true,
+                },
+            ),
+            Self::Shut(first) | Self::Untold(first) => first
+                .evidence
+                .push(format!("{}: {}; {}", advice.code, advice.saw, advice.fix)),
+        }
+    }
+
     /// As a step's verdict: only what was seen to be shut is in the way.
     pub fn verdict(self) -> Verdict {
         match self {
@@ -78,5 +97,21 @@ pub async fn look(cx: &Cx<'_>) -> Result<Standing, StepError> {
         journal: proxies::journal(cx.site),
         may_shut: is_direct(cx.site) && !cx.site.loopback_only,
     };
-    Ok(judge::site(told, &expected))
+    let mut standing = judge::site(told, &expected);
+    if let Some(advice) = published(cx).await? {
+        standing.remark(advice);
+    }
+    Ok(standing)
+}
+
+/// What the site's containers besides chatalot itself, such as the updater, publish to everybody. The ports are not the
+/// controller's to know, and Docker publishes them past ufw.
+async fn published(cx: &Cx<'_>) -> Result<Option<Advice>, StepError> {
+    let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+    let mut public = Vec::new();
+    for one in there.iter().filter(|one| one.service != SERVER) {
+        let ports = one.ports.iter().filter(|port| !one.loopback.contains(port));
+        public.extend(ports.map(|port| format!("{} at {port}", one.name)));
+    }
+    Ok((!public.is_empty()).then(|| advice::is_published(&public)))
 }

@@ -59,6 +59,13 @@ pub(super) const ROWS: &[Row] = &[
         fix: "look through the folder, then give it back to root",
         ..TOLD
     },
+    // What was unpacked before the conflict is half configured by it.
+    Row {
+        code: "PACKAGES_CONFLICT",
+        cause: "packages that cannot be installed beside what is there",
+        fix: "remove what is named as being in the way, then deploy again",
+        ..ENDED
+    },
     Row {
         code: "PACKAGES_BROKEN",
         cause: "packages that are only half configured",
@@ -104,12 +111,6 @@ pub(super) const ROWS: &[Row] = &[
         code: "PACKAGES_UNSIGNED",
         cause: "packages, or lists of them, whose signature the host does not trust",
         fix: "do not install by force; mend the key of the source that is named",
-        ..ENDED
-    },
-    Row {
-        code: "PACKAGES_CONFLICT",
-        cause: "packages that cannot be installed beside what is there",
-        fix: "remove what is named as being in the way, then deploy again",
         ..ENDED
     },
     Row {
