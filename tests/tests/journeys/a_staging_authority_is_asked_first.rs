@@ -67,6 +67,7 @@ fn an_hour_later(vps: &Vps) -> Result<()> {
     Ok(())
 }
 
+// coverage: real · Debian 13 · caddy · updater on
 #[test]
 fn f56_a_staging_authority_is_asked_first_and_what_it_refuses_costs_nothing() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;

@@ -59,6 +59,18 @@ async fn f42_an_installer_that_floods_without_a_newline_is_streamed_and_its_end_
     assert_eq!(bench.written().len(), 9_000_000 + 5 + 1 + 1 + 3);
 }
 
+#[test]
+fn a_line_that_was_written_over_again_and_again_is_shown_as_it_was_left() {
+    let output = Output {
+        stdout: "(Reading database ... 5%\r(Reading database ... 100%\r\nUnpacking curl\r\n".into(),
+        ..Output::default()
+    };
+    assert_eq!(
+        output.last_lines(9),
+        ["(Reading database ... 100%", "Unpacking curl"]
+    );
+}
+
 #[tokio::test]
 async fn f43_an_installer_that_hangs_silently_is_ended_for_its_silence() {
     let bench = Bench::new(&[]);

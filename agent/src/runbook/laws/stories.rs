@@ -180,7 +180,7 @@ fn f56_what_production_has_had_enough_of_may_be_tried_at_staging() {
     let mut run = full(&DISTROS[0]);
     let host = FakeHost::fresh(run.distro);
     host.world(|world| {
-        world.acme_refuses = Some("acme-v02.api.letsencrypt.org: HTTP 429 rateLimited".into())
+        world.acme_refuses = Some("acme-v02.api.letsencrypt.org: HTTP 429 rateLimited".into());
     });
     assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_RATE_LIMITED");
     run.site.acme = Acme::Staging;
