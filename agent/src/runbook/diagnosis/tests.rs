@@ -135,6 +135,10 @@ const SPOILT: &[(&str, Spoil)] = &[
     ("CONTAINERS_DOWN", |w| {
         container(w, "chatalot-server").state = "exited".into();
     }),
+    ("CONTAINER_KILLED", |w| {
+        let one = container(w, "chatalot-server");
+        (one.state, one.exit_code) = ("exited".into(), 137);
+    }),
     ("CONTAINER_CRASHING", |w| crashes(w, "Error: something new")),
     ("DNS_WRONG", |w| leads_to(w, "198.51.100.7", &[])),
     ("DNS_STALE_AAAA", |w| {

@@ -54,6 +54,11 @@ pub(crate) const CASES: &[Case] = &[
                && docker restart -t 2 chatalot-server",
     },
     Case {
+        code: "CONTAINER_KILLED",
+        spoil: "docker kill chatalot-server",
+        heal: "docker start chatalot-server",
+    },
+    Case {
         code: "CONTAINERS_DOWN",
         spoil: "docker stop -t 2 chatalot-server",
         heal: "docker start chatalot-server",

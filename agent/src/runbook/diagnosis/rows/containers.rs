@@ -2,7 +2,7 @@
 
 use super::super::facts::not_running;
 use super::{Facts, Find, Row, Seen, TOLD};
-use crate::host::Engine;
+use crate::host::{Container, Engine};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -20,6 +20,15 @@ pub(super) const ROWS: &[Row] = &[
         fix: "run `docker start chatalot-db`, and look at `docker logs --tail 50 chatalot-db`",
         ours: true,
         find: Find::Seen(database),
+        ..TOLD
+    },
+    Row {
+        code: "CONTAINER_KILLED",
+        cause: "a container that was killed, by somebody or for the whole host's want of memory",
+        shown_by: "exit code 137, and not for its own memory limit",
+        fix: "run `docker start` on it; if it comes again, see whether `journalctl -k` tells of a process killed for memory",
+        ours: true,
+        find: Find::Seen(killed),
         ..TOLD
     },
     Row {
@@ -91,6 +100,24 @@ fn database(facts: &Facts) -> Option<Seen> {
             .cloned()
             .into_iter()
             .collect(),
+    })
+}
+
+/// By SIGKILL. The database has a row of its own, whatever has ended it.
+fn killed(facts: &Facts) -> Option<Seen> {
+    let of_kill = |one: &&Container| one.exit_code == 137 && !one.oom_killed && one.service != "postgres";
+    let one = facts
+        .containers
+        .iter()
+        .filter(|one| one.state == "exited")
+        .find(of_kill)?;
+    Some(Seen {
+        saw: format!("{} was killed (exit code 137)", one.name),
+        fix: Some(format!(
+            "run `docker start {}`; if it comes again, see whether `journalctl -k` tells of a process killed for memory",
+            one.name
+        )),
+        lines: Vec::new(),
     })
 }
 
