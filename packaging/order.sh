@@ -2,10 +2,9 @@
 # Writes agent.ld, by which the linker puts together the functions that an agent uses: sh order.sh IDLE BUSY
 #
 # The kernel maps a program in pieces of 64 KiB. Where what is used lies scattered, nearly all of a program gets resident
-# for the sake of a third of it. IDLE and BUSY are what `valgrind --tool=callgrind --demangle=no chatalot-agent run` has
-# written about the agent of `CHATALOT_SYMBOLS=none sh build.sh` that was started on a joined host, with a NOTIFY_SOCKET and
-# a WATCHDOG_USEC, and ended: the one watched a site for a few minutes, the other took part in a deployment and answered
-# the operator's questions. The idle agent's functions come first.
+# for the sake of a third of it. IDLE and BUSY are what `tests/src/bin/profile.rs` has had valgrind write about the agent of
+# `CHATALOT_SYMBOLS=none sh build.sh`: the one watched a site for a few minutes, the other took part in a deployment and
+# answered the operator's questions. The idle agent's functions come first. To be made anew when much has changed.
 #
 # Names are as `build.sh` has them made, with the types that a function was made for. They carry a hash of each crate, and
 # count characters; both are left out, so that the list stays of use when dependencies change. The C libraries and ring's
