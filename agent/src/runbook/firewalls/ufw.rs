@@ -23,6 +23,10 @@ impl Firewall for Ufw {
             let mut lines = text.lines().filter_map(|line| line.trim().split_once('='));
             lines.any(|(name, said)| name == key && said.trim_matches('"').eq_ignore_ascii_case(value))
         };
+        // Its files stay where the package was removed without them.
+        if host.program("ufw").await?.is_none() {
+            return Ok(false);
+        }
         let state = text(host, STATE).await?;
         let defaults = text(host, DEFAULTS).await?;
         Ok(says(&state, "ENABLED", "yes") && !says(&defaults, "DEFAULT_INPUT_POLICY", "ACCEPT"))

@@ -104,11 +104,13 @@ const FRESH: &[(&str, Spoil)] = &[
     ("PROXY_ADOPTABLE", |w| listens(w, 443, "nginx", None)),
     ("FIREWALL_DENIES", |w| {
         w.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+        w.programs.insert("ufw".into());
         let deny = "### tuple ### deny tcp 443 0.0.0.0/0 any 0.0.0.0/0 in\n";
         w.put("/etc/ufw/user.rules", deny);
     }),
     ("FIREWALL_REFUSED", |w| {
         w.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+        w.programs.insert("ufw".into());
         fails(w, "ufw allow", "ERROR: Could not acquire lock");
     }),
     ("PROXY_DOMAIN_TAKEN", |w| {

@@ -127,6 +127,7 @@ pub(super) fn behind_nginx(distro: &'static Distro) -> Run {
     Run {
         before: |world| {
             world.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+            world.programs.insert("ufw".into());
             world.put("/sys/fs/selinux/enforce", "1");
             world.put("/sys/fs/selinux/booleans/httpd_can_network_connect", "0 0");
         },

@@ -133,6 +133,15 @@ fn a_timer_that_was_stopped_is_started_again() {
 }
 
 #[test]
+fn a_ufw_whose_program_is_gone_is_not_at_work_though_its_files_are_there() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| world.programs.remove("ufw"));
+    run.deploy(&host).unwrap();
+    assert!(!host.log().iter().any(|call| call.contains("ufw allow")));
+}
+
+#[test]
 fn the_ports_are_opened_in_firewalld_now_and_for_good() {
     let mut run = behind_nginx(&DISTROS[0]);
     let host = run.host();

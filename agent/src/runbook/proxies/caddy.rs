@@ -175,7 +175,7 @@ impl Proxy for Caddy {
                 UNIT,
                 &["reload", UNIT],
                 "CADDY_RELOAD_FAILED",
-                "run `uninstall` again",
+                "deploy or uninstall again",
             )
             .await?;
         }

@@ -171,10 +171,10 @@ pub async fn get(cx: &ActCx<'_>, lacking: &Lacking) -> Result<(), StepError> {
     let site = cx.look.site;
     cx.host.make_folder(Path::new(WEBROOT), 0o755).await?;
     if cx.host.read(&chain(site)).await?.is_none() {
-        made::note(cx, [got(site)]).await?;
         if site.acme == Acme::Production {
             ask(cx, &["--dry-run"]).await?;
         }
+        made::note(cx, [got(site)]).await?;
     }
     note_asking(cx).await?;
     let keep: &[&str] = if force {

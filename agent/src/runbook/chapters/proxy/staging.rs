@@ -33,12 +33,14 @@ fn staged(site: &Site) -> Site {
 /// Takes a certificate of the staging authority out of use: given another authority, a proxy would go on with a
 /// certificate that is valid. To be done before the site is written; hands back what is to be remembered then.
 pub(super) async fn leave(cx: &ActCx<'_>) -> Result<Option<(String, String)>, StepError> {
-    let proxy = proxy_of(cx.look.site)?;
-    if proxy.asks_where_told() && cx.look.site.acme != Acme::Staging && !is_trusted(&cx.look).await {
+    let (proxy, site) = (proxy_of(cx.look.site)?, cx.look.site);
+    // A first site has nothing to be taken out, and a configuration of others that is broken is told when ours is judged.
+    let may_serve = is_tried(site) || proxy.left(&cx.look).await?.is_some();
+    if proxy.asks_where_told() && site.acme != Acme::Staging && may_serve && !is_trusted(&cx.look).await {
         proxy.take_out(cx).await?;
     }
-    let signed = (SIGNED.to_owned(), cx.look.site.domain.to_string());
-    Ok(is_tried(cx.look.site).then_some(signed))
+    let signed = (SIGNED.to_owned(), site.domain.to_string());
+    Ok(is_tried(site).then_some(signed))
 }
 
 #[async_trait]

@@ -62,7 +62,8 @@ pub(in crate::runbook::proxies) async fn take_out(cx: &ActCx<'_>) -> Result<(), 
     let site = cx.look.site;
     let ours = got(site);
     if made::is_made(cx.host, &ours).await? {
-        if cx.host.read(&renewal(site)).await?.is_some() {
+        // Without certbot nobody renews it either.
+        if cx.host.read(&renewal(site)).await?.is_some() && cx.host.program("certbot").await?.is_some() {
             let name = ["delete", "--non-interactive", "--cert-name", site.domain.as_str()];
             done(cx, Command::new("certbot", &name)).await?;
         }
