@@ -66,6 +66,8 @@ impl Story {
         words.extend([PROGRAM, self.name]);
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg(folder).args(self.seat);
+        // As under systemd: a trace of a panic would want the memory that there is not.
+        command.env("RUST_BACKTRACE", "0");
         command
     }
 
