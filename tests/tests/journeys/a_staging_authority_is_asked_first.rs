@@ -108,6 +108,7 @@ fn f56_a_staging_authority_is_asked_first_and_what_it_refuses_costs_nothing() ->
     an_hour_later(vps)?;
 
     let tried = orders(&sandbox, STAGING)?;
+    assert!(tried > 0, "the staging authority was never asked");
     phase("both sign", || deploy(&journey)?.ok())?;
     // By a root that this host trusts, which the staging one's is not.
     assert!(journey.public_health()?.contains("\"status\":\"ok\""));
@@ -118,6 +119,7 @@ fn f56_a_staging_authority_is_asked_first_and_what_it_refuses_costs_nothing() ->
     );
 
     let asked = orders(&sandbox, PRODUCTION)?;
+    assert!(asked > before, "production was never asked");
     phase("again", || deploy(&journey)?.ok())?;
     assert_eq!(
         orders(&sandbox, PRODUCTION)?,

@@ -224,7 +224,7 @@ fn what_ufw_was_told_is_taken_back(journey: &Journey) -> Result<()> {
     Ok(())
 }
 
-/// Now, after a boot, and neither once we are gone.
+/// For now and for good, and neither once we are gone.
 fn firewalld_is_opened_and_shut_again(journey: &Journey) -> Result<()> {
     let vps = &journey.vps;
     vps.must(

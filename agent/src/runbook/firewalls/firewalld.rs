@@ -30,12 +30,10 @@ impl Firewall for Firewalld {
                 .filter_map(|entry| entry.split_once('/'))
                 .any(|(ports, protocol)| protocol == opening.protocol() && opening.is_within(ports))
         };
-        let gate = |opening: &Opening| {
-            if is_open(&now, *opening) && is_open(&stays, *opening) {
-                Gate::Open
-            } else {
-                Gate::Shut
-            }
+        let gate = |opening: &Opening| match (is_open(&now, *opening), is_open(&stays, *opening)) {
+            (true, true) => Gate::Open,
+            (false, false) => Gate::Shut,
+            _ => Gate::Half,
         };
         Ok(openings.iter().map(gate).collect())
     }

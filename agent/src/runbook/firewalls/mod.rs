@@ -109,6 +109,8 @@ pub enum Gate {
     Open,
     /// Nothing lets it through.
     Shut,
+    /// It lets it through now or after a boot, not both.
+    Half,
     /// A rule of the operator's shuts it, which an opening behind that rule would not change.
     Denied,
 }
@@ -129,6 +131,10 @@ pub trait Firewall: Sync {
     fn name(&self) -> &'static str;
     /// Whether it is at work.
     async fn is_active(&self, host: &dyn Look) -> Result<bool, HostError>;
+    /// Whether its rules can be changed, also while it is not at work.
+    async fn takes_changes(&self, host: &dyn Look) -> Result<bool, HostError> {
+        self.is_active(host).await
+    }
     /// How it stands to each of these.
     async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError>;
     /// The commands that open it, now and after a boot; or that take this away again.
@@ -143,8 +149,8 @@ pub const FIREWALLS: &[&dyn Firewall] = &[&ufw::Ufw, &firewalld::Firewalld];
 /// What is to be done about the firewalls of a host.
 #[derive(Default)]
 pub struct Shut {
-    /// What is to be opened, and in which one.
-    pub shut: Vec<(&'static dyn Firewall, Opening)>,
+    /// What is to be opened, in which one, and whether it is open by half.
+    pub shut: Vec<(&'static dyn Firewall, Opening, Gate)>,
     /// What the operator has shut.
     pub denied: Vec<(&'static dyn Firewall, Opening)>,
     /// Those that are at work.
@@ -163,7 +169,7 @@ pub async fn look(host: &dyn Look, openings: &[Opening]) -> Result<Shut, HostErr
         for (opening, gate) in openings.iter().zip(gates) {
             match gate {
                 Gate::Open => {}
-                Gate::Shut => found.shut.push((firewall, *opening)),
+                Gate::Shut | Gate::Half => found.shut.push((firewall, *opening, gate)),
                 Gate::Denied => found.denied.push((firewall, *opening)),
             }
         }
@@ -176,20 +182,23 @@ fn line(firewall: &dyn Firewall, opening: Opening) -> String {
     format!("{} {opening}", firewall.name())
 }
 
-/// Opens what is shut.
-pub async fn open(cx: &ActCx<'_>, shut: &[(&'static dyn Firewall, Opening)]) -> Result<(), StepError> {
-    made::note(
-        cx,
-        shut.iter().map(|(firewall, opening)| line(*firewall, *opening)),
-    )
-    .await?;
-    for (firewall, opening) in shut {
+/// Opens what is shut. What somebody had opened by half is not ours afterwards either.
+pub async fn open(cx: &ActCx<'_>, found: &Shut) -> Result<(), StepError> {
+    for (firewall, opening, gate) in &found.shut {
+        if *gate == Gate::Shut {
+            made::note(cx, [line(*firewall, *opening)]).await?;
+        }
         turn(cx, *firewall, *opening, Turn::Open).await?;
     }
     Ok(())
 }
 
-/// What we have opened in those that are at work, without the web's ports if those are to stay.
+/// All that deployments may have opened.
+pub fn ever_opened() -> Vec<Opening> {
+    WEB.iter().chain(&TURN).copied().collect()
+}
+
+/// What we have opened in those that take changes, without the web's ports if those are to stay.
 pub async fn opened(
     host: &dyn Look,
     web_stays: bool,
@@ -202,7 +211,7 @@ pub async fn opened(
             .chain(&TURN)
             .filter(|opening| made.contains(&line(firewall, **opening)));
         let ours: Vec<_> = ours.map(|opening| (firewall, *opening)).collect();
-        if !ours.is_empty() && firewall.is_active(host).await? {
+        if !ours.is_empty() && firewall.takes_changes(host).await? {
             found.extend(ours);
         }
     }

@@ -32,6 +32,10 @@ impl Firewall for Ufw {
         Ok(says(&state, "ENABLED", "yes") && !says(&defaults, "DEFAULT_INPUT_POLICY", "ACCEPT"))
     }
 
+    async fn takes_changes(&self, host: &dyn Look) -> Result<bool, HostError> {
+        Ok(host.program("ufw").await?.is_some())
+    }
+
     async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError> {
         let rules = text(host, RULES).await?;
         Ok(openings.iter().map(|opening| gate(&rules, *opening)).collect())

@@ -164,9 +164,10 @@ fn f56_a_staging_certificate_is_driven_out_before_the_real_one_is_asked_for() {
         .filter(|call| call.contains("caddy validate"))
         .count();
     assert_eq!(validated, 1);
-    // Whoever has had a staging certificate on purpose gets the real one.
+    // Whoever has had a staging certificate on purpose gets the real one, and so does who had one that only this host trusts.
     run.site.acme = Acme::Staging;
     run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.caddy_signed["chat.example.com"]));
     run.site.acme = Acme::Production;
     run.deploy(&host).unwrap();
     assert_eq!(

@@ -8,6 +8,7 @@ use crate::host::{Container, Unit};
 use crate::runbook::Step;
 use crate::runbook::chapters::uninstall::{STEPS, WITH_DATA};
 use crate::runbook::distro::DISTROS;
+use chatalot_protocol::site::ProxyChoice;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn deployed(run: &mut Run) -> FakeHost {
@@ -321,6 +322,62 @@ fn f54_what_was_open_signed_or_allowed_before_stays_and_so_does_what_other_sites
         .filter(|(path, _)| !ours.iter().any(|one| path.starts_with(one)))
         .collect();
     assert_eq!(left, kept);
+}
+
+#[test]
+fn what_an_earlier_site_has_made_goes_with_a_later_one() {
+    // Behind nginx, with a login in the group; then behind Caddy, under another name, with neither.
+    let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
+    let mut run = behind_nginx(rocky);
+    run.site.docker_group = with_everything(rocky).site.docker_group;
+    let before = run.host().world(|world| around(world));
+    let host = deployed(&mut run);
+    assert!(host.world(|world| world.logins["alice"].contains("docker")));
+    host.world(|world| {
+        world.units.remove("nginx.service");
+        world.nginx_loaded = None;
+    });
+    (run.site.proxy, run.site.docker_group) = (ProxyChoice::Caddy, None);
+    run.deploy(&host).unwrap();
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(host.world(|world| around(world)), before);
+    assert!(!host.world(|world| world.logins["alice"].contains("docker")));
+}
+
+#[test]
+fn f54_without_a_proxy_of_ours_the_ports_stay_open_for_whose_it_is_now() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = deployed(&mut run);
+    run.site.proxy = ProxyChoice::None;
+    run.walk(&host, STEPS).unwrap();
+    let rules = host.world(|world| world.text("/etc/ufw/user.rules")).unwrap();
+    assert!(rules.contains("tcp 80 ") && !rules.contains("3478"), "{rules}");
+}
+
+#[test]
+fn f54_a_certificate_that_another_site_shows_and_a_port_that_was_half_open_stay() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let mut host = deployed(&mut run);
+    let theirs = "server {\n ssl_certificate /etc/letsencrypt/live/chat.example.com/fullchain.pem;\n}\n";
+    host.world(|world| world.put("/etc/nginx/conf.d/theirs.conf", theirs));
+    run.walk(&host, STEPS).unwrap();
+    let chain = "/etc/letsencrypt/live/chat.example.com/fullchain.pem";
+    assert!(host.world(|world| world.text(chain)).is_some());
+
+    let mut run = with_everything(&DISTROS[0]);
+    run.before = |world| {
+        let unit = Unit {
+            exists: true,
+            active: true,
+            enabled: true,
+        };
+        world.units.insert("firewalld.service".into(), unit);
+        world.put("/etc/firewalld/zones/public.ports", "443/tcp ");
+    };
+    host = deployed(&mut run);
+    run.walk(&host, STEPS).unwrap();
+    let stays = host.world(|world| world.text("/etc/firewalld/zones/public.ports"));
+    assert_eq!(stays.as_deref(), Some("443/tcp "));
 }
 
 #[test]

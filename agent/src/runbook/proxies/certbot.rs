@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use x509_parser::pem::Pem;
 
-pub(super) mod out;
+pub(in crate::runbook) mod out;
 
 /// What the authority asks for is put here.
 pub(super) const WEBROOT: &str = "/var/www/chatalot-acme";
@@ -49,12 +49,11 @@ fn directory(acme: &Acme) -> &str {
 }
 
 /// How it is written down that a deployment has got a certificate, or started the timer.
-fn got(site: &Site) -> String {
-    format!("certificate {}", site.domain)
-}
+const CERTIFICATE: &str = "certificate ";
+const UNIT: &str = "unit ";
 
-fn started(timer: &str) -> String {
-    format!("unit {timer}")
+fn got(site: &Site) -> String {
+    format!("{CERTIFICATE}{}", site.domain)
 }
 
 /// Where certbot keeps what it renews.
@@ -170,10 +169,12 @@ pub async fn get(cx: &ActCx<'_>, lacking: &Lacking) -> Result<(), StepError> {
     };
     let site = cx.look.site;
     cx.host.make_folder(Path::new(WEBROOT), 0o755).await?;
-    if cx.host.read(&chain(site)).await?.is_none() {
-        if site.acme == Acme::Production {
-            ask(cx, &["--dry-run"]).await?;
-        }
+    let first = cx.host.read(&chain(site)).await?.is_none();
+    // Whatever was signed before, by whomever, says nothing of what production would sign now.
+    if site.acme == Acme::Production {
+        ask(cx, &["--dry-run"]).await?;
+    }
+    if first {
         made::note(cx, [got(site)]).await?;
     }
     note_asking(cx).await?;
@@ -182,7 +183,12 @@ pub async fn get(cx: &ActCx<'_>, lacking: &Lacking) -> Result<(), StepError> {
     } else {
         &["--keep-until-expiring"]
     };
-    ask(cx, &[keep, &["--server", directory(&site.acme)]].concat()).await
+    let asked = ask(cx, &[keep, &["--server", directory(&site.acme)]].concat()).await;
+    if asked.is_err() && first && cx.host.read(&renewal(site)).await?.is_none() {
+        // Who gets it by hand now has got it.
+        made::forget(cx, &got(site)).await?;
+    }
+    asked
 }
 
 async fn enable_timer(cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -192,7 +198,7 @@ async fn enable_timer(cx: &ActCx<'_>) -> Result<(), StepError> {
         return Ok(());
     }
     if !timer.enabled {
-        made::note(cx, [started(name)]).await?;
+        made::note(cx, [format!("{UNIT}{name}")]).await?;
     }
     let output = cx
         .host

@@ -10,14 +10,7 @@ use std::collections::BTreeMap;
 /// Writes, has it judged, has it used; puts everything back where the proxy does not want it. `key` is where it is
 /// remembered when the proxy was told.
 pub async fn put(cx: &ActCx<'_>, proxy: &dyn Proxy, key: &str) -> Result<Applied, StepError> {
-    if let Standing::Unfit(advice) = proxy.detect(&cx.look).await? {
-        return Err(StepError::Final(advice));
-    }
-    let Written { before, digest } = proxy.write(cx).await?;
-    if let Err(error) = proxy.validate(cx).await {
-        put_back(cx, before).await?;
-        return Err(error);
-    }
+    let Written { before, digest } = judged(cx, proxy).await?;
     if !proxy.by_certbot() {
         note_asking(cx).await?;
     }
@@ -30,6 +23,19 @@ pub async fn put(cx: &ActCx<'_>, proxy: &dyn Proxy, key: &str) -> Result<Applied
     }
     let remember = BTreeMap::from([(key.to_owned(), asked), (TAKEN_UP.to_owned(), digest)]);
     Ok(Applied { remember })
+}
+
+/// Writes and has it judged, and puts everything back where the proxy does not want it.
+pub async fn judged(cx: &ActCx<'_>, proxy: &dyn Proxy) -> Result<Written, StepError> {
+    if let Standing::Unfit(advice) = proxy.detect(&cx.look).await? {
+        return Err(StepError::Final(advice));
+    }
+    let written = proxy.write(cx).await?;
+    if let Err(error) = proxy.validate(cx).await {
+        put_back(cx, written.before).await?;
+        return Err(error);
+    }
+    Ok(written)
 }
 
 async fn put_back(cx: &ActCx<'_>, before: Before) -> Result<(), StepError> {

@@ -20,7 +20,7 @@ mod site_file;
 pub mod traefik;
 
 pub use asked::{asked_within_an_hour, note_asking};
-pub use life::put;
+pub use life::{judged, put};
 pub use served::{is_trusted, served, way_in};
 
 use super::distro::Distro;

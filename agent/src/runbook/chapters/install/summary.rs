@@ -126,11 +126,11 @@ pub(super) fn taken_up(
         .filter(|(name, value)| is_changed(name) && !holds(value))
         .map(|(name, value)| format!("{name} {value}"))
         .collect();
-    let secret = secret
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    // Where it was written anew, it is written as the installer writes it.
+    let secret = secret.into_iter().filter(|_| !site.overwrite_env);
     kept.extend(
         secret
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             .filter(|(name, value)| is_changed(name) && !holds(value.expose()))
             .map(|(name, _)| name.to_owned()),
     );

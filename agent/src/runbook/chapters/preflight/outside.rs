@@ -124,8 +124,9 @@ impl Doors {
     async fn of(cx: &Cx<'_>) -> Result<Self, StepError> {
         let shut = firewalls::look(cx.host, &openings(cx.site)).await?;
         let is_shut = |door: &Door| {
-            let mut gates = shut.shut.iter().chain(&shut.denied);
-            gates.any(|(_, opening)| {
+            let closed = shut.shut.iter().map(|(_, opening, _)| opening);
+            let mut gates = closed.chain(shut.denied.iter().map(|(_, opening)| opening));
+            gates.any(|opening| {
                 opening.transport == door.transport && (opening.first..=opening.last).contains(&door.port)
             })
         };

@@ -49,7 +49,7 @@ impl Step for Firewall {
             )
             .into());
         }
-        let shut: Vec<_> = found.shut.iter().map(|(_, opening)| *opening).collect();
+        let shut: Vec<_> = found.shut.iter().map(|(_, opening, _)| *opening).collect();
         Ok(match (found.at_work.is_empty(), shut.is_empty()) {
             (true, _) => Verdict::satisfied("no ufw and no firewalld at work"),
             (false, true) => Verdict::satisfied(format!(
@@ -65,7 +65,7 @@ impl Step for Firewall {
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let found = firewalls::look(cx.host, &openings(cx.look.site)).await?;
-        firewalls::open(cx, &found.shut).await?;
+        firewalls::open(cx, &found).await?;
         Ok(Applied::default())
     }
 }

@@ -42,8 +42,9 @@ fn judge(
 ) -> Option<Advice> {
     let words = || refusals.iter().rev().take(3).map(|refusal| refusal.words.clone());
     let last = refusals.last();
-    // Caddy asks somebody else then, who is not said to have had enough.
-    if let Some(last) = refusals.iter().rfind(|refusal| refusal.rate_limited) {
+    // Caddy asks somebody else then, who is not said to have had enough; and only whom we ask is of interest.
+    let ours = |refusal: &&Refusal| refusal.rate_limited && refusal.counts == (site.acme == Acme::Production);
+    if let Some(last) = refusals.iter().rfind(ours) {
         return Some(
             limited(site, asked.len().max(refusals.len()), now_ms - last.at_ms).with_evidence(words()),
         );
@@ -135,6 +136,16 @@ mod tests {
         };
         let both = [limited, refusal(96_000)];
         assert_eq!(code(&both, Some(90_000)).as_deref(), Some("ACME_RATE_LIMITED"));
+    }
+
+    #[test]
+    fn f56_too_many_requests_at_another_authority_are_none_at_ours() {
+        let elsewhere = Refusal {
+            rate_limited: true,
+            counts: false,
+            ..refusal(95_000)
+        };
+        assert_eq!(code(&[elsewhere], None), None);
     }
 
     #[test]

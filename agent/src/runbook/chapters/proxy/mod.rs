@@ -140,9 +140,9 @@ impl Step for InFront {
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let proxy = proxy_of(cx.look.site)?;
-        let signed = staging::leave(cx).await?;
+        let asked = staging::leave(cx).await?;
         let mut done = proxies::put(cx, proxy, &applied(proxy)).await?;
-        done.remember.extend(signed);
+        done.remember.extend([asked]);
         Ok(done)
     }
 }

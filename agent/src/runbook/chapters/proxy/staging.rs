@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// Where it is remembered when the proxy was last told to ask there.
 const APPLIED: &str = "proxy.applied.staging";
-/// Where it is remembered for which domain the staging authority has signed.
-const SIGNED: &str = "acme.staging";
+/// Where it is remembered whose certificate for which domain the proxy was last told to ask for.
+const ASKED_FOR: &str = "acme.asked_for";
 
 /// The staging authority has signed for the domain.
 pub(super) struct Staging;
@@ -20,6 +20,16 @@ pub(super) struct Staging;
 /// Whether a site's certificate is tried at the staging authority first.
 fn is_tried(site: &Site) -> bool {
     site.acme == Acme::Production && proxies::chosen(site).is_some_and(proxies::Proxy::asks_where_told)
+}
+
+/// What is remembered of whom a proxy was told to ask.
+fn asked_for(site: &Site) -> String {
+    let whom = match &site.acme {
+        Acme::Production => "production",
+        Acme::Staging => "staging",
+        Acme::Private { directory, .. } => directory.as_str(),
+    };
+    format!("{} {whom}", site.domain)
 }
 
 /// The same site with a certificate by the staging authority.
@@ -30,17 +40,22 @@ fn staged(site: &Site) -> Site {
     }
 }
 
-/// Takes a certificate of the staging authority out of use: given another authority, a proxy would go on with a
-/// certificate that is valid. To be done before the site is written; hands back what is to be remembered then.
-pub(super) async fn leave(cx: &ActCx<'_>) -> Result<Option<(String, String)>, StepError> {
+/// Takes another authority's certificate out of use: a proxy would go on with one that is valid. To be done before the site
+/// is written; hands back what is to be remembered then.
+pub(super) async fn leave(cx: &ActCx<'_>) -> Result<(String, String), StepError> {
     let (proxy, site) = (proxy_of(cx.look.site)?, cx.look.site);
-    // A first site has nothing to be taken out, and a configuration of others that is broken is told when ours is judged.
-    let may_serve = is_tried(site) || proxy.left(&cx.look).await?.is_some();
-    if proxy.asks_where_told() && site.acme != Acme::Staging && may_serve && !is_trusted(&cx.look).await {
+    let wanted = asked_for(site);
+    // What an earlier life has not told of may be the staging authority's.
+    let other = match cx.look.memory.get(ASKED_FOR) {
+        Some(last) => *last != wanted,
+        None => is_tried(site),
+    };
+    if proxy.asks_where_told() && other {
+        // What is served is not taken out for what would be refused.
+        proxies::judged(cx, proxy).await?;
         proxy.take_out(cx).await?;
     }
-    let signed = (SIGNED.to_owned(), site.domain.to_string());
-    Ok(is_tried(site).then_some(signed))
+    Ok((ASKED_FOR.to_owned(), wanted))
 }
 
 #[async_trait]
@@ -77,14 +92,10 @@ impl Step for Staging {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        if cx
-            .memory
-            .get(SIGNED)
-            .is_some_and(|domain| domain == cx.site.domain.as_str())
-        {
+        if cx.memory.get(ASKED_FOR) == Some(&asked_for(cx.site)) {
             return Ok(Verdict::satisfied("it has signed for the domain before"));
         }
-        if is_trusted(cx).await {
+        if proxy_of(cx.site)?.keeps(cx).await? && is_trusted(cx).await {
             return Ok(Verdict::satisfied("there is a certificate that is trusted"));
         }
         let site = staged(cx.site);
@@ -97,6 +108,8 @@ impl Step for Staging {
             site: &site,
             ..cx.look
         };
-        proxies::put(&ActCx { look, ..*cx }, proxy_of(&site)?, APPLIED).await
+        let mut done = proxies::put(&ActCx { look, ..*cx }, proxy_of(&site)?, APPLIED).await?;
+        done.remember.insert(ASKED_FOR.to_owned(), asked_for(&site));
+        Ok(done)
     }
 }

@@ -1,17 +1,17 @@
 //! What deployments have opened in the host's firewall, and what they have had `SELinux` allow.
 
 use super::super::proxy::firewall::{ALLOWED_BY_US, set_allowed};
-use crate::runbook::firewalls::{self, listed, openings};
+use crate::runbook::firewalls::{self, ever_opened, listed};
 use crate::runbook::proxies::{self, Standing};
 use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made};
 use async_trait::async_trait;
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::site::{ProxyChoice, Site};
 
 /// Whether the proxy serves others too, who may by now live on what was opened for us.
 async fn serves_others(cx: &Cx<'_>) -> Result<bool, StepError> {
+    // Where it is not ours by now, what was opened for ours may be what it is reached by.
     let Some(proxy) = proxies::chosen(cx.site) else {
-        return Ok(false);
+        return Ok(true);
     };
     let standing = proxy.detect(cx).await?;
     Ok(matches!(standing, Standing::Beside { .. } | Standing::Unfit(_)))
@@ -30,14 +30,10 @@ impl Step for NoOpening {
         "The host's firewall is as it was"
     }
 
-    fn applies(&self, site: &Site) -> bool {
-        !openings(site).is_empty()
-    }
-
-    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+    fn effects(&self, _intent: &Intent<'_>) -> Vec<String> {
         vec![format!(
             "shut {} in ufw or firewalld, if a deployment has opened them there; 80 and 443 stay open while the proxy serves other sites",
-            listed(&openings(intent.site))
+            listed(&ever_opened())
         )]
     }
 
@@ -77,13 +73,9 @@ impl Step for NotAllowed {
         "SELinux is as it was"
     }
 
-    fn applies(&self, site: &Site) -> bool {
-        site.proxy == ProxyChoice::Nginx
-    }
-
     fn effects(&self, _intent: &Intent<'_>) -> Vec<String> {
         vec![
-            "run `setsebool -P httpd_can_network_connect off`, if a deployment has set it on and nginx serves no other site"
+            "run `setsebool -P httpd_can_network_connect off`, if a deployment has set it on and the proxy serves no other site"
                 .to_owned(),
         ]
     }

@@ -5,7 +5,6 @@ use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::site::Site;
 
 /// How it is written down that a deployment has added a login: one that was a member before stays one.
 pub(in crate::runbook::chapters) fn added(login: &str) -> String {
@@ -40,19 +39,8 @@ impl Step for NotInGroup {
         "The login may use Docker no more"
     }
 
-    fn applies(&self, site: &Site) -> bool {
-        site.docker_group.is_some()
-    }
-
-    fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
-        let login = intent
-            .site
-            .docker_group
-            .as_ref()
-            .map_or("", |login| login.as_str());
-        vec![format!(
-            "take {login} out of the docker group, if a deployment has put it there"
-        )]
+    fn effects(&self, _intent: &Intent<'_>) -> Vec<String> {
+        vec!["take out of the docker group whom deployments have put there".to_owned()]
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {

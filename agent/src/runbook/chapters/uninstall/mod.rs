@@ -4,6 +4,7 @@
 //! safe to be cut off anywhere. Packages stay, and so does what was there before; data goes only with its own table,
 //! for which a person has to type the site's name.
 
+mod certificate;
 mod containers;
 mod data;
 mod firewall;
@@ -22,6 +23,7 @@ use std::time::Duration;
 /// Taking chatalot away, its data left.
 pub const STEPS: &[&dyn Step] = &[
     &NotInFront,
+    &certificate::NoCertificate,
     &containers::Containers,
     &port::NoPort,
     &firewall::NoOpening,
@@ -34,6 +36,7 @@ pub const STEPS: &[&dyn Step] = &[
 /// The same with its data.
 pub const WITH_DATA: &[&dyn Step] = &[
     &NotInFront,
+    &certificate::NoCertificate,
     &containers::Containers,
     &data::Volumes,
     &port::NoPort,

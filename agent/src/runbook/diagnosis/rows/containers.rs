@@ -24,7 +24,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         code: "CONTAINER_KILLED",
-        cause: "a container that was killed, by somebody or for the whole host's want of memory",
+        cause: "a container that was ended by SIGKILL: by somebody, by a stop that took too long, or for the whole host's want of memory",
         shown_by: "exit code 137, and not for its own memory limit",
         fix: "run `docker start` on it; if it comes again, see whether `journalctl -k` tells of a process killed for memory",
         ours: true,
@@ -112,7 +112,7 @@ fn killed(facts: &Facts) -> Option<Seen> {
         .filter(|one| one.state == "exited")
         .find(of_kill)?;
     Some(Seen {
-        saw: format!("{} was killed (exit code 137)", one.name),
+        saw: format!("{} was ended by SIGKILL (exit code 137)", one.name),
         fix: Some(format!(
             "run `docker start {}`; if it comes again, see whether `journalctl -k` tells of a process killed for memory",
             one.name

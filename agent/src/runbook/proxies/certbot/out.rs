@@ -1,10 +1,10 @@
 //! What deployments have had certbot do, taken back.
 
-use super::{HOOK, RENEWAL, WEBROOT, got, hook, renewal, started};
+use super::super::nginx;
+use super::{CERTIFICATE, HOOK, RENEWAL, UNIT, WEBROOT, hook};
 use crate::host::{Command, HostError, Look};
 use crate::runbook::{ActCx, Cx, StepError, made};
 use chatalot_protocol::advice::Advice;
-use chatalot_protocol::site::Site;
 use std::path::Path;
 
 async fn our_hook(host: &dyn Look) -> Result<bool, HostError> {
@@ -12,67 +12,77 @@ async fn our_hook(host: &dyn Look) -> Result<bool, HostError> {
     Ok(there.as_deref() == Some(hook().as_bytes()))
 }
 
-/// What is left of what deployments have had certbot do for this site.
-pub(in crate::runbook::proxies) async fn left(cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+/// What is left of what deployments have had certbot do.
+pub(in crate::runbook) async fn left(cx: &Cx<'_>) -> Result<Option<String>, StepError> {
     if our_hook(cx.host).await? {
         return Ok(Some(format!("{HOOK} is there")));
     }
     if cx.host.owner(Path::new(WEBROOT)).await?.is_some() {
         return Ok(Some(format!("{WEBROOT} is there")));
     }
-    if made::is_made(cx.host, &got(cx.site)).await? {
-        let certificate = format!("a certificate for {} that a deployment has got", cx.site.domain);
-        return Ok(Some(certificate));
+    if let Some(domain) = certificates(cx.host).await?.first() {
+        return Ok(Some(format!(
+            "a certificate for {domain} that a deployment has got"
+        )));
     }
-    let timer = cx.distro.certbot_timer;
-    Ok(for_nobody(cx.host, timer)
-        .await?
-        .then(|| format!("{timer} runs by a deployment, for nobody")))
+    let timer = for_nobody(cx.host).await?;
+    Ok(timer.map(|timer| format!("{timer} runs by a deployment, for nobody")))
 }
 
-/// Whether deployments have started the timer, and no certificate is left for it.
-async fn for_nobody(host: &dyn Look, timer: &str) -> Result<bool, HostError> {
-    Ok(made::is_made(host, &started(timer)).await? && host.list(Path::new(RENEWAL)).await?.is_empty())
+/// Whose certificates deployments have got, whatever the site is now; one that another site of nginx shows stays.
+async fn certificates(host: &dyn Look) -> Result<Vec<String>, HostError> {
+    let mut found = Vec::new();
+    for line in made::made(host).await? {
+        if let Some(domain) = line.strip_prefix(CERTIFICATE)
+            && !nginx::shows(host, &format!("/etc/letsencrypt/live/{domain}/")).await?
+        {
+            found.push(domain.to_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// The timer that deployments have started, where no certificate is left for it.
+async fn for_nobody(host: &dyn Look) -> Result<Option<String>, HostError> {
+    let made = made::made(host).await?;
+    let timer = made.iter().find_map(|line| line.strip_prefix(UNIT));
+    if !host.list(Path::new(RENEWAL)).await?.is_empty() {
+        return Ok(None);
+    }
+    Ok(timer.map(str::to_owned))
 }
 
 /// What taking it away does, one line each.
-pub(in crate::runbook::proxies) fn plan_out(site: &Site) -> Vec<String> {
+pub(in crate::runbook) fn plan() -> Vec<String> {
     vec![
         format!("remove {HOOK}, if it is ours, and {WEBROOT}"),
-        format!(
-            "run `certbot delete --cert-name {}`, if a deployment has got that certificate; with no other certificate left, stop \
-             the timer that a deployment has started",
-            site.domain
-        ),
+        "run `certbot delete` on certificates that deployments have got, unless another site shows them; with none left, stop certbot's \
+         timer, if a deployment has started it"
+            .to_owned(),
     ]
 }
 
 /// Takes it away: certbot would ask for ever, for a site that shows it nothing any more.
-pub(in crate::runbook::proxies) async fn take_out(cx: &ActCx<'_>) -> Result<(), StepError> {
+pub(in crate::runbook) async fn take_out(cx: &ActCx<'_>) -> Result<(), StepError> {
     if our_hook(cx.host).await? {
         cx.host.remove(Path::new(HOOK)).await?;
     }
     if cx.host.owner(Path::new(WEBROOT)).await?.is_some() {
-        done(
-            cx,
-            Command::new("rm", &["-rf", "--one-file-system", "--", WEBROOT]),
-        )
-        .await?;
+        let remove = ["-rf", "--one-file-system", "--", WEBROOT];
+        done(cx, Command::new("rm", &remove)).await?;
     }
-    let site = cx.look.site;
-    let ours = got(site);
-    if made::is_made(cx.host, &ours).await? {
+    for domain in certificates(cx.host).await? {
+        let renewal = Path::new(RENEWAL).join(format!("{domain}.conf"));
         // Without certbot nobody renews it either.
-        if cx.host.read(&renewal(site)).await?.is_some() && cx.host.program("certbot").await?.is_some() {
-            let name = ["delete", "--non-interactive", "--cert-name", site.domain.as_str()];
-            done(cx, Command::new("certbot", &name)).await?;
+        if cx.host.read(&renewal).await?.is_some() && cx.host.program("certbot").await?.is_some() {
+            let delete = ["delete", "--non-interactive", "--cert-name", &domain];
+            done(cx, Command::new("certbot", &delete)).await?;
         }
-        made::forget(cx, &ours).await?;
+        made::forget(cx, &format!("{CERTIFICATE}{domain}")).await?;
     }
-    let timer = cx.look.distro.certbot_timer;
-    if for_nobody(cx.host, timer).await? {
-        done(cx, Command::new("systemctl", &["disable", "--now", timer])).await?;
-        made::forget(cx, &started(timer)).await?;
+    if let Some(timer) = for_nobody(cx.host).await? {
+        done(cx, Command::new("systemctl", &["disable", "--now", &timer])).await?;
+        made::forget(cx, &format!("{UNIT}{timer}")).await?;
     }
     Ok(())
 }

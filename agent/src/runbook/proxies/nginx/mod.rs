@@ -4,7 +4,7 @@
 mod render;
 
 use super::life::{take_up, told, unfit_domain};
-use super::site_file::Folder;
+use super::site_file::{Folder, MARK};
 use super::{Part, Proxy, Standing, Written, certbot};
 use crate::host::{Command, HostError, Look, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
@@ -174,21 +174,16 @@ impl Proxy for Nginx {
     }
 
     fn plan_out(&self, site: &Site) -> Vec<String> {
-        let mut lines = vec![
+        vec![
             format!("remove {}", SITES.file(&site.domain).display()),
             format!("reload {UNIT}"),
-        ];
-        lines.extend(certbot::out::plan_out(site));
-        lines
+        ]
     }
 
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
         let content = SITES.content(cx.host, &cx.site.domain).await?;
         let ours = SITES.ours(&content, &cx.site.domain);
-        match ours.first() {
-            Some(file) => Ok(Some(format!("{} is there", file.display()))),
-            None => certbot::out::left(cx).await,
-        }
+        Ok(ours.first().map(|file| format!("{} is there", file.display())))
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -201,7 +196,7 @@ impl Proxy for Nginx {
             let then = "run `uninstall` again";
             told(cx, UNIT, &["reload", UNIT], "NGINX_RELOAD_FAILED", then).await?;
         }
-        certbot::out::take_out(cx).await
+        Ok(())
     }
 }
 
@@ -210,6 +205,24 @@ async fn shape(host: &dyn Look, site: &Site) -> Result<Shape, HostError> {
         ipv6: host.read(Path::new(HAS_IPV6)).await?.is_some(),
         certificate: host.read(&certbot::chain(site)).await?.is_some(),
     })
+}
+
+/// Whether a site of somebody else shows something out of a folder.
+pub(super) async fn shows(host: &dyn Look, folder: &str) -> Result<bool, HostError> {
+    let mut files = vec![PathBuf::from(MAIN)];
+    for place in [SITES.path, ENABLED].map(Path::new) {
+        files.extend(host.list(place).await?.into_iter().map(|name| place.join(name)));
+    }
+    for file in files {
+        // A link that leads nowhere is nginx's to complain about.
+        if let Ok(Some(text)) = host.read(&file).await
+            && !text.starts_with(MARK.as_bytes())
+            && String::from_utf8_lossy(&text).contains(folder)
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn lines(text: &str) -> impl Iterator<Item = &str> {
