@@ -358,12 +358,13 @@ fn f56_a_broken_proxy_is_not_taken_for_chatalot(journey: &Journey) -> Result<()>
         "journalctl -u caddy.service",
     );
     let refused = journey.deploy(&[])?;
+    // A Caddy that does not run is to be started, and so its configuration is judged.
     advises(
         &refused,
-        3,
-        "PROXY_NOT_SERVING",
-        "nobody answers on port 443",
-        "journalctl -u caddy.service",
+        1,
+        "CADDY_INVALID",
+        "Caddy refused its configuration",
+        "caddy validate",
     );
     assert!(
         journey

@@ -162,8 +162,8 @@ pub(crate) const ELSEWHERE: &[(&str, Way, &str)] = &[
     ),
     (
         "PROXY_NOT_SERVING",
-        Way::Journey,
-        "f56_a_broken_proxy_is_not_taken_for_chatalot",
+        Way::Maps,
+        "f56_what_a_traefik_is_made_to_ask_for_counts_too_though_the_host_has_booted",
     ),
     (
         "INSTALLER_FAILED",
