@@ -248,7 +248,14 @@ fn another_proxy_right_after_the_first_is_not_judged_by_what_that_one_was_told()
         world.units.remove("nginx.service");
         world.nginx_loaded = None;
     });
+    let before = host.log().len();
     run.deploy(&host).unwrap();
+    // What certbot was signed says nothing of what Caddy would be: it tries the staging authority first.
+    let judged = host.log()[before..]
+        .iter()
+        .filter(|call| call.contains("caddy validate"))
+        .count();
+    assert_eq!(judged, 3);
     assert!(host.world(|world| {
         world
             .caddy_loaded

@@ -142,7 +142,7 @@ impl Step for InFront {
         let proxy = proxy_of(cx.look.site)?;
         let asked = staging::leave(cx).await?;
         let mut done = proxies::put(cx, proxy, &applied(proxy)).await?;
-        done.remember.extend([asked]);
+        done.remember.extend(asked);
         Ok(done)
     }
 }

@@ -42,20 +42,23 @@ fn staged(site: &Site) -> Site {
 
 /// Takes another authority's certificate out of use: a proxy would go on with one that is valid. To be done before the site
 /// is written; hands back what is to be remembered then.
-pub(super) async fn leave(cx: &ActCx<'_>) -> Result<(String, String), StepError> {
+pub(super) async fn leave(cx: &ActCx<'_>) -> Result<Option<(String, String)>, StepError> {
     let (proxy, site) = (proxy_of(cx.look.site)?, cx.look.site);
+    if !proxy.asks_where_told() {
+        return Ok(None);
+    }
     let wanted = asked_for(site);
     // What an earlier life has not told of may be the staging authority's.
     let other = match cx.look.memory.get(ASKED_FOR) {
         Some(last) => *last != wanted,
         None => is_tried(site),
     };
-    if proxy.asks_where_told() && other {
+    if other {
         // What is served is not taken out for what would be refused.
         proxies::judged(cx, proxy).await?;
         proxy.take_out(cx).await?;
     }
-    Ok((ASKED_FOR.to_owned(), wanted))
+    Ok(Some((ASKED_FOR.to_owned(), wanted)))
 }
 
 #[async_trait]
