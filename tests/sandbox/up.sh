@@ -78,5 +78,6 @@ publish postgres postgres:17
 publish turn turn:0.24.0
 publish tunnel tunnel:0.24.0
 publish traefik traefik:3.7.15
+publish traefik-old traefik:3.5.3
 [ "${1-}" != --all ] || publish_mirror
 say "up"

@@ -7,8 +7,9 @@
 //! | [`reach`] | which addresses are knocked at |
 //! | [`knock`], [`site`] | one door: TCP, UDP, a page |
 //!
-//! A host names its domain and nothing else: addresses, ports and paths are ours, a private address and the controller's
-//! own are not knocked at, and of an answer only its kind is told. So no host makes of its controller a way into another network.
+//! A host names its domain, and the few ports that its containers publish, which are knocked at only where its site has
+//! answered: addresses, other ports and paths are ours, a private address and the controller's own are not knocked at, and of
+//! an answer only its kind is told. So no host makes of its controller a way into another network.
 
 pub mod knock;
 pub mod names;
@@ -22,7 +23,7 @@ use crate::store::hosts;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::names::HostId;
 use chatalot_protocol::outside::{
-    Door, Look, LookAt, Nonce, Page, SHUT, SIGN_OF_LIFE, Saw, Seen, Sight, TURN, Told, WEB,
+    Door, Look, LookAt, Nonce, PUBLISHED, Page, SHUT, SIGN_OF_LIFE, Saw, Seen, Sight, TURN, Told, WEB,
 };
 use futures_util::future::{BoxFuture, join_all};
 use std::collections::HashMap;
@@ -175,14 +176,36 @@ async fn at(config: &Config, address: IpAddr, look: &Look) -> Seen {
     let named = config.reach.iter().any(|network| network.has(address));
     let barred = !named && (!reach::is_public(address) || reach::is_own(address));
     let knocks = if barred { Vec::new() } else { knocks(address, look) };
+    let mut sights = join_all(knocks).await;
+    let named = published(&sights, look);
+    sights.extend(join_all(named.into_iter().map(|door| touch(address, door))).await);
     Seen {
         address,
         barred,
-        sights: join_all(knocks).await,
+        sights,
     }
 }
 
-/// What is asked at an address: fixed doors and paths, whatever the host has said.
+/// The doors that the host has named itself: a few, and only where its site has answered, so at nobody else's address.
+fn published(sights: &[Sight], look: &Look) -> Vec<Door> {
+    let LookAt::Site {
+        direct: true,
+        published,
+        ..
+    } = &look.at
+    else {
+        return Vec::new();
+    };
+    let is_health = |sight: &Sight| sight.page == Some(Page::Health) && sight.saw == Saw::Answered;
+    if !sights.iter().any(is_health) {
+        return Vec::new();
+    }
+    let asked = |door: &Door| sights.iter().any(|sight| sight.door == *door);
+    let doors = published.iter().map(|port| Door::tcp(*port));
+    doors.filter(|door| !asked(door)).take(PUBLISHED).collect()
+}
+
+/// What is asked at an address first: fixed doors and paths, whatever the host has said.
 fn knocks(address: IpAddr, look: &Look) -> Vec<BoxFuture<'_, Sight>> {
     let mut knocks: Vec<BoxFuture<'_, Sight>> = Vec::new();
     match &look.at {
@@ -196,7 +219,7 @@ fn knocks(address: IpAddr, look: &Look) -> Vec<BoxFuture<'_, Sight>> {
             }
             knocks.push(Box::pin(touch(address, SIGN_OF_LIFE)));
         }
-        LookAt::Site { turn, direct } => {
+        LookAt::Site { turn, direct, .. } => {
             for page in [Page::Health, Page::Websocket] {
                 knocks.push(Box::pin(fetched(address, page, look)));
             }
@@ -271,5 +294,25 @@ mod tests {
         let address = "203.0.113.42".parse().unwrap();
         // Two of the four, and the sign of life.
         assert_eq!(knocks(address, &look).len(), 3);
+    }
+
+    #[test]
+    fn a_few_ports_that_a_host_names_are_knocked_at_where_its_site_answers_and_nowhere_else() {
+        let look = |direct| Look {
+            domain: "chat.example.com".parse().unwrap(),
+            at: LookAt::Site {
+                turn: false,
+                direct,
+                published: vec![5432, 9000, 9001, 9002, 9003, 9004],
+            },
+        };
+        let health = |saw| sight(WEB[1], Some(Page::Health), (saw, String::new()));
+        let database = sight(SHUT[1], None, (Saw::Open, String::new()));
+        let sights = [health(Saw::Answered), database];
+        let four = [9000, 9001, 9002, 9003].map(Door::tcp);
+        assert_eq!(published(&sights, &look(true)), four);
+        assert_eq!(published(&sights, &look(false)), []);
+        assert_eq!(published(&[health(Saw::Other)], &look(true)), []);
+        assert_eq!(published(&[], &look(true)), []);
     }
 }

@@ -107,6 +107,14 @@ fn the_ends_of_the_tunnel_are_told_apart(sandbox: &Sandbox, vps: &Vps) -> Result
         sandbox.internet(&format!("rm /run/tunnels/{answer}"))?.ok()?;
         found?;
     }
+    for (address, code) in [
+        (None, "TUNNEL_NAME_NONE"),
+        (Some(vps.address()), "TUNNEL_NAME_ELSEWHERE"),
+    ] {
+        sandbox.dns(DOMAIN, address, None)?;
+        finds(vps, code)?;
+    }
+    sandbox.dns(DOMAIN, EDGE.parse().ok(), None)?;
     vps.must("chatalot-agent diagnose")?;
     Ok(())
 }

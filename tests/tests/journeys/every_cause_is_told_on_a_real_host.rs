@@ -9,9 +9,11 @@ mod containers;
 mod files;
 mod front;
 mod host;
+mod installer;
 mod law;
 mod refusals;
 mod stops;
+mod traefik;
 mod turn;
 
 use case::{Case, Warm};

@@ -64,13 +64,18 @@ impl World {
                     sights.push(self.through(*door, None, saw, String::new()));
                 }
             }
-            LookAt::Site { turn, direct } => {
+            LookAt::Site {
+                turn,
+                direct,
+                published,
+            } => {
                 for page in [Page::Health, Page::Websocket] {
                     let (saw, detail) = self.page(look, page);
                     sights.push(self.through(WEB[1], Some(page), saw, detail));
                 }
                 if *direct {
-                    for door in [&WEB[..1], &SHUT[..]].concat() {
+                    let named: Vec<Door> = published.iter().map(|port| Door::tcp(*port)).collect();
+                    for door in [&WEB[..1], &SHUT[..], &named].concat() {
                         sights.push(self.through(door, None, self.at(door), String::new()));
                     }
                 }

@@ -2,6 +2,7 @@
 
 use super::world::{EngineState, World, output};
 use crate::host::Output;
+use crate::runbook::engine_version::major;
 use std::path::Path;
 
 impl World {
@@ -25,6 +26,10 @@ impl World {
         ] = args
         {
             return Some(self.psql(name));
+        }
+        if args == ["version", "--format", "{{.Server.MinAPIVersion}}"] {
+            let is_new = major(&self.engine_version).is_some_and(|major| major >= 29);
+            return Some(output(0, if is_new { "1.44\n" } else { "1.24\n" }));
         }
         let ["volume", "ls", "--quiet", "--filter", label] = args else {
             return None;

@@ -120,7 +120,15 @@ fn an_updater_that_is_published_to_everybody_is_named_whether_or_not_a_controlle
         run.check(&host, "verify.outside").unwrap()
     };
     assert_eq!(note(&publishes(&[9000])), "none");
-    assert_eq!(note(&publishes(&[])), "PORT_PUBLIC");
+    let seen = publishes(&[]);
+    assert_eq!(note(&seen), "PORT_PUBLIC");
+    assert!(
+        format!("{seen:?}").contains("the container `chatalot-updater` publishes 9000"),
+        "{seen:?}"
+    );
+    // What a firewall before the host keeps shut, the world does not reach.
+    host.world(|world| world.outside.drops.insert(Door::tcp(9000)));
+    assert_eq!(note(&publishes(&[])), "none");
     host.world(|world| world.outside.drops_all = true);
     let Verdict::Satisfied {
         note: Some(untold), ..

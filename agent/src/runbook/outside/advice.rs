@@ -57,18 +57,26 @@ pub(super) fn nobody(expected: &Expected<'_>) -> Advice {
     )
 }
 
-/// Ports that are open and must not be.
-pub(super) fn is_public(seen: &Seen, doors: &[Door]) -> Advice {
-    Advice::new(
+/// Ports that are open and must not be, and whose they are where a container of the site's publishes them.
+pub(super) fn is_public(seen: &Seen, doors: &[Door], published: &[(String, u16)]) -> Advice {
+    let theirs = published
+        .iter()
+        .filter(|(_, port)| doors.contains(&Door::tcp(*port)));
+    let advice = Advice::new(
         "PORT_PUBLIC",
         format!("open to the world at {}: {}", seen.address, listed(doors)),
         "the database's and Docker's ports shut",
         "see who listens with `ss -tlnp`, bind it to 127.0.0.1 or stop it, and close the ports in the provider's firewall: whoever reaches Docker's is root here",
-    )
+    );
+    advice.with_evidence(theirs.map(|(name, port)| format!("the container `{name}` publishes {port}")))
 }
 
-/// Ports that containers beside chatalot publish to everybody, each as `name at port`.
-pub(super) fn is_published(public: &[String]) -> Advice {
+/// Ports that containers beside chatalot publish to everybody.
+pub(super) fn is_published(public: &[(String, u16)]) -> Advice {
+    let public: Vec<String> = public
+        .iter()
+        .map(|(name, port)| format!("{name} at {port}"))
+        .collect();
     Advice::new(
         "PORT_PUBLIC",
         format!("published on every address of this host: {}", public.join(", ")),

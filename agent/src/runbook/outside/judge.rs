@@ -23,6 +23,8 @@ pub struct Expected<'a> {
     pub journal: &'a str,
     /// Whether a deployment can publish chatalot's own port on the host alone.
     pub may_shut: bool,
+    /// What the site's other containers publish to everybody, each by its name and port.
+    pub published: &'a [(String, u16)],
 }
 
 /// Before the install: which of the doors that were open the controller has found us behind.
@@ -238,16 +240,34 @@ fn exposed(seen: &Seen, expected: &Expected<'_>) -> Vec<Note> {
         let saw = sight(seen, *door, None).map(|sight| sight.saw);
         saw == Some(Saw::Open)
     };
-    let open: Vec<Door> = SHUT.into_iter().filter(is_open).collect();
+    let named = expected.published.iter().map(|(_, port)| Door::tcp(*port));
+    let mut doors = SHUT.to_vec();
+    doors.extend(named.filter(|door| !SHUT.contains(door)));
+    let open: Vec<Door> = doors.into_iter().filter(is_open).collect();
     let (own, others): (Vec<Door>, Vec<Door>) = open.into_iter().partition(|door| *door == SHUT[0]);
     let mut notes = Vec::new();
     if !others.is_empty() {
-        notes.push(certain(advice::is_public(seen, &others)));
+        notes.push(certain(advice::is_public(seen, &others, expected.published)));
     }
     if !own.is_empty() {
         notes.push(certain(advice::own_port_is_public(expected, seen)));
     }
     notes
+}
+
+/// What containers publish and of which nobody has seen whether the world reaches it.
+pub fn unseen(told: &Told, published: &[(String, u16)]) -> Vec<(String, u16)> {
+    let addresses = match told {
+        Told::Seen { addresses } => addresses.as_slice(),
+        Told::Declined { .. } | Told::Unknown => &[],
+    };
+    let was_seen = |(_, port): &&(String, u16)| {
+        addresses.iter().any(|seen| {
+            let asked = sight(seen, Door::tcp(*port), None);
+            asked.is_some_and(|sight| sight.saw != Saw::Silent || is_alive(seen, Transport::Tcp))
+        })
+    };
+    published.iter().filter(|one| !was_seen(one)).cloned().collect()
 }
 
 fn certain(advice: Advice) -> Note {

@@ -84,9 +84,11 @@ pub fn is_direct(site: &Site) -> bool {
 /// What the controller sees of the site once it is installed.
 pub async fn look(cx: &Cx<'_>) -> Result<Standing, StepError> {
     let version = answer::local(cx.host).await.ok().map(|health| health.version);
+    let public = published(cx).await?;
     let at = LookAt::Site {
         turn: cx.site.turn.is_some(),
         direct: is_direct(cx.site),
+        published: public.iter().map(|(_, port)| *port).collect(),
     };
     let domain = cx.site.domain.clone();
     let told = cx.host.outside(Look { domain, at }).await;
@@ -96,22 +98,24 @@ pub async fn look(cx: &Cx<'_>) -> Result<Standing, StepError> {
         version: version.as_deref(),
         journal: proxies::journal(cx.site),
         may_shut: is_direct(cx.site) && !cx.site.loopback_only,
+        published: &public,
     };
+    let unseen = judge::unseen(&told, &public);
     let mut standing = judge::site(told, &expected);
-    if let Some(advice) = published(cx).await? {
-        standing.remark(advice);
+    if !unseen.is_empty() {
+        standing.remark(advice::is_published(&unseen));
     }
     Ok(standing)
 }
 
-/// What the site's containers besides chatalot itself, such as the updater, publish to everybody. The ports are not the
-/// controller's to know, and Docker publishes them past ufw.
-async fn published(cx: &Cx<'_>) -> Result<Option<Advice>, StepError> {
+/// What the site's containers besides chatalot itself, such as the updater, publish to everybody, past ufw: each one's name
+/// and port, which only the host knows.
+async fn published(cx: &Cx<'_>) -> Result<Vec<(String, u16)>, StepError> {
     let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
     let mut public = Vec::new();
     for one in there.iter().filter(|one| one.service != SERVER) {
         let ports = one.ports.iter().filter(|port| !one.loopback.contains(port));
-        public.extend(ports.map(|port| format!("{} at {port}", one.name)));
+        public.extend(ports.map(|port| (one.name.clone(), *port)));
     }
-    Ok((!public.is_empty()).then(|| advice::is_published(&public)))
+    Ok(public)
 }

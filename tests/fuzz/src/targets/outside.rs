@@ -96,6 +96,7 @@ fn judged(told: &Told) {
             version: Some("1.2.3"),
             journal: "journalctl -u caddy",
             may_shut: turn.is_some(),
+            published: &[],
         };
         for standing in [
             judge::probe(told.clone(), &expected, &opened),

@@ -75,6 +75,15 @@ pub(crate) const CASES: &[Case] = &[
         heal: "rm /usr/local/share/ca-certificates/short.crt && update-ca-certificates --fresh >/dev/null \
                && cat /root/site.caddy >/etc/caddy/conf.d/causes.example.com.caddy && systemctl restart caddy",
     },
+    // The authority cannot reach the host, and what it had signed before is gone.
+    Case {
+        code: "ACME_FAILED",
+        spoil: "iptables -I INPUT -s 203.0.113.2 -p tcp -m multiport --dports 80,443 -j REJECT && systemctl stop caddy \
+                && mv /var/lib/caddy/.local/share/caddy/certificates /root/certificates && systemctl start caddy",
+        heal: "iptables -D INPUT -s 203.0.113.2 -p tcp -m multiport --dports 80,443 -j REJECT && systemctl stop caddy \
+               && rm -rf /var/lib/caddy/.local/share/caddy/certificates \
+               && mv /root/certificates /var/lib/caddy/.local/share/caddy/ && systemctl start caddy",
+    },
     Case {
         code: "PUBLIC_UNREACHABLE",
         spoil: "iptables -I INPUT ! -d 127.0.0.0/8 -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
@@ -95,6 +104,16 @@ pub(crate) const CASES: &[Case] = &[
         code: "PUBLIC_NAME_UNKNOWN",
         spoil: "echo 'nameserver 127.0.0.9' >/root/resolv.conf && mount --bind /root/resolv.conf /etc/resolv.conf",
         heal: "umount /etc/resolv.conf",
+    },
+    // The host's own resolver says that there is no such name, and another one knows it.
+    Case {
+        code: "DNS_DISAGREE",
+        spoil: "sed -i '1i resolvers = [\"203.0.113.2\"]' /etc/chatalot-agent/config.toml \
+                && systemd-run --quiet --unit=denier perl -e 'use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalAddr => \
+                \"127.0.0.9\", LocalPort => 53, Proto => \"udp\") or die; while (defined(my $from = $s->recv(my $asked, 512))) { \
+                substr($asked, 2, 2) = pack(\"n\", 0x8183); $s->send($asked, 0, $from) }' \
+                && mount --bind /root/resolv.conf /etc/resolv.conf",
+        heal: "umount /etc/resolv.conf && systemctl stop denier && sed -i /^resolvers/d /etc/chatalot-agent/config.toml",
     },
     Case {
         code: "DNS_UNREACHABLE",

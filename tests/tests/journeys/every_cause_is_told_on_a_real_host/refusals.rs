@@ -8,6 +8,8 @@ pub(crate) const REFUSALS: &[(&str, &str)] = &[
     ("REGISTRY_DENIED", "401 Unauthorized"),
     ("REGISTRY_RATE_LIMITED", "429 Too Many Requests"),
     ("IMAGE_UNKNOWN", "404 Not Found"),
+    // It has the image, and hands out something else.
+    ("IMAGE_DAMAGED", "200 OK"),
     // Nobody is there at all.
     ("IMAGES_UNREACHABLE", ""),
 ];
@@ -19,8 +21,13 @@ while (my $c = $s->accept) {
   my $line = <$c> // ""; while (<$c>) { last if /^\r?\n/ }
   my ($code) = $status =~ /^(\d+)/;
   my $is = $line =~ m{ /v2/ } && $code != 401 ? "200 OK" : $status;
+  my ($type, $of) = ("application/json", "application/vnd.docker");
   my $body = $is eq "200 OK" ? "{}" : qq({"errors":[{"code":"$said{$code}","message":"refused"}]});
-  print $c "HTTP/1.1 $is\r\nContent-Type: application/json\r\nDocker-Distribution-Api-Version: registry/2.0\r\n",
+  if ($code == 200 && $line =~ m{/manifests/}) {
+    my ($one, $two) = map { "sha256:" . $_ x 64 } "a", "b"; $type = "$of.distribution.manifest.v2+json";
+    $body = qq({"schemaVersion":2,"mediaType":"$type","config":{"mediaType":"$of.container.image.v1+json","size":2,"digest":"$one"},)
+      . qq("layers":[{"mediaType":"$of.image.rootfs.diff.tar.gzip","size":2,"digest":"$two"}]}) }
+  print $c "HTTP/1.1 $is\r\nContent-Type: $type\r\nDocker-Distribution-Api-Version: registry/2.0\r\n",
     "WWW-Authenticate: Basic realm=\"registry\"\r\nContent-Length: ", length $body, "\r\nConnection: close\r\n\r\n$body";
   close $c }"#;
 

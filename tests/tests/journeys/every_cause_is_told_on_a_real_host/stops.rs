@@ -1,6 +1,7 @@
 //! What a deployment ends with, or its plan is refused for, and what is told of it until the next.
 
 use super::case::{Stop, Warm};
+use super::{installer, traefik};
 use chatalot_tests::{Result, phase};
 
 /// Its proxy, its containers, its steps.
@@ -166,40 +167,14 @@ pub(crate) const BARRED: &[Stop] = &[
         code: "PROXY_ADOPTABLE",
         spoil: "true",
         flags: "--proxy nginx",
-        heal: "systemctl stop caddy",
+        heal: "true",
     },
     Stop {
-        code: "TRAEFIK_NOT_RUNNING",
-        spoil: "true",
-        flags: "--proxy traefik",
-        heal: "docker tag registry.example.net/chatalot/postgres:17 traefik:v3.5",
-    },
-    // A container that is taken for a Traefik by its image, and asked by its arguments, as the real one is.
-    Stop {
-        code: "TRAEFIK_WITHOUT_DOCKER",
-        spoil: "docker run -d --name edge --entrypoint sh traefik:v3.5 -c 'sleep 600' edge",
-        flags: "--proxy traefik",
-        heal: "docker rm -f edge",
-    },
-    Stop {
-        code: "TRAEFIK_WITHOUT_HTTPS",
-        spoil: "docker run -d --name edge --entrypoint sh traefik:v3.5 -c 'sleep 600' edge --providers.docker",
-        flags: "--proxy traefik",
-        heal: "docker rm -f edge",
-    },
-    Stop {
-        code: "TRAEFIK_WITHOUT_RESOLVER",
-        spoil: "docker run -d --name edge --entrypoint sh traefik:v3.5 -c 'sleep 600' edge --providers.docker \
-                --entrypoints.websecure.address=:443",
-        flags: "--proxy traefik",
-        heal: "docker rm -f edge",
-    },
-    Stop {
-        code: "TRAEFIK_ON_BRIDGE",
-        spoil: "docker run -d --name edge --entrypoint sh traefik:v3.5 -c 'sleep 600' edge --providers.docker \
-                --entrypoints.websecure.address=:443 --certificatesresolvers.letsencrypt.acme.tlschallenge",
-        flags: "--proxy traefik",
-        heal: "docker rm -f edge && docker rmi traefik:v3.5 && systemctl start caddy",
+        code: "DATABASE_WITHOUT_ENV",
+        spoil: "cd /srv/chatalot && docker compose down -t 2 && rm .env",
+        flags: "",
+        heal: "cd /srv/chatalot && cp -a /root/env .env && docker compose up -d \
+               && until curl -sf -m 5 -o /dev/null http://127.0.0.1:8080/api/health; do sleep 0.5; done",
     },
 ];
 
@@ -248,10 +223,21 @@ pub(crate) const NGINX_BARRED: &[Stop] = &[Stop {
     heal: "mv /etc/nginx/nginx.conf.bak /etc/nginx/nginx.conf && systemctl disable --now nginx && systemctl start caddy",
 }];
 
+/// What a deployment ends with that is told as something else once it is asked again: as why the proxy is not reached.
+pub(crate) const UNSERVED: &[Stop] = &[Stop {
+    code: "PROXY_NOT_SERVING",
+    spoil: "iptables -I INPUT -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
+    flags: "",
+    heal: "iptables -D INPUT -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
+}];
+
 /// All of them, and a good deployment at the end, which heals what is left.
 pub(crate) fn each_is_told(warm: &Warm) -> Result<()> {
     phase("plans", || warm.bar(BARRED))?;
     phase("deployments", || warm.stop(STOPS))?;
+    phase("the proxy", || warm.bar(UNSERVED))?;
+    phase("the installer", || warm.stop(installer::STOPS))?;
+    phase("traefik", || traefik::each_is_told(warm))?;
     phase("packages", || warm.stop(PACKAGES))?;
     phase("nginx", || warm.stop(NGINX).and_then(|()| warm.bar(NGINX_BARRED)))?;
     phase("all is well", || warm.deploy("")?.ok())?;
@@ -261,7 +247,16 @@ pub(crate) fn each_is_told(warm: &Warm) -> Result<()> {
 
 /// Every one of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Stop> {
-    [BARRED, STOPS, PACKAGES, NGINX, NGINX_BARRED]
-        .into_iter()
-        .flatten()
+    [
+        BARRED,
+        STOPS,
+        UNSERVED,
+        installer::STOPS,
+        PACKAGES,
+        NGINX,
+        NGINX_BARRED,
+    ]
+    .into_iter()
+    .flatten()
+    .chain(traefik::all())
 }

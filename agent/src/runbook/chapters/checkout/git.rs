@@ -230,8 +230,19 @@ fn fetch_failed(site: &Site, output: &Output) -> StepError {
         "does not appear to be a git repository",
         "does not exist",
     ];
+    // The checkout is to blame, not the repository; in git's own words, of which it has more.
+    const DAMAGED: &[&str] = &[
+        INDEX,
+        "No space left",
+        "is corrupt",
+        "is empty",
+        "bad config",
+        "bad object",
+        "unable to create temporary file",
+        "insufficient permission",
+    ];
     let text = [output.stdout.as_str(), output.stderr.as_str()].concat();
-    if text.contains("No space left") {
+    if DAMAGED.iter().any(|sign| text.contains(sign)) {
         return StepError::last(failed(site, output));
     }
     let refused = REFUSED.iter().any(|sign| text.contains(sign));
@@ -272,12 +283,26 @@ fn dirty(site: &Site, output: &Output) -> Advice {
     .with_evidence(output.last_lines(8))
 }
 
+/// How git begins to tell that the list of what is checked out is damaged, which it can make anew.
+const INDEX: &str = "index file ";
+
 fn failed(site: &Site, output: &Output) -> Advice {
+    let fix = if [&output.stdout, &output.stderr]
+        .iter()
+        .any(|text| text.contains(INDEX))
+    {
+        format!(
+            "run `rm {0}/.git/index && git -C {0} reset --quiet`, then deploy again",
+            site.folder
+        )
+    } else {
+        "read the lines below and mend what they name, then deploy again".to_owned()
+    };
     Advice::new(
         "CHECKOUT_FAILED",
         format!("git ended with exit code {} in {}", output.code, site.folder),
         format!("{} checked out", site.source.reference),
-        "read the lines below and mend what they name, then deploy again",
+        fix,
     )
     .with_evidence(output.last_lines(6))
 }
@@ -311,6 +336,12 @@ mod tests {
         assert!(matches!(&away, StepError::Passing(advice) if advice.code == "REPOSITORY_UNREACHABLE"));
         let refused = said("fatal: could not read Username for 'https://x': terminal prompts disabled");
         assert!(matches!(&refused, StepError::Final(advice) if advice.code == "REPOSITORY_REFUSED"));
+        let damaged = said("fatal: .git/index: index file smaller than expected");
+        let StepError::Final(advice) = damaged else {
+            panic!("{damaged:?}");
+        };
+        assert_eq!(advice.code, "CHECKOUT_FAILED");
+        assert!(advice.fix.contains("rm /srv/chatalot/.git/index"), "{advice}");
     }
 
     #[test]

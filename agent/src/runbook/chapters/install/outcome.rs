@@ -89,6 +89,7 @@ const FAILURES: &[Failure] = &[
             "failed size validation",
             "digest mismatch",
             "filesystem layer verification failed",
+            "image config verification failed",
         ],
         code: "IMAGE_DAMAGED",
         passes: true,

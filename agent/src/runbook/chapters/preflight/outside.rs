@@ -88,6 +88,7 @@ impl Step for Outside {
             version: None,
             journal: proxies::journal(site),
             may_shut: false,
+            published: &[],
         };
         let verdict = match judge::probe(told, &expected, &opened) {
             Standing::Shut(advice) => return Err(StepError::last(advice)),

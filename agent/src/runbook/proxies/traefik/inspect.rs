@@ -3,7 +3,6 @@
 
 use super::yaml::{LONGEST_PATH, Lines};
 use crate::host::{Container, plain_line};
-use crate::runbook::engine_version;
 use chatalot_protocol::advice::Advice;
 use std::path::Path;
 
@@ -48,13 +47,13 @@ pub(super) fn on_the_host(container: &Container, inside: &str) -> Option<String>
     container.mounts.iter().filter_map(below).min_by_key(String::len)
 }
 
-/// Reads them, or says what is missing.
+/// Reads them, or says what is missing; `oldest` is the oldest version of its API that the Engine speaks.
 pub(super) fn settings(
     container: &Container,
     file: Option<(&str, &str)>,
-    engine: Option<&str>,
+    oldest: Option<&str>,
 ) -> Result<Settings, Box<Advice>> {
-    if let Some(advice) = bad_pair(container, engine) {
+    if let Some(advice) = bad_pair(container, oldest) {
         return Err(advice.into());
     }
     let known = settings_of(container, file);
@@ -202,25 +201,39 @@ fn lacks(container: &Container, code: &'static str, what: &str, example: &str) -
     )
 }
 
-/// Traefiks that ask the Engine in a version of its API that the Engine no longer speaks: the first Engine that they
-/// cannot talk to, and the first Traefik of each line that can.
-const BAD_PAIRS: &[(u32, &[u64], [u64; 3])] = &[(29, &[1, 2], [2, 11, 31]), (29, &[3], [3, 6, 1])];
+/// The version of the Engine's API that Traefiks asked in, whatever the Engine spoke, until they learned to agree on one.
+const ASKED_IN: (u32, u32) = (1, 24);
+/// The lines that did, and the first Traefik of each that agrees.
+const AGREES_SINCE: &[(&[u64], [u64; 3])] = &[(&[1, 2], [2, 11, 31]), (&[3], [3, 6, 1])];
 
-fn bad_pair(container: &Container, engine: Option<&str>) -> Option<Advice> {
+/// A Traefik that speaks one version of the API only: its own version, and the first of its line that agrees on one.
+fn of_one_api(container: &Container) -> Option<([u64; 3], [u64; 3])> {
     let tag = container.image.rsplit_once(':').map(|(_, tag)| tag);
     let version = [container.version.as_str(), tag.unwrap_or_default()]
         .into_iter()
         .find_map(numbers)?;
-    let engine = engine?;
-    let major = engine_version::major(engine)?;
-    let (_, _, good) = BAD_PAIRS
+    let (_, good) = AGREES_SINCE
         .iter()
-        .find(|(first, lines, good)| major >= *first && lines.contains(&version[0]) && version < *good)?;
-    let [a, b, c] = version;
+        .find(|(lines, good)| lines.contains(&version[0]) && version < *good)?;
+    Some((version, *good))
+}
+
+/// Whether it is to be known which versions of its API the Engine speaks.
+pub(super) fn speaks_one_api(container: &Container) -> bool {
+    of_one_api(container).is_some()
+}
+
+fn bad_pair(container: &Container, oldest: Option<&str>) -> Option<Advice> {
+    let ([a, b, c], good) = of_one_api(container)?;
+    let (major, minor) = oldest?.trim().split_once('.')?;
+    if (major.parse().ok()?, minor.parse().ok()?) <= ASKED_IN {
+        return None;
+    }
     Some(Advice::new(
         "TRAEFIK_ENGINE_MISMATCH",
         format!(
-            "Traefik {a}.{b}.{c} beside Docker Engine {engine}, which no longer speaks its API: it sees no container"
+            "Traefik {a}.{b}.{c} asks in version {}.{} of the Docker Engine's API, and the Engine speaks {major}.{minor} or newer: it sees no container",
+            ASKED_IN.0, ASKED_IN.1
         ),
         format!("Traefik {}.{}.{} or newer", good[0], good[1], good[2]),
         format!(
@@ -328,21 +341,22 @@ mod tests {
 
     #[test]
     fn a_traefik_that_cannot_talk_to_the_engine_is_named() {
-        let with = |image: &str, engine: &str| {
+        let with = |image: &str, oldest: &str| {
             let container = Container {
                 image: image.into(),
                 ..traefik(FLAGS)
             };
-            settings(&container, None, Some(engine)).is_ok()
+            settings(&container, None, Some(oldest)).is_ok()
         };
-        assert!(!with("traefik:v3.6.0", "29.0.1") && !with("library/traefik:2.10.7", "29.1.0"));
+        assert!(!with("traefik:v3.6.0", "1.44\n") && !with("library/traefik:2.10.7", "1.25"));
         assert!(
-            with("traefik:v3.6.0", "28.5.1")
-                && with("traefik:v3.6.1", "29.0.1")
-                && with("traefik:2.11.31", "29.0.1")
+            with("traefik:v3.6.0", "1.24")
+                && with("traefik:v3.6.1", "1.44")
+                && with("traefik:2.11.31", "1.44")
+                && with("traefik:v3.6.0", "")
         );
         assert!(
-            with("traefik:latest", "29.0.1"),
+            with("traefik:latest", "1.44"),
             "a tag that says nothing is no evidence"
         );
     }

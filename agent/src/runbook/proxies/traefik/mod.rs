@@ -275,12 +275,14 @@ async fn known(cx: &Cx<'_>) -> Result<Result<Settings, Box<Advice>>, StepError> 
             break;
         }
     }
-    let engine = match cx.host.engine().await? {
-        Engine::Up { version, .. } => Some(version),
-        _ => None,
+    let oldest = if inspect::speaks_one_api(&container) {
+        let ask = Command::new("docker", &["version", "--format", "{{.Server.MinAPIVersion}}"]);
+        Some(cx.host.query(ask).await?.stdout)
+    } else {
+        None
     };
     let file = file.as_ref().map(|(name, text)| (name.as_str(), text.as_str()));
-    Ok(inspect::settings(&container, file, engine.as_deref()))
+    Ok(inspect::settings(&container, file, oldest.as_deref()))
 }
 
 /// The runbook's labels with Traefik's own names, and what Caddy would do besides.
