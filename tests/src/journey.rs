@@ -24,6 +24,27 @@ pub struct Journey {
     pub line: String,
 }
 
+/// The least inputs of a deployment, from the sandbox's forge.
+pub const fn least(domain: &str) -> [&str; 8] {
+    [
+        "--domain",
+        domain,
+        "--admin-username",
+        "alice",
+        "--repository",
+        Sandbox::REPOSITORY,
+        "--ref",
+        "v0.24.0",
+    ]
+}
+
+/// The same, with a certificate of the sandbox's authority.
+pub fn sandboxed(domain: &str) -> Vec<&str> {
+    let root = "/usr/local/share/ca-certificates/sandbox.crt";
+    let authority = ["--acme", Sandbox::ACME, "--acme-root", root];
+    [&least(domain)[..], &authority].concat()
+}
+
 impl Journey {
     /// A controller, a fresh VPS with its domain, and the printed line pasted into it.
     pub fn joined(sandbox: &Sandbox, name: &str) -> Result<Self> {
@@ -92,22 +113,8 @@ impl Journey {
 
     /// The flags of a deployment: the least inputs, and the sandbox's forge and authority.
     pub fn site(&self) -> Vec<String> {
-        [
-            "--domain",
-            &self.domain,
-            "--admin-username",
-            "alice",
-            "--repository",
-            Sandbox::REPOSITORY,
-            "--ref",
-            "v0.24.0",
-            "--acme",
-            Sandbox::ACME,
-            "--acme-root",
-            "/usr/local/share/ca-certificates/sandbox.crt",
-        ]
-        .map(str::to_owned)
-        .to_vec()
+        let flags = sandboxed(&self.domain).into_iter();
+        flags.map(str::to_owned).collect()
     }
 
     /// Deploys and waits for the end, with more flags; whatever the exit code.

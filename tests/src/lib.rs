@@ -20,7 +20,7 @@ mod wire;
 pub use advice::{advises, says};
 pub use command::{Failed, Output, Result, attended, run, run_with_input};
 pub use controller::{Builds, Controller, shipped};
-pub use journey::Journey;
+pub use journey::{Journey, least, sandboxed};
 pub use needles::Needles;
 pub use sandbox::Sandbox;
 pub use vps::Vps;

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write, stdout};
 use std::process::{Command, ExitCode};
 
-use chatalot_tests::{Controller, Result, Sandbox, Vps};
+use chatalot_tests::{Controller, Result, Sandbox, Vps, sandboxed};
 
 fn main() -> ExitCode {
     match show() {
@@ -49,24 +49,8 @@ fn show() -> Result<()> {
     pass_on(Command::new("docker").args(["exec", vps.container(), "sh", "-c", line]))?;
     say("controller$ chatalotctl deploy try-it --domain try-it.example.com --admin-username alice …");
     let mut deploy = controller.command();
-    deploy.args([
-        "deploy",
-        "try-it",
-        "--yes",
-        "--domain",
-        "try-it.example.com",
-        "--admin-username",
-        "alice",
-    ]);
-    deploy.args([
-        "--repository",
-        Sandbox::REPOSITORY,
-        "--ref",
-        "v0.24.0",
-        "--acme",
-        Sandbox::ACME,
-    ]);
-    deploy.args(["--acme-root", "/usr/local/share/ca-certificates/sandbox.crt"]);
+    deploy.args(["deploy", "try-it", "--yes"]);
+    deploy.args(sandboxed("try-it.example.com"));
     pass_on(&mut deploy)?;
     say("vps# curl https://try-it.example.com/api/health");
     pass_on(Command::new("docker").args([

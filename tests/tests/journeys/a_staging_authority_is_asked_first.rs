@@ -1,7 +1,7 @@
 //! Let's Encrypt by its own names, over real authorities of the sandbox: the staging one is asked first, what it refuses
 //! costs nothing at the production one, and a staging certificate is never what remains.
 
-use chatalot_tests::{Journey, Output, Result, Sandbox, Vps, phase};
+use chatalot_tests::{Journey, Output, Result, Sandbox, Vps, least, phase};
 
 const STAGING: &str = "acme-staging-v02.api.letsencrypt.org";
 const PRODUCTION: &str = "acme-v02.api.letsencrypt.org";
@@ -37,20 +37,10 @@ fn orders(sandbox: &Sandbox, authority: &str) -> Result<usize> {
 }
 
 fn deploy(journey: &Journey) -> Result<Output> {
-    let deploy = [
-        "deploy",
-        &journey.name,
-        "--yes",
-        "--domain",
-        &journey.domain,
-        "--admin-username",
-        "alice",
-        "--repository",
-        Sandbox::REPOSITORY,
-        "--ref",
-        "v0.24.0",
-    ];
-    journey.controller.ctl(&deploy)
+    let deploy = ["deploy", &journey.name, "--yes"];
+    journey
+        .controller
+        .ctl(&[&deploy[..], &least(&journey.domain)].concat())
 }
 
 fn stopped(journey: &Journey, code: &str) -> Result<()> {

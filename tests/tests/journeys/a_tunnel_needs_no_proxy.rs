@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use chatalot_tests::{Output, Result, Sandbox, Vps, advises, phase, says, shipped};
+use chatalot_tests::{Output, Result, Sandbox, Vps, advises, least, phase, says, shipped};
 
 const DOMAIN: &str = "tunnel.example.net";
 /// One of Cloudflare's addresses, at which this internet's edge answers.
@@ -53,23 +53,9 @@ fn installed(sandbox: &Sandbox) -> Result<Vps> {
 
 fn deploy(vps: &Vps, token: &str, more: &[&str]) -> Result<Output> {
     vps.write("/root/token", token.as_bytes(), 0o600)?;
-    let usual = [
-        "chatalot-agent",
-        "deploy",
-        "--yes",
-        "--domain",
-        DOMAIN,
-        "--admin-username",
-        "alice",
-        "--repository",
-        Sandbox::REPOSITORY,
-        "--ref",
-        "v0.24.0",
-        "--no-updates",
-        "--cloudflare-token-file",
-        "/root/token",
-    ];
-    vps.exec(&[&usual, more].concat())
+    let deploy = ["chatalot-agent", "deploy", "--yes", "--no-updates"];
+    let tunnel = ["--cloudflare-token-file", "/root/token"];
+    vps.exec(&[&deploy[..], &least(DOMAIN), &tunnel, more].concat())
 }
 
 fn health(vps: &Vps) -> Result<String> {

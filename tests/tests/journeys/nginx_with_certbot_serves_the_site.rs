@@ -241,6 +241,13 @@ fn firewalld_is_opened_and_shut_again(journey: &Journey) -> Result<()> {
     assert!(journey.public_health()?.contains("\"status\":\"ok\""));
     uninstalled(journey)?;
     assert_eq!(vps.must(open)?, before);
+    // One that was stopped since is changed for its next start.
+    journey.deploy(&[])?.ok()?;
+    assert_eq!(vps.must(open)?, opened);
+    vps.must("systemctl stop firewalld && systemctl restart docker")?;
+    uninstalled(journey)?;
+    vps.must("systemctl start firewalld && firewall-cmd --state")?;
+    assert_eq!(vps.must(open)?, before);
     Ok(())
 }
 

@@ -8,12 +8,20 @@ const V4: &str = "iptables";
 const V6: &str = "ip6tables";
 const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
 
-/// What nobody should do: a database published by an override, and an engine that listens.
-const OPENED: &str = "cd /srv/chatalot && printf '%s\\n' 'services:' '  postgres:' '    ports: [\"5432:5432\"]' \
+/// What nobody should do: a database published by an override, at another port too, and an engine that listens.
+const OPENED: &str = "cd /srv/chatalot && printf '%s\\n' 'services:' '  postgres:' '    ports: [\"5432:5432\", \"9000:5432\"]' \
     >docker-compose.override.yml && docker compose up -d -t 1 postgres && until docker exec chatalot-db pg_isready -q; do sleep 0.2; done; \
     systemd-run -q --unit=open-engine --socket-property=ListenStream=2375 /usr/lib/systemd/systemd-socket-proxyd /run/docker.sock";
 const SHUT_AGAIN: &str = "systemctl stop open-engine.socket open-engine.service; cd /srv/chatalot && rm docker-compose.override.yml && \
     docker compose up -d -t 1 postgres && until docker exec chatalot-db pg_isready -q; do sleep 0.2; done";
+
+/// Somebody else, on the ports that the world's visitors are led to.
+const OTHERS: &str = "cd /root && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=other \
+    -keyout other.key -out other.crt 2>/dev/null; systemd-run -q --unit=other openssl s_server -quiet -www -accept 18443 \
+    -cert /root/other.crt -key /root/other.key; systemd-run -q --unit=page perl -e 'use IO::Socket::INET; \
+    my $s = IO::Socket::INET->new(LocalPort => 18080, Listen => 9, ReuseAddr => 1) or die; while (my $c = $s->accept) { \
+    print $c qq(HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n); close $c }'; \
+    until ss -Hltn | grep -q :18443 && ss -Hltn | grep -q :18080; do sleep 0.1; done";
 
 // coverage: real · Debian 13 · caddy · TURN, updater on, loopback-only
 #[test]
@@ -21,8 +29,9 @@ fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<
     let sandbox = phase("sandbox", Sandbox::up)?;
     let journey = phase("joined", || Journey::looked_at(&sandbox, "outside"))?;
     let vps = &journey.vps;
-    let install = "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install iptables";
+    let install = "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install iptables openssl";
     phase("iptables", || vps.must(install))?;
+    vps.must(OTHERS)?;
     let address = vps.address().to_string();
     let turn = ["--turn-external-ip", address.as_str()];
 
@@ -62,6 +71,12 @@ fn before_the_install(sandbox: &Sandbox, journey: &Journey, turn: &[&str], six: 
         says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
         Ok(())
     })?;
+    phase("somebody else is at the address", || {
+        let failed = led_past(journey, "80", "18080", || journey.deploy(turn))?;
+        says(&failed, &["OUTSIDE_ELSEWHERE", "TCP 80"]);
+        assert_eq!(failed.code, 1, "{}", failed.stdout);
+        Ok(())
+    })?;
     phase("the relays' ports are shut", || {
         let failed = shut(journey, V4, "udp --dport 49152:49200", || journey.deploy(turn))?;
         says(&failed, &["OUTSIDE_TURN_SHUT", "49152"]);
@@ -89,10 +104,24 @@ fn after_the_install(sandbox: &Sandbox, journey: &Journey, six: Ipv6Addr) -> Res
         says(&diagnosed, &["✗ OUTSIDE_TURN_SHUT"]);
         Ok(())
     })?;
+    phase("the world gets another page", || {
+        for command in ["verify", "diagnose"] {
+            let told = led_past(journey, "443", "18443", || {
+                journey.controller.ctl(&[command, &journey.name])
+            })?;
+            says(&told, &["OUTSIDE_WRONG_ANSWER", "/api/health"]);
+        }
+        Ok(())
+    })?;
     phase("the database and the engine are open", || {
         journey.vps.must(OPENED)?;
         let verify = || journey.controller.ctl(&["verify", &journey.name]);
-        says(&verify()?, &["PORT_PUBLIC", ": TCP 5432 and 2375"]);
+        let told = [
+            "PORT_PUBLIC",
+            ": TCP 5432, 2375 and 9000",
+            "the container `chatalot-db` publishes 9000",
+        ];
+        says(&verify()?, &told);
         journey.vps.must(SHUT_AGAIN)?;
         let verified = verify()?.ok()?;
         assert!(!verified.stdout.contains("TCP 5432"), "{}", verified.stdout);
@@ -166,6 +195,26 @@ fn shut(
     then: impl FnOnce() -> Result<Output>,
 ) -> Result<Output> {
     let rule = format!("INPUT -i eth0 -p {what} -j DROP");
+    under(journey, firewall, &rule, then)
+}
+
+/// While who comes from outside to a port is led to another one.
+fn led_past(
+    journey: &Journey,
+    port: &str,
+    other: &str,
+    then: impl FnOnce() -> Result<Output>,
+) -> Result<Output> {
+    let rule = format!("PREROUTING -i eth0 -p tcp --dport {port} -j REDIRECT --to-ports {other}");
+    under(journey, "iptables -t nat", &rule, then)
+}
+
+fn under(
+    journey: &Journey,
+    firewall: &str,
+    rule: &str,
+    then: impl FnOnce() -> Result<Output>,
+) -> Result<Output> {
     journey.vps.must(&format!("{firewall} -I {rule}"))?;
     let done = then();
     journey.vps.must(&format!("{firewall} -D {rule}"))?;

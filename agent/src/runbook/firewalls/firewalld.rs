@@ -6,6 +6,8 @@ use crate::host::{Command, HostError, Look};
 use async_trait::async_trait;
 
 const UNIT: &str = "firewalld.service";
+/// What changes its files while it does not run.
+const OFFLINE: &str = "firewall-offline-cmd";
 /// The services of firewalld that stand for our ports.
 const SERVICES: &[(&str, &str)] = &[("http", "80/tcp"), ("https", "443/tcp")];
 
@@ -20,6 +22,10 @@ impl Firewall for Firewalld {
 
     async fn is_active(&self, host: &dyn Look) -> Result<bool, HostError> {
         Ok(host.unit(UNIT).await?.active)
+    }
+
+    async fn takes_changes(&self, host: &dyn Look) -> Result<bool, HostError> {
+        Ok(self.is_active(host).await? || host.program(OFFLINE).await?.is_some())
     }
 
     async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError> {
@@ -38,12 +44,15 @@ impl Firewall for Firewalld {
         Ok(openings.iter().map(gate).collect())
     }
 
-    fn commands(&self, opening: Opening, turn: Turn) -> Vec<Command> {
+    fn commands(&self, opening: Opening, turn: Turn, is_active: bool) -> Vec<Command> {
         let verb = match turn {
             Turn::Open => "add",
             Turn::Shut => "remove",
         };
         let port = format!("--{verb}-port={opening}");
+        if !is_active {
+            return vec![Command::new(OFFLINE, &[]).arg(port)];
+        }
         vec![
             Command::new("firewall-cmd", &["--permanent"]).arg(port.clone()),
             Command::new("firewall-cmd", &[]).arg(port),

@@ -137,8 +137,9 @@ pub trait Firewall: Sync {
     }
     /// How it stands to each of these.
     async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError>;
-    /// The commands that open it, now and after a boot; or that take this away again.
-    fn commands(&self, opening: Opening, turn: Turn) -> Vec<Command>;
+    /// The commands that open it, now and after a boot, or that take this away again; where it is not at work, those for
+    /// when it will be.
+    fn commands(&self, opening: Opening, turn: Turn, is_active: bool) -> Vec<Command>;
     /// What to type to take away a rule that shuts it.
     fn undeny(&self, opening: Opening) -> String;
 }
@@ -237,7 +238,8 @@ async fn turn(
         Turn::Open => ("open", "deploy again"),
         Turn::Shut => ("let through by us no more", "run `uninstall` again"),
     };
-    for command in firewall.commands(opening, turn) {
+    let is_active = firewall.is_active(cx.host).await?;
+    for command in firewall.commands(opening, turn, is_active) {
         let typed = format!("{} {}", command.program, command.args.join(" "));
         let output = cx.host.run(command).await?;
         if !output.ok() {

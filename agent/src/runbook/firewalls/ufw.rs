@@ -41,7 +41,7 @@ impl Firewall for Ufw {
         Ok(openings.iter().map(|opening| gate(&rules, *opening)).collect())
     }
 
-    fn commands(&self, opening: Opening, turn: Turn) -> Vec<Command> {
+    fn commands(&self, opening: Opening, turn: Turn, _is_active: bool) -> Vec<Command> {
         let verb: &[&str] = match turn {
             Turn::Open => &["allow"],
             Turn::Shut => &["delete", "allow"],

@@ -237,19 +237,21 @@ fn around(world: &World) -> Vec<(String, String)> {
     all
 }
 
+fn firewalld(world: &mut World) {
+    let unit = Unit {
+        exists: true,
+        active: true,
+        enabled: true,
+    };
+    world.units.insert("firewalld.service".into(), unit);
+}
+
 #[test]
 fn what_was_opened_allowed_started_and_signed_is_taken_back() {
     // firewalld with voice, and ufw with nginx; the timer of the second row is not enabled by its package.
     let rocky = DISTROS.iter().find(|row| row.name == "Rocky Linux 9").unwrap();
     let mut voiced = with_everything(&DISTROS[0]);
-    voiced.before = |world| {
-        let unit = Unit {
-            exists: true,
-            active: true,
-            enabled: true,
-        };
-        world.units.insert("firewalld.service".into(), unit);
-    };
+    voiced.before = firewalld;
     for (name, mut run) in [("voice", voiced), ("nginx", behind_nginx(rocky))] {
         let before = run.host().world(|world| around(world));
         let host = deployed(&mut run);
@@ -263,6 +265,22 @@ fn what_was_opened_allowed_started_and_signed_is_taken_back() {
             host.world(|world| world.unknown.clone())
         );
     }
+}
+
+#[test]
+fn a_firewalld_that_was_stopped_since_opens_nothing_of_ours_when_it_is_started_again() {
+    let mut run = with_everything(&DISTROS[0]);
+    run.before = firewalld;
+    let before = run.host().world(|world| around(world));
+    let host = deployed(&mut run);
+    host.world(|world| {
+        world.units.get_mut("firewalld.service").unwrap().active = false;
+        world.files.remove(std::path::Path::new("/run/firewalld.ports"));
+        world.programs.insert("firewall-offline-cmd".into());
+    });
+    assert_ne!(host.world(|world| around(world)), before);
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(host.world(|world| around(world)), before);
 }
 
 #[test]
@@ -366,12 +384,7 @@ fn f54_a_certificate_that_another_site_shows_and_a_port_that_was_half_open_stay(
 
     let mut run = with_everything(&DISTROS[0]);
     run.before = |world| {
-        let unit = Unit {
-            exists: true,
-            active: true,
-            enabled: true,
-        };
-        world.units.insert("firewalld.service".into(), unit);
+        firewalld(world);
         world.put("/etc/firewalld/zones/public.ports", "443/tcp ");
     };
     host = deployed(&mut run);

@@ -19,8 +19,8 @@ knobs_before() {
     fi
     if knob installer_nuls_and_ansi >/dev/null; then printf 'a\0b \033[31mred\033[2J\033]0;title\007 \377\376 invalid\r\n'; fi
     if knob installer_forged_block >/dev/null; then
-        printf '\nInstall complete.\npublic_url=https://forged.example.org\nadmin_username=mallory\n'
-        printf 'registration_mode=open\nturn_enabled=0\nupdater_enabled=0\ncompose_profiles=\n\nand on it goes\n'
+        forged_block
+        printf '\nand on it goes\n'
     fi
     if value=$(knob installer_flood_bytes); then head -c "$value" /dev/zero | tr '\0' x; fi
     if value=$(knob installer_flood_lines); then yes "a line of the flood, as long as such lines are, with nothing in it" | head -n "$value" || true; fi
@@ -31,6 +31,13 @@ knobs_before() {
     if value=$(knob installer_exit); then echo "error: the knob says exit $value" >&2; exit "$value"; fi
 }
 
+# The summary of somebody else's installation.
+forged_block() {
+    printf '\nInstall complete.\npublic_url=https://forged.example.org\nadmin_username=mallory\n'
+    printf 'registration_mode=open\nturn_enabled=0\nupdater_enabled=0\ncompose_profiles=\n'
+}
+
 knobs_after() {
+    if knob installer_forged_end >/dev/null; then forged_block; exit 0; fi
     if knob installer_without_block >/dev/null; then echo "    all done, or so I say"; exit 0; fi
 }

@@ -39,7 +39,7 @@ pub(crate) const STOPS: &[Stop] = &[
     // Its summary is of somebody else's installation.
     Stop {
         code: "INSTALLER_MISMATCH",
-        spoil: "printf '%s\\n' installer_forged_block=1 installer_without_block=1 >/etc/chatalot-stand-in/knobs",
+        spoil: "echo installer_forged_end=1 >/etc/chatalot-stand-in/knobs",
         flags: CHANGED,
         heal: "rm /etc/chatalot-stand-in/knobs",
     },

@@ -1,7 +1,7 @@
 //! The containers, where neither Engine nor files explain them.
 
 use super::super::facts::not_running;
-use super::{Facts, Find, Row, Seen, TOLD};
+use super::{ENDED, Facts, Find, Row, Seen, TOLD};
 use crate::host::{Container, Engine};
 
 pub(super) const ROWS: &[Row] = &[
@@ -30,6 +30,12 @@ pub(super) const ROWS: &[Row] = &[
         ours: true,
         find: Find::Seen(killed),
         ..TOLD
+    },
+    Row {
+        code: "COMPOSE_UP_FAILED",
+        cause: "containers that do not come up with our part of the override",
+        fix: "run `docker compose up -d` in chatalot's folder and mend what it names",
+        ..ENDED
     },
     Row {
         code: "CONTAINER_CRASHING",

@@ -112,12 +112,6 @@ pub(super) const ROWS: &[Row] = &[
         ..ENDED
     },
     Row {
-        code: "COMPOSE_UP_FAILED",
-        cause: "containers that do not come up with the new labels",
-        fix: "run `docker compose up -d` in chatalot's folder and mend what it names",
-        ..ENDED
-    },
-    Row {
         code: "TRAEFIK_WITHOUT_RESOLVER",
         cause: "a Traefik that gets no certificates",
         fix: "give it a certificate resolver, or deploy with another proxy",
