@@ -347,8 +347,8 @@ pub trait Act: Look {
     async fn remove(&self, path: &Path) -> Result<(), HostError>;
     /// Makes a folder and those above it.
     async fn make_folder(&self, path: &Path, mode: u32) -> Result<(), HostError>;
-    /// Answers on those of these doors that are free, with a number, while the controller looks for it at a domain. Ends
-    /// by itself within a minute; which doors were open, and what was seen.
+    /// Answers on those of these doors that are free, with a number, while the controller looks for it at a domain, at all
+    /// of them. Ends by itself within a minute; which doors were open, and what was seen.
     async fn answer_outside(&self, domain: &Domain, doors: &[Door]) -> Result<(Vec<Door>, Told), HostError>;
     /// Says something in the step's output.
     async fn say(&self, line: &str);

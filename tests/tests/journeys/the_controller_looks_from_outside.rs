@@ -50,6 +50,14 @@ fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<
 
 fn before_the_install(sandbox: &Sandbox, journey: &Journey, turn: &[&str], six: Ipv6Addr) -> Result<()> {
     let (vps, address) = (&journey.vps, journey.vps.address());
+    phase("80 is shut before somebody else's proxy", || {
+        vps.must("DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install nginx-light")?;
+        let beside = [turn, &["--proxy", "nginx"]].concat();
+        let failed = shut(journey, V4, "tcp --dport 80", || journey.deploy(&beside))?;
+        let saw = format!("TCP 80 at {address} is not reached from outside");
+        says(&failed, &["OUTSIDE_PORT_SHUT", &saw]);
+        vps.must("test -z \"$(ls -A /srv)\" && apt-get -q -y purge 'nginx*'")
+    })?;
     phase("443 is shut", || {
         let failed = shut(journey, V4, "tcp --dport 443", || journey.deploy(turn))?;
         let saw = format!("TCP 443 at {address} is not reached from outside");

@@ -377,7 +377,7 @@ impl Act for FakeHost {
                 domain: domain.clone(),
                 at: LookAt::Probe {
                     nonce: Nonce::fresh(),
-                    doors: opened.clone(),
+                    doors: doors.to_vec(),
                 },
             };
             let told = world.told(&look, &opened);

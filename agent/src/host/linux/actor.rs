@@ -72,17 +72,15 @@ impl Act for LinuxActor {
     async fn answer_outside(&self, domain: &Domain, doors: &[Door]) -> Result<(Vec<Door>, Told), HostError> {
         let (nonce, own) = (Nonce::fresh(), self.look.addresses().await?);
         let answering = probe::open(doors, &own, &nonce).await;
-        let doors = answering.doors.clone();
-        let at = LookAt::Probe {
-            nonce,
-            doors: doors.clone(),
-        };
+        let opened = answering.doors.clone();
+        let doors = doors.to_vec();
+        let at = LookAt::Probe { nonce, doors };
         let domain = domain.clone();
         let look = self.look.outside(outside::Look { domain, at });
         let told = tokio::time::timeout(probe::LONGEST, look).await;
         let told = told.unwrap_or_else(|_| Told::declined(probe::late()));
         drop(answering);
-        Ok((doors, told))
+        Ok((opened, told))
     }
 
     async fn say(&self, line: &str) {

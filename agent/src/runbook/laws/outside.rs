@@ -1,6 +1,6 @@
 //! How the world stands to a host: what a firewall before it shuts is in the way, what nobody can tell never is.
 
-use super::driver::{Run, behind_nginx, full, least, with_everything};
+use super::driver::{Run, behind_nginx, behind_traefik, full, least, with_everything};
 use crate::host::fake::{FakeHost, World};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::advice::Advice;
@@ -51,6 +51,22 @@ fn a_firewall_before_the_host_stops_a_deployment_before_anything_is_installed() 
         host.world(|world| world.outside = crate::host::fake::Outside::default());
         run.deploy(&host).unwrap();
     }
+}
+
+#[test]
+fn a_firewall_before_a_proxy_that_is_there_stops_a_deployment_too() {
+    let mut run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| {
+        world.units.remove("firewalld.service");
+        world.outside.drops.insert(Door::tcp(80));
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "OUTSIDE_PORT_SHUT");
+    host.world(|world| {
+        assert!(world.packages.is_empty(), "{:?}", world.packages);
+        world.outside.drops.clear();
+    });
+    run.deploy(&host).unwrap();
 }
 
 #[test]

@@ -27,8 +27,9 @@ pub struct Expected<'a> {
     pub published: &'a [(String, u16)],
 }
 
-/// Before the install: which of the doors that were open the controller has found us behind.
-pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door]) -> Standing {
+/// Before the install: which of the doors that were open the controller has found us behind. Those that are held by somebody
+/// on the host, such as a proxy that is there, are reached where anything at all comes back.
+pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door], held: &[Door]) -> Standing {
     let addresses = match addresses(told, expected) {
         Ok(addresses) => addresses,
         Err(advice) => return Standing::Untold(advice),
@@ -54,6 +55,10 @@ pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door]) -> Standing {
                 .into_iter()
                 .filter(|door| is_alive(seen, door.transport)),
         );
+        let is_silent =
+            |door: &&Door| sight(seen, **door, None).is_some_and(|sight| sight.saw == Saw::Silent);
+        let kept = held.iter().filter(is_silent).copied();
+        shut.extend(kept.filter(|door| is_alive(seen, door.transport)));
         let (needed, other): (Vec<Door>, Vec<Door>) = shut.into_iter().partition(|door| is_needed(*door));
         if !needed.is_empty() {
             return Standing::Shut(advice::is_shut(expected, seen, &needed));
@@ -61,7 +66,16 @@ pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door]) -> Standing {
         if !other.is_empty() {
             notes.push(certain(advice::is_shut(expected, seen, &other)));
         }
-        let answered = at(Saw::Answered);
+        let mut answered = at(Saw::Answered);
+        let saw = |door: &Door| sight(seen, *door, None).map(|sight| sight.saw);
+        // One that refuses may be held at the other kind of address only.
+        let came_back = |door: &&Door| {
+            matches!(
+                saw(door),
+                Some(Saw::Answered | Saw::Other | Saw::Broken | Saw::Open)
+            )
+        };
+        answered.extend(held.iter().filter(came_back));
         let dark: Vec<Door> = doors
             .iter()
             .copied()

@@ -99,7 +99,7 @@ fn judged(told: &Told) {
             published: &[],
         };
         for standing in [
-            judge::probe(told.clone(), &expected, &opened),
+            judge::probe(told.clone(), &expected, &opened, &WEB[..1]),
             judge::site(told.clone(), &expected),
         ] {
             let mut sights = seen

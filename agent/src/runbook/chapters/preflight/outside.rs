@@ -6,7 +6,7 @@
 use crate::runbook::firewalls::{self, openings};
 use crate::runbook::outside::judge::{self, Expected};
 use crate::runbook::outside::{Standing, is_direct};
-use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, proxies};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, answer, proxies};
 use async_trait::async_trait;
 use chatalot_protocol::outside::{Door, TURN, WEB, listed};
 use chatalot_protocol::report::Verdict;
@@ -46,7 +46,7 @@ impl Step for Outside {
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
         vec![format!(
-            "answer on {}, where they are free, with a random number for at most 60 s, while the controller looks for it at {}",
+            "answer on {}, where they are free, with a random number for at most 60 s, while the controller looks for it at {}, and knocks at a proxy that is there",
             listed(&wanted(intent.site)),
             intent.site.domain
         )]
@@ -62,7 +62,7 @@ impl Step for Outside {
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let doors = Doors::of(cx).await?;
-        if doors.free.is_empty() {
+        if doors.asked().is_empty() {
             return Ok(Verdict::satisfied(format!(
                 "{}; the site itself is looked at once it is there",
                 doors.why_none()
@@ -74,14 +74,17 @@ impl Step for Outside {
             .map(|text| serde_json::from_str::<Remembered>(text));
         Ok(match seen {
             Some(Ok(seen)) if (0..FRESH_MS).contains(&(cx.host.now_ms() - seen.at_ms)) => seen.verdict,
-            _ => Verdict::needed(format!("{} not looked at from outside yet", listed(&doors.free))),
+            _ => Verdict::needed(format!(
+                "{} not looked at from outside yet",
+                listed(&doors.asked())
+            )),
         })
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let site = cx.look.site;
         let doors = Doors::of(&cx.look).await?;
-        let (opened, told) = cx.host.answer_outside(&site.domain, &doors.free).await?;
+        let (opened, told) = cx.host.answer_outside(&site.domain, &doors.asked()).await?;
         let expected = Expected {
             domain: site.domain.as_str(),
             turn: site.turn.map(|turn| turn.address().into()),
@@ -90,7 +93,7 @@ impl Step for Outside {
             may_shut: false,
             published: &[],
         };
-        let verdict = match judge::probe(told, &expected, &opened) {
+        let verdict = match judge::probe(told, &expected, &opened, &doors.held) {
             Standing::Shut(advice) => return Err(StepError::last(advice)),
             other => other.verdict(),
         };
@@ -117,6 +120,8 @@ fn wanted(site: &Site) -> Vec<Door> {
 /// Which of them can be answered on.
 struct Doors {
     free: Vec<Door>,
+    /// A proxy's that is there, and open in the host's own firewall, before the site is.
+    held: Vec<Door>,
     taken: Vec<Door>,
     shut: Vec<Door>,
 }
@@ -133,14 +138,20 @@ impl Doors {
         };
         let mut doors = Self {
             free: Vec::new(),
+            held: Vec::new(),
             taken: Vec::new(),
             shut: Vec::new(),
         };
+        let is_new = answer::local(cx.host).await.is_err();
         for door in wanted(cx.site) {
             // Where a TURN server runs, the ports of its relays are its own although they are free now.
             let is_its = TURN.contains(&door) && doors.taken.iter().any(|taken| TURN.contains(taken));
             if is_its || cx.host.port_is_taken(door.transport, door.port).await? {
-                doors.taken.push(door);
+                if is_new && WEB.contains(&door) && !is_shut(&door) {
+                    doors.held.push(door);
+                } else {
+                    doors.taken.push(door);
+                }
             } else if is_shut(&door) {
                 doors.shut.push(door);
             } else {
@@ -148,6 +159,11 @@ impl Doors {
             }
         }
         Ok(doors)
+    }
+
+    /// Those that the controller is to look at.
+    fn asked(&self) -> Vec<Door> {
+        [&self.held[..], &self.free].concat()
     }
 
     fn why_none(&self) -> String {

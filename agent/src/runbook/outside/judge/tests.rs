@@ -54,7 +54,24 @@ fn code(standing: &Standing) -> String {
 }
 
 fn probed(told: Told) -> String {
-    code(&probe(told, &expected(), &doors()))
+    code(&probe(told, &expected(), &doors(), &[]))
+}
+
+#[test]
+fn a_door_that_a_proxy_holds_is_reached_where_anything_comes_back_and_shut_where_it_alone_is_silent() {
+    let at = |saw: Saw| {
+        let told = Told::Seen {
+            addresses: vec![seen(
+                "203.0.113.42",
+                &[(WEB[0], None, saw), (WEB[1], None, Saw::Answered)],
+            )],
+        };
+        code(&probe(told, &expected(), &WEB[1..], &WEB[..1]))
+    };
+    for saw in [Saw::Other, Saw::Broken, Saw::Open, Saw::Refused, Saw::NoRoute] {
+        assert_eq!(at(saw), "reached", "{saw:?}");
+    }
+    assert_eq!(at(Saw::Silent), "shut OUTSIDE_PORT_SHUT");
 }
 
 #[test]
@@ -116,7 +133,7 @@ fn each_address_is_judged_by_itself_and_voice_at_its_own() {
     assert_eq!(probed(two(&web(Saw::Answered))), "reached");
     assert_eq!(probed(two(&web(Saw::NoRoute))), "reached OUTSIDE_PARTLY_UNTOLD");
     assert_eq!(probed(two(&web(Saw::Refused))), "shut OUTSIDE_PORT_SHUT");
-    let Standing::Shut(advice) = probe(two(&web(Saw::Refused)), &expected(), &doors()) else {
+    let Standing::Shut(advice) = probe(two(&web(Saw::Refused)), &expected(), &doors(), &[]) else {
         panic!("not shut");
     };
     assert!(
