@@ -13,4 +13,6 @@ export CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc CARGO_TARGET_AARCH64_U
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu'
 sh packaging/build.sh "$target"
 for program in chatalot-agent chatalotctl; do qemu-aarch64 "target/$target/ship/$program" --version; done
-cargo test --locked --target "$target" -p chatalot-protocol -p chatalot-agent --lib
+# The emulator has no sockets that the kernel lists, and starts programs that are not there.
+cargo test --locked --target "$target" -p chatalot-protocol -p chatalot-agent --lib -- \
+    --skip a_program_that_is_not_there_cannot_be_started --skip the_kernel_names_the_socket_that_listens
