@@ -27,9 +27,10 @@ impl World {
         match (command.program.as_str(), args.as_slice()) {
             ("ufw", ["allow", port]) => self.add(RULES, &tuple(port)?),
             ("ufw", ["delete", "allow", port]) => self.take(RULES, &tuple(port)?),
-            ("firewall-cmd", ["--permanent", port]) => self.set_port(STAYS, port)?,
+            ("firewall-cmd", ["--permanent", port]) | ("firewall-offline-cmd", [port]) => {
+                self.set_port(STAYS, port)?;
+            }
             ("firewall-cmd", [port]) => self.set_port(NOW, port)?,
-            ("firewall-offline-cmd", [port]) => self.set_port(STAYS, port)?,
             ("setsebool", ["-P", "httpd_can_network_connect", "on"]) => self.put(BOOLEAN, "1 1"),
             ("setsebool", ["-P", "httpd_can_network_connect", "off"]) => self.put(BOOLEAN, "0 0"),
             _ => return None,
