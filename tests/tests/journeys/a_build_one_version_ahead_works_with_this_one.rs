@@ -47,10 +47,8 @@ fn f29_an_agent_and_a_controller_of_the_next_version_each_work_with_the_other_of
 fn in_one_session(journey: &Journey) -> Result<String> {
     let spoken = "journalctl -u chatalot-agent -o export | grep -a '^PROTOCOL='";
     let before = journey.vps.must(spoken)?;
-    assert!(
-        !before.is_empty() && before.lines().all(|version| version == "PROTOCOL=1"),
-        "{before}"
-    );
+    // The session that stands now: while the two are exchanged, both may for a moment be of the build ahead.
+    assert_eq!(before.lines().last(), Some("PROTOCOL=1"), "{before}");
     let deployed = journey.deploy(&[])?.ok()?.stdout;
     assert_eq!(journey.vps.must(spoken)?, before, "another session began");
     Ok(deployed)

@@ -235,7 +235,7 @@ fn fetch_failed(site: &Site, output: &Output) -> StepError {
         INDEX,
         "No space left",
         "is corrupt",
-        "is empty",
+        "object file",
         "bad config",
         "bad object",
         "unable to create temporary file",
