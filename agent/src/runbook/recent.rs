@@ -4,6 +4,8 @@ use crate::host::{HostError, Look};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Where it is remembered what the installer was last run with; nowhere before it has run.
+pub const INSTALLED: &str = "install.inputs";
 /// The grace beyond the patience, for the checks themselves.
 const GRACE_MS: i64 = 5000;
 

@@ -5,7 +5,7 @@ use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
 use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
-use crate::runbook::{Cx, Intent, evidence, packaging, plan, steps};
+use crate::runbook::{Cx, Intent, evidence, packaging, plan, recent, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
@@ -19,8 +19,6 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// The chapters whose checks are asked.
 const CHAPTERS: &[&str] = &["preflight", "proxy", "verify"];
-/// Where it is remembered that the installer has run.
-const INSTALLED: &str = "install.inputs";
 
 /// A file below `secrets/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,7 +122,7 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
     Facts {
         site: cx.site.clone(),
         distro: cx.distro,
-        installed: cx.memory.contains_key(INSTALLED),
+        installed: cx.memory.contains_key(recent::INSTALLED),
         last,
         found: found(cx).await,
         engine,

@@ -23,8 +23,6 @@ use std::time::Duration;
 /// The chapter.
 pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials, &loopback::Loopback];
 
-/// Where what the installer was last run with is remembered.
-const INPUTS: &str = "install.inputs";
 /// What helps against an installer that only asks questions.
 const NEWER: &str = "deploy with a newer reference";
 /// What helps against one that lacks some flags.
@@ -190,7 +188,7 @@ impl Step for Run {
         if cx.host.read(&env_file(cx.site)).await?.is_none() {
             return Ok(Verdict::needed("no .env yet"));
         }
-        let Some(last) = cx.memory.get(INPUTS) else {
+        let Some(last) = cx.memory.get(recent::INSTALLED) else {
             return Ok(Verdict::needed("this recipe has not run the installer here yet"));
         };
         let changed = inputs(cx).await?.differences(last);
@@ -250,7 +248,7 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
-        if let Some(last) = cx.look.memory.get(INPUTS) {
+        if let Some(last) = cx.look.memory.get(recent::INSTALLED) {
             let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
             let changed = wanted.changed_since(last);
             summary::taken_up(site, cx.secrets, &changed, &String::from_utf8_lossy(&env))
@@ -260,7 +258,7 @@ impl Step for Run {
             .into_iter()
             .map(|(key, value)| (format!("installer.{key}"), value))
             .collect();
-        remember.insert(INPUTS.to_owned(), wanted.text());
+        remember.insert(recent::INSTALLED.to_owned(), wanted.text());
         remember.insert(APPLIED.to_owned(), recent::stamp(cx.host).await?);
         let there = cx.host.containers(Some(site.folder.as_str())).await?;
         if let Some(one) = there.into_iter().find(|one| !one.project.is_empty()) {

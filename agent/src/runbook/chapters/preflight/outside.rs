@@ -6,7 +6,7 @@
 use crate::runbook::firewalls::{self, openings};
 use crate::runbook::outside::judge::{self, Expected};
 use crate::runbook::outside::{Standing, is_direct};
-use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, answer, proxies};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, answer, proxies, recent};
 use async_trait::async_trait;
 use chatalot_protocol::outside::{Door, TURN, WEB, listed};
 use chatalot_protocol::report::Verdict;
@@ -142,7 +142,8 @@ impl Doors {
             taken: Vec::new(),
             shut: Vec::new(),
         };
-        let is_new = answer::local(cx.host).await.is_err();
+        // One that was installed from here is looked at when it is there; another one answers.
+        let is_new = !cx.memory.contains_key(recent::INSTALLED) && answer::local(cx.host).await.is_err();
         for door in wanted(cx.site) {
             // Where a TURN server runs, the ports of its relays are its own although they are free now.
             let is_its = TURN.contains(&door) && doors.taken.iter().any(|taken| TURN.contains(taken));
