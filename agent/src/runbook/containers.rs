@@ -86,7 +86,7 @@ const CAUSES: &[Cause] = &[
     Cause {
         sign: "No such file or directory (os error 2)",
         saw: "a file missing under secrets/",
-        fix: "compare secrets/ with secrets/*.example and restore what is missing from the backup; where there is none, back up .env and run the installer by hand with --overwrite-env",
+        fix: "compare secrets/ with secrets/*.example and restore what is missing from the backup; where there is none, deploy again with --overwrite-env: what is missing is made anew, and the rest is kept",
     },
     Cause {
         sign: "Permission denied (os error 13)",

@@ -20,7 +20,7 @@ const OTHERS: &str = "cd /root && openssl req -x509 -newkey ec -pkeyopt ec_param
     -keyout other.key -out other.crt 2>/dev/null; systemd-run -q --unit=other openssl s_server -quiet -www -accept 18443 \
     -cert /root/other.crt -key /root/other.key; systemd-run -q --unit=page perl -e 'use IO::Socket::INET; \
     my $s = IO::Socket::INET->new(LocalPort => 18080, Listen => 9, ReuseAddr => 1) or die; while (my $c = $s->accept) { \
-    print $c qq(HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n); close $c }'; \
+    sysread $c, my $asked, 4096; print $c qq(HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n); close $c }'; \
     until ss -Hltn | grep -q :18443 && ss -Hltn | grep -q :18080; do sleep 0.1; done";
 
 // coverage: real · Debian 13 · caddy · TURN, updater on, loopback-only

@@ -168,7 +168,9 @@ impl World {
             );
             self.files.entry(path).or_insert_with(|| creds.into_bytes());
         }
-        for service in services(&profiles) {
+        // It starts what the `.env` says that is there.
+        let kept = self.text(Path::new(folder).join(".env")).unwrap_or_default();
+        for service in services(profiles_of(&kept)) {
             let container = container(folder, service);
             self.containers.insert(container.name.clone(), container);
         }
@@ -213,11 +215,25 @@ impl World {
         let Some(env) = env else {
             return output(1, "no configuration file provided: not found");
         };
-        let profiles = env
-            .lines()
-            .find_map(|line| line.strip_prefix("COMPOSE_PROFILES="));
-        output(0, &services(profiles.unwrap_or_default()).join("\n"))
+        output(0, &services(profiles_of(&env)).join("\n"))
     }
+
+    /// `docker stop` or `docker rm` of one container; `None` for any other command.
+    pub(super) fn end_container(&mut self, verb: &str, name: &str) -> Option<Output> {
+        match verb {
+            "stop" => "exited".clone_into(&mut self.containers.get_mut(name)?.state),
+            "rm" => drop(self.containers.remove(name)?),
+            _ => return None,
+        }
+        Some(output(0, name))
+    }
+}
+
+fn profiles_of(env: &str) -> &str {
+    let mut lines = env.lines();
+    lines
+        .find_map(|line| line.strip_prefix("COMPOSE_PROFILES="))
+        .unwrap_or_default()
 }
 
 fn services(profiles: &str) -> Vec<&'static str> {

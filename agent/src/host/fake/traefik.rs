@@ -71,9 +71,8 @@ impl World {
 
     pub(super) fn compose_change(&mut self, command: &Command) -> Option<Output> {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
-        if let ("docker", ["stop", "--", name]) = (command.program.as_str(), args.as_slice()) {
-            "exited".clone_into(&mut self.containers.get_mut(*name)?.state);
-            return Some(output(0, name));
+        if let ("docker", [verb, "--", name]) = (command.program.as_str(), args.as_slice()) {
+            return self.end_container(verb, name);
         }
         if (command.program.as_str(), args.as_slice()) != ("docker", &["compose", "up", "-d", "chatalot"]) {
             return None;

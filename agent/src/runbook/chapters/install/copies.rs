@@ -10,9 +10,18 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = "copies";
 const ENV: &str = ".env";
 /// A variable with any of these in its name belongs to data that is there already, as the database's password does.
-const BELONGS: &[&str] = &["PASSWORD", "SECRET", "KEY"];
+const BELONGS: &[&str] = &["PASSWORD", "SECRET", "KEY", "DATABASE_URL"];
 /// These are inputs, and change when the inputs do.
-const INPUTS: &[&str] = &["OIDC_", "CLOUDFLARE", "REGISTRY"];
+const INPUTS: &[&str] = &["OIDC_", "CLOUDFLARE", "REGISTRY", "PASSWORD_LOGIN"];
+/// These too; where the new file lacks one, it was switched off.
+const PLAIN_INPUTS: &[&str] = &[
+    "ADMIN_USERNAME",
+    "COMPOSE_PROFILES",
+    "DOMAIN",
+    "PUBLIC_URL",
+    "REGISTRATION_MODE",
+    "TURN_EXTERNAL_IP",
+];
 
 /// What was there before.
 pub(super) struct Copies {
@@ -108,20 +117,25 @@ impl Copies {
     }
 }
 
-/// The new file with the old values of what belongs to existing data, and their names.
+/// The variables of a file that have a value.
+fn set(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .filter(|(_, value)| !value.trim().is_empty())
+        .map(|(name, value)| (name.trim(), value))
+}
+
+/// The new file with the old values of what belongs to existing data, and with what somebody had added; their names.
 fn merged(old: &str, new: &str) -> (String, Vec<String>) {
-    let belongs = |name: &str| {
-        BELONGS.iter().any(|word| name.contains(word)) && !INPUTS.iter().any(|word| name.contains(word))
-    };
+    let is_input = |name: &str| INPUTS.iter().any(|word| name.contains(word));
+    let belongs = |name: &str| BELONGS.iter().any(|word| name.contains(word)) && !is_input(name);
     let before = |name: &str| {
-        let lines = old.lines().filter(|line| !line.trim_start().starts_with('#'));
-        let mut pairs = lines.filter_map(|line| line.split_once('='));
-        pairs
-            .find(|(each, value)| each.trim() == name && !value.trim().is_empty())
-            .map(|(_, value)| value)
+        let mut pairs = set(old);
+        pairs.find(|(each, _)| *each == name).map(|(_, value)| value)
     };
     let mut names = Vec::new();
-    let lines: Vec<String> = new
+    let mut lines: Vec<String> = new
         .lines()
         .map(|line| {
             let name = line.split_once('=').map_or("", |(name, _)| name.trim());
@@ -134,6 +148,16 @@ fn merged(old: &str, new: &str) -> (String, Vec<String>) {
             }
         })
         .collect();
+    let has = |name: &str| {
+        let mut all = new.lines().filter_map(|line| line.split_once('='));
+        all.any(|(each, _)| each.trim() == name)
+    };
+    for (name, value) in set(old) {
+        if !has(name) && !is_input(name) && !PLAIN_INPUTS.contains(&name) {
+            names.push(name.to_owned());
+            lines.push(format!("{name}={value}"));
+        }
+    }
     (lines.join("\n") + "\n", names)
 }
 
@@ -172,5 +196,19 @@ mod tests {
             "DB_PASSWORD=old\nOIDC_CLIENT_SECRET=new\nTOTP_ENCRYPTION_KEY=made\nREGISTRATION_MODE=closed\n"
         );
         assert!(merged(old, old).1.is_empty());
+    }
+
+    #[test]
+    fn what_somebody_had_added_is_not_lost_and_what_was_switched_off_does_not_come_back() {
+        let old = "DB_PASSWORD=p\nSMTP_PASSWORD=mine\nLOG_LEVEL=debug\n#SMTP_HOST=x\nEMPTY=\n\
+            DATABASE_URL=postgres://chatalot:p@db/chatalot\nTURN_EXTERNAL_IP=203.0.113.9\nOIDC_ISSUER=https://a/\n";
+        let new = "DB_PASSWORD=q\nDATABASE_URL=postgres://chatalot:q@db/chatalot\n";
+        let (text, names) = merged(old, new);
+        assert_eq!(
+            text,
+            "DB_PASSWORD=p\nDATABASE_URL=postgres://chatalot:p@db/chatalot\nSMTP_PASSWORD=mine\nLOG_LEVEL=debug\n"
+        );
+        assert_eq!(names, ["DB_PASSWORD", "DATABASE_URL", "SMTP_PASSWORD", "LOG_LEVEL"]);
+        assert_eq!(merged(&text, &text), (text.clone(), Vec::new()));
     }
 }

@@ -129,36 +129,50 @@ impl Inputs {
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
-    /// The names of those that are not as they were.
-    pub(super) fn changed_since(&self, kept: &str) -> Vec<String> {
-        let Ok(before) = serde_json::from_str::<BTreeMap<String, String>>(kept) else {
-            return vec!["all, as what is remembered cannot be read".to_owned()];
-        };
-        let names: std::collections::BTreeSet<&String> = self.0.keys().chain(before.keys()).collect();
-        names
-            .into_iter()
-            .filter(|name| self.0.get(*name) != before.get(*name))
-            .cloned()
-            .collect()
-    }
-
-    /// The same with what they were and what they are to be, for people; of a secret only that it is another one.
-    pub(super) fn differences(&self, kept: &str) -> Vec<String> {
+    /// Those that are not as they were; all of them where what is remembered cannot be read.
+    pub(super) fn changes(&self, kept: &str) -> Vec<Change> {
         let before: BTreeMap<String, String> = serde_json::from_str(kept).unwrap_or_default();
-        let told = |text: Option<&String>| {
-            text.map_or_else(|| "none".to_owned(), |text| crate::host::plain_line(text))
+        let names: std::collections::BTreeSet<&String> = self.0.keys().chain(before.keys()).collect();
+        let change = |name: &String| Change {
+            name: name.clone(),
+            was: before.get(name).cloned(),
+            is: self.0.get(name).cloned(),
         };
-        let tell = |name: String| {
-            let (was, is) = (before.get(&name), self.0.get(&name));
-            match (was, is) {
-                (Some(_), Some(_)) if SECRETS.contains(&name.as_str()) => format!("{name}: another one"),
-                _ if SECRETS.contains(&name.as_str()) => {
-                    format!("{name}: {}", if is.is_some() { "given" } else { "gone" })
-                }
-                _ => format!("{name}: {} → {}", told(was), told(is)),
-            }
-        };
-        self.changed_since(kept).into_iter().map(tell).collect()
+        let all = names.into_iter().map(change);
+        all.filter(|change| change.was != change.is).collect()
+    }
+}
+
+/// An input that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    /// Its flag, without the dashes.
+    pub(super) name: String,
+    /// What it was; of a secret its tag.
+    pub(super) was: Option<String>,
+    /// What it is to be; of a secret its tag.
+    pub(super) is: Option<String>,
+}
+
+impl Change {
+    /// Whether only its tag is known.
+    pub(super) fn is_secret(&self) -> bool {
+        SECRETS.contains(&self.name.as_str())
+    }
+}
+
+/// With what they were and what they are to be, for people; of a secret only that it is another one.
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let told =
+            |text: &Option<String>| text.as_deref().map_or_else(|| "none".to_owned(), crate::host::plain_line);
+        let name = &self.name;
+        match (&self.was, &self.is) {
+            (Some(_), Some(_)) if self.is_secret() => write!(f, "{name}: another one"),
+            (None, Some(_)) if self.is_secret() => write!(f, "{name}: given"),
+            (_, None) if self.is_secret() => write!(f, "{name}: gone"),
+            (was, is) => write!(f, "{name}: {} → {}", told(was), told(is)),
+        }
     }
 }
 
@@ -258,13 +272,10 @@ pub(in crate::runbook) mod tests {
         let (site, _) = full();
         let tag = |text: &str| BTreeMap::from([("registry_token".to_owned(), text.to_owned())]);
         let before = Inputs::of(&site, &tag("1"), Some("c0".into()));
-        assert!(before.changed_since(&before.text()).is_empty());
+        assert!(before.changes(&before.text()).is_empty());
         let after = Inputs::of(&site, &tag("2"), Some("c1".into()));
-        assert_eq!(after.changed_since(&before.text()), ["commit", "registry-token"]);
-        assert_eq!(
-            after.differences(&before.text()),
-            ["commit: c0 → c1", "registry-token: another one"]
-        );
-        assert_eq!(after.changed_since("nonsense").len(), 1);
+        let told: Vec<String> = after.changes(&before.text()).iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["commit: c0 → c1", "registry-token: another one"]);
+        assert_eq!(after.changes("nonsense").len(), after.0.len());
     }
 }

@@ -6,6 +6,8 @@ mod loopback;
 mod outcome;
 mod registry;
 mod summary;
+mod switched_off;
+mod taken_up;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use super::checkout;
@@ -191,11 +193,15 @@ impl Step for Run {
         let Some(last) = cx.memory.get(recent::INSTALLED) else {
             return Ok(Verdict::needed("this recipe has not run the installer here yet"));
         };
-        let changed = inputs(cx).await?.differences(last);
+        let changed: Vec<String> = inputs(cx).await?.changes(last).iter().map(ToString::to_string).collect();
         if !changed.is_empty() {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+        let left = switched_off::running(cx, &there).await?;
+        if !left.is_empty() {
+            return Ok(Verdict::needed(format!("{} still there, switched off", left.join(", "))));
+        }
         let services = containers::least(cx.site);
         let advice = match containers::judge(&services, &there) {
             Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?,
@@ -248,12 +254,8 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
-        if let Some(last) = cx.look.memory.get(recent::INSTALLED) {
-            let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
-            let changed = wanted.changed_since(last);
-            summary::taken_up(site, cx.secrets, &changed, &String::from_utf8_lossy(&env))
-                .map_err(StepError::Final)?;
-        }
+        is_taken_up(cx, &wanted).await?;
+        switched_off::take_away(cx).await?;
         let mut remember: BTreeMap<String, String> = values
             .into_iter()
             .map(|(key, value)| (format!("installer.{key}"), value))
@@ -266,6 +268,20 @@ impl Step for Run {
         }
         Ok(Applied { remember })
     }
+}
+
+/// Whether what is there now is what was asked for.
+async fn is_taken_up(cx: &ActCx<'_>, wanted: &flags::Inputs) -> Result<(), StepError> {
+    let site = cx.look.site;
+    let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
+    let services = cx.host.compose_services(site.folder.as_str()).await?;
+    let last = cx.look.memory.get(recent::INSTALLED);
+    let changes = last.map_or_else(Vec::new, |last| wanted.changes(last));
+    let there = taken_up::There {
+        env: &String::from_utf8_lossy(&env),
+        services: services.as_deref(),
+    };
+    taken_up::judge(site, cx.secrets, &changes, &there).map_err(StepError::Final)
 }
 
 async fn inputs(cx: &Cx<'_>) -> Result<flags::Inputs, StepError> {

@@ -130,7 +130,7 @@ const FAILURES: &[Failure] = &[
         signs: &["bind source path does not exist"],
         code: "SECRET_FILE_MISSING",
         wanted: "every file under secrets/ that the compose file names",
-        fix: "restore the missing file from the backup; where there is none, back up .env and run the installer by hand with --overwrite-env",
+        fix: "restore the missing file from the backup; where there is none, deploy again with --overwrite-env: what is missing is made anew, and the rest is kept",
         ..ANY
     },
     Failure {

@@ -2,7 +2,7 @@
 
 use crate::host::{Output, plain_line};
 use chatalot_protocol::advice::Advice;
-use chatalot_protocol::site::{Secrets, Site};
+use chatalot_protocol::site::Site;
 use std::collections::BTreeMap;
 
 const HEADING: &str = "Install complete.";
@@ -95,65 +95,10 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
     .into())
 }
 
-/// Whether an installer that ran again has taken up the inputs that changed, or kept its `.env` as it was.
-pub(super) fn taken_up(
-    site: &Site,
-    secrets: &Secrets,
-    changed: &[String],
-    env: &str,
-) -> Result<(), Box<Advice>> {
-    let holds = |value: &str| {
-        let values = env.lines().filter_map(|line| line.split_once('='));
-        let mut values = values.map(|(_, value)| value.trim().trim_matches(['"', '\'']));
-        values.any(|there| there == value || there.strip_prefix("https://") == Some(value))
-    };
-    let oidc = site.oidc.as_ref();
-    let asked = [
-        ("domain", Some(site.domain.to_string())),
-        ("registration", Some(site.registration.as_str().to_owned())),
-        ("turn-external-ip", site.turn.map(|ip| ip.address().to_string())),
-        ("oidc-issuer", oidc.map(|oidc| oidc.issuer.to_string())),
-        ("oidc-client-id", oidc.map(|oidc| oidc.client_id.to_string())),
-    ];
-    let secret = [
-        ("oidc-client-secret", &secrets.oidc_client_secret),
-        ("cloudflare-token", &secrets.cloudflare_token),
-    ];
-    let is_changed = |name: &str| changed.iter().any(|one| one == name);
-    let mut kept: Vec<String> = asked
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| (name, value)))
-        .filter(|(name, value)| is_changed(name) && !holds(value))
-        .map(|(name, value)| format!("{name} {value}"))
-        .collect();
-    // Where it was written anew, it is written as the installer writes it.
-    let secret = secret.into_iter().filter(|_| !site.overwrite_env);
-    kept.extend(
-        secret
-            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
-            .filter(|(name, value)| is_changed(name) && !holds(value.expose()))
-            .map(|(name, _)| name.to_owned()),
-    );
-    if kept.is_empty() {
-        return Ok(());
-    }
-    Err(Advice::new(
-        "INSTALLER_KEPT_ENV",
-        format!("{}/.env is as it was, without the new {}", site.folder, kept.join(", ")),
-        "the new values in it",
-        format!(
-            "deploy again with --overwrite-env, which keeps a copy of .env and secrets/ and every secret that existing data depends on; or set them in {0}/.env yourself, then deploy again",
-            site.folder
-        ),
-    )
-    .into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use chatalot_protocol::inputs::Inputs;
-    use chatalot_protocol::secret::Secret;
 
     const BLOCK: &str = "Install complete.\npublic_url=https://chat.example.com\nadmin_username=alice\n\
         registration_mode=invite_only\nturn_enabled=1\nupdater_enabled=1\ncompose_profiles=turn updater\n\n\
@@ -226,37 +171,5 @@ mod tests {
         assert_eq!(advice.saw, "turn_enabled: asked for 1, it says 0");
         let values = last_block(&said(BLOCK.replace("turn updater", "updater"))).unwrap();
         assert!(compare(&site(), &values).unwrap_err().saw.contains("with turn"));
-    }
-
-    #[test]
-    fn an_env_that_was_kept_is_noticed_by_its_values() {
-        let changed = [
-            "domain".to_owned(),
-            "turn-external-ip".to_owned(),
-            "commit".to_owned(),
-        ];
-        let env = "PUBLIC_URL=https://chat.example.com\nTURN_EXTERNAL_IP='203.0.113.42'\n";
-        taken_up(&site(), &Secrets::default(), &changed, env).unwrap();
-        let old = env.replace("203.0.113.42", "203.0.113.9");
-        let advice = taken_up(&site(), &Secrets::default(), &changed, &old).unwrap_err();
-        assert!(
-            advice
-                .saw
-                .ends_with("without the new turn-external-ip 203.0.113.42"),
-            "{advice}"
-        );
-        taken_up(&site(), &Secrets::default(), &["admin-username".to_owned()], "").unwrap();
-        let secrets = Secrets {
-            cloudflare_token: Some(Secret::new("the-new-token")),
-            ..Secrets::default()
-        };
-        let changed = ["cloudflare-token".to_owned()];
-        let env = "CLOUDFLARE_TOKEN=";
-        taken_up(&site(), &secrets, &changed, &format!("{env}the-new-token\n")).unwrap();
-        let advice = taken_up(&site(), &secrets, &changed, &format!("{env}the-old-token\n")).unwrap_err();
-        assert!(
-            advice.saw.ends_with("without the new cloudflare-token"),
-            "{advice}"
-        );
     }
 }

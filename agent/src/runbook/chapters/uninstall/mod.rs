@@ -12,7 +12,7 @@ pub(super) mod group;
 mod port;
 mod repository;
 
-use super::super::proxies;
+use super::super::proxies::{self, Proxy};
 use super::super::{ActCx, Applied, Cx, Intent, Step, StepError};
 use super::checkout::undo::{self, Left};
 use async_trait::async_trait;
@@ -47,7 +47,7 @@ pub const WITH_DATA: &[&dyn Step] = &[
     &Folder { data: true },
 ];
 
-/// The proxy does not serve the site any more, and has nothing of ours.
+/// No proxy serves the site any more, and none has anything of ours, whichever was in front of an earlier site.
 struct NotInFront;
 
 #[async_trait]
@@ -60,12 +60,15 @@ impl Step for NotInFront {
         "The reverse proxy serves it no more"
     }
 
-    fn applies(&self, site: &Site) -> bool {
-        proxies::chosen(site).is_some()
-    }
-
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
-        proxies::chosen(intent.site).map_or_else(Vec::new, |proxy| proxy.plan_out(intent.site))
+        let mut lines =
+            proxies::chosen(intent.site).map_or_else(Vec::new, |proxy| proxy.plan_out(intent.site));
+        let others: Vec<&str> = others(intent.site).map(Proxy::name).collect();
+        lines.push(format!(
+            "the same with {}, if an earlier deployment has put anything there",
+            others.join(" and ")
+        ));
+        lines
     }
 
     fn patience(&self) -> Duration {
@@ -74,8 +77,13 @@ impl Step for NotInFront {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        for proxy in others(cx.site) {
+            if let Some(left) = proxy.left(cx).await? {
+                return Ok(Verdict::needed(format!("{}: {left}", proxy.name())));
+            }
+        }
         let Some(proxy) = proxies::chosen(cx.site) else {
-            return Ok(Verdict::satisfied("no proxy was asked for".to_owned()));
+            return Ok(Verdict::satisfied("nothing of ours in any proxy"));
         };
         if let Some(left) = proxy.left(cx).await? {
             return Ok(Verdict::needed(left));
@@ -91,11 +99,22 @@ impl Step for NotInFront {
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
+        for proxy in others(cx.look.site) {
+            if proxy.left(&cx.look).await?.is_some() {
+                proxy.take_out(cx).await?;
+            }
+        }
         if let Some(proxy) = proxies::chosen(cx.look.site) {
             proxy.take_out(cx).await?;
         }
         Ok(Applied::default())
     }
+}
+
+/// The proxies that the site of now is not behind.
+fn others(site: &Site) -> impl Iterator<Item = &'static dyn Proxy> {
+    let rows = proxies::PROXIES.iter().copied();
+    rows.filter(|row| row.choice() != site.proxy)
 }
 
 /// The source is gone, with or without the data beside it.

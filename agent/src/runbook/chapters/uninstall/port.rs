@@ -4,7 +4,6 @@ use crate::runbook::proxies::traefik::{merge, override_file};
 use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError};
 use async_trait::async_trait;
 use chatalot_protocol::report::Verdict;
-use chatalot_protocol::site::Site;
 
 /// The override has no port of ours.
 pub(super) struct NoPort;
@@ -22,10 +21,6 @@ impl Step for NoPort {
 
     fn title(&self) -> &'static str {
         "The override has no port of ours"
-    }
-
-    fn applies(&self, site: &Site) -> bool {
-        site.loopback_only
     }
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {

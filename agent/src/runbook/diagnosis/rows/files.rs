@@ -100,8 +100,8 @@ fn secret_missing(facts: &Facts) -> Option<Seen> {
     let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
     let fix = format!(
         "restore it alone from the backup (`install -o 999 -m 600 BACKUP/{first} {folder}/secrets/{first}`): the other \
-         files stay as they are; without a backup run {folder}/scripts/install.sh by hand with --overwrite-env after \
-         a copy of .env (a new key ends what was made with the old one); then `docker restart chatalot-server`"
+         files stay as they are; then `docker restart chatalot-server`. Without a backup deploy again with \
+         --overwrite-env: what is missing is made anew, which ends what was made with the old one, and the rest is kept"
     );
     Some(Seen {
         saw: format!("missing below {folder}/secrets: {}", names.join(", ")),

@@ -61,9 +61,11 @@ fn nat(facts: &Facts) -> Option<Seen> {
         || "the TURN server cannot bind its address".to_owned(),
         |ip| format!("{ip} is none of this host's addresses"),
     );
+    // The check knows the inner address that it is to listen at.
+    let fix = facts.told("TURN_BEHIND_NAT").map(|told| told.fix.clone());
     Some(Seen {
         saw,
-        fix: None,
+        fix,
         lines: vec![said.clone()],
     })
 }

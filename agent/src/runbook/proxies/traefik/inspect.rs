@@ -57,7 +57,7 @@ pub(super) fn settings(
         return Err(advice.into());
     }
     let known = settings_of(container, file);
-    if !known.iter().any(|(key, _)| key.starts_with("providers.docker")) {
+    if !known.iter().any(|(key, _)| without_prefix(key, "providers.docker").is_some()) {
         return Err(lacks(
             container,
             "TRAEFIK_WITHOUT_DOCKER",
@@ -87,12 +87,13 @@ pub(super) fn settings(
     })
 }
 
-/// Keys in lower case with dots, and their values, whichever way they were given.
+/// Keys with dots, and their values, whichever way they were given; what is a name in them keeps its case, as Traefik
+/// keeps it, but in a variable, where it has none.
 fn settings_of(container: &Container, file: Option<(&str, &str)>) -> Vec<(String, String)> {
     let flag = |arg: &String| {
         let text = arg.strip_prefix("--")?;
         let (key, value) = text.split_once('=').unwrap_or((text, "true"));
-        Some((key.to_ascii_lowercase(), value.to_owned()))
+        Some((key.to_owned(), value.to_owned()))
     };
     let variable = |entry: &String| {
         let (key, value) = entry.strip_prefix("TRAEFIK_")?.split_once('=')?;
@@ -114,7 +115,7 @@ fn settings_of(container: &Container, file: Option<(&str, &str)>) -> Vec<(String
 
 fn flatten(table: &toml::Table, path: &str, known: &mut Vec<(String, String)>) {
     for (key, value) in table {
-        let path = format!("{path}{}", key.to_ascii_lowercase());
+        let path = format!("{path}{key}");
         if path.len() > LONGEST_PATH {
             continue;
         }
@@ -129,13 +130,19 @@ fn flatten(table: &toml::Table, path: &str, known: &mut Vec<(String, String)>) {
     }
 }
 
+/// What follows a prefix in any case.
+fn without_prefix<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
+    let start = key.get(..prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then(|| &key[prefix.len()..])
+}
+
 /// The names below a group of settings, with the rest of each key and its value.
 fn below<'a>(
     known: &'a [(String, String)],
     group: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str, &'a str)> {
     known.iter().filter_map(move |(key, value)| {
-        let rest = key.strip_prefix(group)?.strip_prefix('.')?;
+        let rest = without_prefix(key, group)?.strip_prefix('.')?;
         let (name, rest) = rest.split_once('.').unwrap_or((rest, ""));
         Some((name, rest, value.as_str()))
     })
@@ -150,7 +157,7 @@ fn entrypoint(known: &[(String, String)]) -> Option<String> {
     };
     let mut points = below(known, "entrypoints");
     points
-        .find(|(_, rest, value)| *rest == "address" && on_443(value))
+        .find(|(_, rest, value)| rest.eq_ignore_ascii_case("address") && on_443(value))
         .map(|(name, ..)| plain_line(name))
 }
 
@@ -158,7 +165,7 @@ fn resolver(known: &[(String, String)]) -> Option<String> {
     let names: Vec<&str> = below(known, "certificatesresolvers")
         .map(|(name, ..)| name)
         .collect();
-    let usual = names.iter().find(|name| **name == "letsencrypt");
+    let usual = names.iter().find(|name| name.eq_ignore_ascii_case("letsencrypt"));
     usual.or_else(|| names.first()).map(|name| plain_line(name))
 }
 
@@ -169,7 +176,7 @@ fn network(container: &Container, known: &[(String, String)]) -> Result<Option<S
     }
     let told = known
         .iter()
-        .find(|(key, _)| key == "providers.docker.network")
+        .find(|(key, _)| key.eq_ignore_ascii_case("providers.docker.network"))
         .map(|(_, name)| name);
     let own = on.iter().find(|name| Some(*name) == told);
     let own = own.or_else(|| on.iter().find(|name| !matches!(name.as_str(), "bridge" | "none")));
@@ -316,6 +323,25 @@ mod tests {
             settings(&traefik(&[]), Some(("t.toml", toml)), None).unwrap(),
             wanted()
         );
+    }
+
+    #[test]
+    fn names_keep_their_case_for_traefik_tells_them_apart_by_it() {
+        let flags = [
+            "--PROVIDERS.docker=true",
+            "--entryPoints.webSecure.Address=:443",
+            "--certificatesResolvers.letsEncrypt.acme.tlsChallenge=true",
+        ];
+        let yaml = "entryPoints:\n  webSecure:\n    address: ':443'\nproviders:\n  docker: {}\ncertificatesResolvers:\n  letsEncrypt:\n    acme: {}\n";
+        let toml = "[entryPoints.webSecure]\naddress = ':443'\n[providers.docker]\n[certificatesResolvers.letsEncrypt.acme]\nemail = 'a'\n";
+        for (command, file) in [
+            (&flags[..], None),
+            (&[], Some(("t.yml", yaml))),
+            (&[], Some(("t.toml", toml))),
+        ] {
+            let found = settings(&traefik(command), file, None).unwrap();
+            assert_eq!((found.entrypoint.as_str(), found.resolver.as_str()), ("webSecure", "letsEncrypt"));
+        }
     }
 
     #[test]

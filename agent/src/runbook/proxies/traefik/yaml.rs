@@ -87,7 +87,7 @@ impl<'a> Lines<'a> {
         line == "-" || line.starts_with("- ")
     }
 
-    /// Every value with its path of keys, dotted and in lower case: enough to read a program's settings.
+    /// Every value with its path of keys, dotted: enough to read a program's settings.
     pub(super) fn flat(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         self.flatten(0, self.0.len(), "", &mut found);
@@ -96,7 +96,7 @@ impl<'a> Lines<'a> {
 
     fn flatten(&self, from: usize, to: usize, path: &str, found: &mut Vec<(String, String)>) {
         for (key, block) in self.keys(from, to) {
-            let path = format!("{path}{}", key.to_ascii_lowercase());
+            let path = format!("{path}{key}");
             if path.len() > LONGEST_PATH {
                 continue;
             }
@@ -127,7 +127,7 @@ mod tests {
     fn settings_are_read_with_their_paths() {
         let flat = Lines::of(TEXT).flat();
         assert!(
-            flat.contains(&("entrypoints.websecure.address".into(), ":443".into())),
+            flat.contains(&("entryPoints.websecure.address".into(), ":443".into())),
             "{flat:?}"
         );
         assert!(flat.contains(&("providers.docker".into(), "{}".into())));
