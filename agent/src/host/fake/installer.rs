@@ -55,6 +55,19 @@ impl Default for Installer {
     }
 }
 
+/// What of its flags stands in `.env`, and under which name.
+const VARIABLES: &[(&str, &str)] = &[
+    ("--domain", "DOMAIN"),
+    ("--admin-username", "ADMIN_USERNAME"),
+    ("--registration", "REGISTRATION_MODE"),
+    ("--turn-external-ip", "TURN_EXTERNAL_IP"),
+    ("--cloudflare-token", "CLOUDFLARE_TOKEN"),
+    ("--oidc-issuer", "OIDC_ISSUER"),
+    ("--oidc-client-id", "OIDC_CLIENT_ID"),
+    ("--oidc-client-secret", "OIDC_CLIENT_SECRET"),
+    ("--oidc-disable-password-login", "OIDC_DISABLE_PASSWORD_LOGIN"),
+];
+
 /// What it was told: flags with their values.
 type Told = BTreeMap<String, String>;
 
@@ -138,9 +151,9 @@ impl World {
         profiles.extend(updater.then_some("updater"));
         profiles.extend(told.contains_key("--cloudflare-token").then_some("production"));
         let profiles = profiles.join(" ");
-        let values: Vec<String> = told
+        let values: Vec<String> = VARIABLES
             .iter()
-            .map(|(flag, value)| format!("{}={value}", flag.trim_start_matches('-')))
+            .filter_map(|(flag, name)| Some(format!("{name}={}", told.get(*flag)?)))
             .collect();
         let path = Path::new(folder).join(".env");
         // One that is written anew gets a new password, which the database does not know.

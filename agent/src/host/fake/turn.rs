@@ -51,7 +51,7 @@ impl World {
         let env = self.text(Path::new(&folder).join(".env")).unwrap_or_default();
         let external = env
             .lines()
-            .find_map(|line| line.strip_prefix("turn-external-ip="));
+            .find_map(|line| line.strip_prefix("TURN_EXTERNAL_IP="));
         let external: IpAddr = external.and_then(|ip| ip.parse().ok()).ok_or_else(silent)?;
         let bound = self.addresses.contains(&external) && ask.server.ip() == external;
         let port = match ask.over {

@@ -5,7 +5,8 @@ use crate::runbook::chapters::{checkout_others, opening};
 use crate::runbook::containers::least;
 use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
-use crate::runbook::{Cx, Intent, evidence, packaging, plan, recent, steps};
+use crate::runbook::proxies::{self, Proxy};
+use crate::runbook::{Cx, Intent, evidence, firewalls, packaging, plan, recent, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
@@ -69,7 +70,7 @@ pub struct Facts {
     /// The host's own addresses.
     pub addresses: Vec<IpAddr>,
     /// Firewalls of the host that are at work.
-    pub firewalls: Vec<&'static str>,
+    pub shut: Vec<firewalls::Closed>,
     /// Whether `SELinux` is enforcing.
     pub selinux: bool,
 }
@@ -138,8 +139,9 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
             .unwrap_or_default(),
         secrets_examples: secrets_examples(host, folder).await,
         addresses: within(host.addresses()).await.unwrap_or_default(),
-        firewalls: firewalls(host).await,
-        selinux: says(host, "getenforce", &[], "Enforcing").await,
+        shut: shut(cx).await,
+        selinux: says(host, "getenforce", &[], "Enforcing").await
+            && says(host, "getsebool", &["httpd_can_network_connect"], "off").await,
     }
 }
 
@@ -237,15 +239,14 @@ async fn secrets_examples(host: &dyn Look, folder: &Path) -> BTreeSet<String> {
     examples.map(str::to_owned).collect()
 }
 
-async fn firewalls(host: &dyn Look) -> Vec<&'static str> {
-    let mut at_work = Vec::new();
-    if says(host, "firewall-cmd", &["--state"], "running").await {
-        at_work.push("firewalld");
-    }
-    if says(host, "ufw", &["status"], "Status: active").await {
-        at_work.push("ufw");
-    }
-    at_work
+/// What the host's own firewall keeps shut of what the site needs; Docker publishes past it what is in a container.
+async fn shut(cx: &Cx<'_>) -> Vec<firewalls::Closed> {
+    let in_container = proxies::chosen(cx.site).is_some_and(Proxy::goes_with_container);
+    let mut needed = firewalls::openings(cx.site);
+    needed.retain(|opening| !(in_container && opening.is_web()));
+    within(firewalls::closed(cx.host, &needed))
+        .await
+        .unwrap_or_default()
 }
 
 async fn says(host: &dyn Look, program: &str, args: &[&str], word: &str) -> bool {

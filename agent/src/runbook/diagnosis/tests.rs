@@ -71,6 +71,11 @@ fn leads_to(world: &mut World, a: &str, aaaa: &[&str]) {
     world.dns.insert("chat.example.com".into(), vec![answers]);
 }
 
+fn ufw_without_rules(world: &mut World) {
+    world.programs.insert("ufw".into());
+    world.put("/etc/ufw/ufw.conf", "ENABLED=yes\n");
+}
+
 fn at_work(world: &mut World, program: &str, says: &str) {
     world.programs.insert(program.into());
     let said = crate::host::Output {
@@ -148,12 +153,9 @@ const SPOILT: &[(&str, Spoil)] = &[
     ("SELINUX_DENIES", |w| {
         answers(w, PUBLIC, 502);
         at_work(w, "getenforce", "Enforcing");
+        at_work(w, "getsebool", "httpd_can_network_connect --> off");
     }),
-    ("FIREWALL_CLOSED", |w| {
-        // Behind NAT: the public address is none of the host's own, and does not lead back to it.
-        w.addresses.retain(|ip| ip.to_string().starts_with("10."));
-        at_work(w, "ufw", "Status: active");
-    }),
+    ("FIREWALL_CLOSED", ufw_without_rules),
     ("WEBSOCKET_NOT_FORWARDED", |w| {
         answers(w, "https://chat.example.com/ws", 400);
     }),

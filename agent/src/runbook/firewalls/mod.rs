@@ -47,6 +47,11 @@ impl Opening {
         }
     }
 
+    /// Whether browsers come through it.
+    pub fn is_web(self) -> bool {
+        WEB.contains(&self)
+    }
+
     /// Whether ports such as `80`, `80:90` or `80-90` contain all of it.
     fn is_within(self, ports: &str) -> bool {
         let (first, last) = ports.split_once([':', '-']).unwrap_or((ports, ports));
@@ -178,6 +183,36 @@ pub async fn look(host: &dyn Look, openings: &[Opening]) -> Result<Shut, HostErr
     Ok(found)
 }
 
+/// What a firewall at work keeps shut, and what to type to open it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// What people call the firewall.
+    pub firewall: &'static str,
+    /// What is shut.
+    pub opening: Opening,
+    /// The commands, one line.
+    pub fix: String,
+}
+
+/// What nothing lets through of these; what a rule of the operator's denies is left out.
+pub async fn closed(host: &dyn Look, openings: &[Opening]) -> Result<Vec<Closed>, HostError> {
+    let found = look(host, openings).await?;
+    let told = |(firewall, opening, _): &(&dyn Firewall, Opening, Gate)| {
+        let commands = firewall.commands(*opening, Turn::Open, true);
+        let typed: Vec<String> = commands.iter().map(typed).collect();
+        Closed {
+            firewall: firewall.name(),
+            opening: *opening,
+            fix: typed.join(" && "),
+        }
+    };
+    Ok(found.shut.iter().map(|shut| told(shut)).collect())
+}
+
+fn typed(command: &Command) -> String {
+    format!("{} {}", command.program, command.args.join(" "))
+}
+
 /// How an opening of ours is written down.
 fn line(firewall: &dyn Firewall, opening: Opening) -> String {
     format!("{} {opening}", firewall.name())
@@ -240,7 +275,7 @@ async fn turn(
     };
     let is_active = firewall.is_active(cx.host).await?;
     for command in firewall.commands(opening, turn, is_active) {
-        let typed = format!("{} {}", command.program, command.args.join(" "));
+        let typed = typed(&command);
         let output = cx.host.run(command).await?;
         if !output.ok() {
             return Err(StepError::last(

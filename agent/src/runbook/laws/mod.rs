@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod distributions;
 mod driver;
+mod earlier;
 mod fronts;
 mod limits;
 mod options;

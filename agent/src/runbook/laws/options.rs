@@ -8,6 +8,7 @@ use crate::runbook::distro::DISTROS;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::secret::Secret;
+use chatalot_protocol::site::Site;
 
 type Spoil = fn(&mut World);
 
@@ -147,7 +148,7 @@ fn is_written_anew_without_loss(mut run: Run) {
     run.deploy(&host).unwrap();
     let env = host.world(|world| world.text("/srv/chatalot/.env")).unwrap();
     assert!(
-        env.contains("DB_PASSWORD=generated") && env.contains("registration=open"),
+        env.contains("DB_PASSWORD=generated") && env.contains("REGISTRATION_MODE=open"),
         "{env}"
     );
     let copies = host.world(|world| {
@@ -162,7 +163,7 @@ fn is_written_anew_without_loss(mut run: Run) {
     assert!(
         copies
             .iter()
-            .any(|text| text.contains("registration=invite_only")),
+            .any(|text| text.contains("REGISTRATION_MODE=invite_only")),
         "{copies:?}"
     );
     let writes = host.writes();
@@ -172,6 +173,88 @@ fn is_written_anew_without_loss(mut run: Run) {
         writes,
         "it was written anew once more, without need"
     );
+}
+
+type Switch = fn(&mut Site);
+
+/// What can be another way on a deployed host.
+const SWITCHES: &[(&str, Switch)] = &[
+    ("voice and video off", |site| site.turn = None),
+    ("managed updates off", |site| site.updates = false),
+    ("single sign-on off", |site| site.oidc = None),
+    ("another administrator", |site| {
+        site.admin = "bob".parse().unwrap()
+    }),
+    ("passwords off", |site| {
+        site.oidc.as_mut().unwrap().disable_password_login = true;
+    }),
+];
+
+/// The services that run, sorted.
+fn services(host: &FakeHost) -> Vec<String> {
+    let mut there: Vec<String> = host.world(|world| {
+        let all = world.containers.values();
+        all.map(|one| one.service.clone()).collect()
+    });
+    there.sort();
+    there
+}
+
+#[test]
+fn every_option_is_taken_up_in_either_direction_or_told_as_kept() {
+    for (what, switch) in SWITCHES {
+        let mut run = full(&DISTROS[0]);
+        let host = FakeHost::fresh(run.distro);
+        run.deploy(&host).unwrap();
+        let mut sites = [run.site.clone(), run.site.clone()];
+        switch(&mut sites[1]);
+        for at in [1, 0, 1] {
+            run.site = sites[at].clone();
+            let before = services(&host);
+            let stop = run.deploy(&host).unwrap_err();
+            assert_eq!(stop.code(), "INSTALLER_KEPT_ENV", "{what}, {at}: {stop:?}");
+            assert_eq!(services(&host), before, "{what}, {at}");
+            run.site.overwrite_env = true;
+            run.deploy(&host)
+                .unwrap_or_else(|stop| panic!("{what}, {at}: {stop:?}"));
+            let mut wanted: Vec<String> = crate::runbook::containers::least(&run.site)
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            wanted.sort();
+            assert_eq!(services(&host), wanted, "{what}, {at}");
+            let writes = host.writes();
+            run.deploy(&host).unwrap();
+            assert_eq!(host.writes(), writes, "{what}, {at}: not at rest");
+        }
+    }
+}
+
+#[test]
+fn f40_what_was_switched_off_ends_though_the_run_may_be_killed_in_any_call() {
+    let prepared = || {
+        let mut run = full(&DISTROS[0]);
+        let host = FakeHost::fresh(run.distro);
+        run.deploy(&host).unwrap();
+        (run.site.turn, run.site.updates) = (None, false);
+        run.site.overwrite_env = true;
+        (host, run)
+    };
+    let (calm, mut run) = prepared();
+    let before = calm.calls();
+    run.deploy(&calm).unwrap();
+    let end = services(&calm);
+    assert_eq!(end, ["chatalot", "postgres"]);
+    for n in 1..=calm.calls() - before {
+        let (host, mut run) = prepared();
+        host.kill_nth(n, Mode::EffectButAnswerLost);
+        let _ = run.deploy(&host);
+        host.heal();
+        host.advance(600);
+        run.deploy(&host)
+            .unwrap_or_else(|stop| panic!("call {n}: {stop:?}"));
+        assert_eq!(services(&host), end, "call {n}");
+    }
 }
 
 // coverage: assumed · Debian 13 · nginx, traefik · TURN, updater on, updater off, registry, OIDC, overwrite-env, loopback-only
@@ -193,7 +276,7 @@ fn every_option_ends_deployed_behind_the_other_proxies_too() {
         run.deploy(&host).unwrap();
         let env = host.world(|world| world.text("/srv/chatalot/.env")).unwrap();
         assert!(
-            env.contains("DB_PASSWORD=generated") && env.contains("registration=open"),
+            env.contains("DB_PASSWORD=generated") && env.contains("REGISTRATION_MODE=open"),
             "{env}"
         );
     }

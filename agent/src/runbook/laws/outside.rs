@@ -123,6 +123,28 @@ fn chatalots_own_port_is_named_while_it_is_public_and_shut_where_that_is_asked_f
 }
 
 #[test]
+fn a_port_that_is_asked_to_be_shut_no_more_is_published_again_and_an_operators_own_line_stays() {
+    const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
+    let mut run = least(&DISTROS[0]);
+    let host = run.host();
+    run.site.loopback_only = true;
+    run.deploy(&host).unwrap();
+    let ours = host.world(|world| world.text(OVERRIDE)).unwrap();
+    run.site.loopback_only = false;
+    run.deploy(&host).unwrap();
+    assert_eq!(host.world(|world| world.text(OVERRIDE)), None);
+    let loopback = |world: &mut World| world.containers["chatalot-server"].loopback.clone();
+    assert_eq!(host.world(loopback), Vec::<u16>::new());
+    // The same words by an operator.
+    host.world(|world| world.put(OVERRIDE, &ours));
+    run.site.loopback_only = true;
+    run.deploy(&host).unwrap();
+    run.site.loopback_only = false;
+    run.deploy(&host).unwrap();
+    assert_eq!(host.world(|world| world.text(OVERRIDE)), Some(ours));
+}
+
+#[test]
 fn an_updater_that_is_published_to_everybody_is_named_whether_or_not_a_controller_looks() {
     let mut run = full(&DISTROS[0]);
     run.site.loopback_only = true;

@@ -87,13 +87,19 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         code: "PUBLIC_UNREACHABLE",
         spoil: "iptables -I INPUT ! -d 127.0.0.0/8 -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
-        heal: "true",
+        heal: "iptables -D INPUT ! -d 127.0.0.0/8 -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
     },
+    // By ufw alone: the port of browsers, then the one of callers.
     Case {
         code: "FIREWALL_CLOSED",
         spoil: "apt-get -q update >/dev/null; DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends ufw >/dev/null \
-                && ufw allow 22/tcp && ufw --force enable",
-        heal: "iptables -D INPUT ! -d 127.0.0.0/8 -p tcp --dport 443 -j REJECT --reject-with tcp-reset",
+                && for port in 22/tcp 80/tcp 3478 5349 49152:49200/udp; do ufw allow $port; done && ufw --force enable",
+        heal: "ufw allow 443/tcp && ! chatalot-agent diagnose | grep -q FIREWALL_CLOSED",
+    },
+    Case {
+        code: "FIREWALL_CLOSED",
+        spoil: "ufw delete allow 3478",
+        heal: "ufw allow 3478 && ! chatalot-agent diagnose | grep -q FIREWALL_CLOSED",
     },
     Case {
         code: "FIREWALL_DENIES",

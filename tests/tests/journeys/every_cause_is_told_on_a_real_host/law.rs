@@ -196,7 +196,7 @@ fn the_failures_of_the_runbook_are_provoked_on_the_warm_vps() {
         ("ENGINE_DOWN", "Docker daemon is not running"),
         ("CONTAINERS_DOWN", "nobody answers on 8080"),
         ("SECRET_FILE_MISSING", "os error 2"),
-        ("TURN_NOT_LISTENING", "TURN fails for remote clients"),
+        ("FIREWALL_CLOSED", "TURN fails for remote clients"),
         ("TURN_ADDRESS_PRIVATE", "a private TURN_EXTERNAL_IP"),
         ("PROXY_BAD_GATEWAY", "502 through the proxy"),
         ("WEBSOCKET_NOT_FORWARDED", "no WebSocket upgrades"),

@@ -22,13 +22,16 @@ pub(crate) const CASES: &[Case] = &[
                 >docker-compose.override.yml && docker compose up -d -t 1 coturn",
         heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d -t 1 coturn",
     },
-    // An updater that was refused says so in its log; this one says nothing else.
+    // An updater that was refused says so in its log, and no more once it was started anew with credentials.
     Case {
         code: "UPDATER_REGISTRY_DENIED",
         spoil: "cd /srv/chatalot && printf '%s\\n' 'services:' '  chatalot-updater:' \
                 '    image: registry.example.net/chatalot/postgres:17' '    entrypoint: []' \
-                '    command: [sh, -c, \"echo pull phase: 401 Unauthorized; exec sleep 600\"]' \
+                '    volumes: [\"./secrets:/secrets:ro\"]' \
+                '    command: [sh, -c, \"test -s /secrets/registry_creds || echo pull phase: 401 Unauthorized; exec sleep 600\"]' \
                 >docker-compose.override.yml && docker compose up -d -t 1 chatalot-updater",
-        heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d -t 1 chatalot-updater",
+        heal: "cd /srv/chatalot && echo '{\"username\":\"reader\",\"password\":\"p\",\"serveraddress\":\"registry.example.net\"}' >secrets/registry_creds \
+               && docker compose restart -t 1 chatalot-updater && ! chatalot-agent diagnose | grep -q UPDATER_REGISTRY_DENIED \
+               && rm secrets/registry_creds docker-compose.override.yml && docker compose up -d -t 1 chatalot-updater",
     },
 ];

@@ -13,6 +13,8 @@ use futures_util::StreamExt;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::Path;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::timeout;
 
 /// The labels that compose puts on what it makes.
@@ -49,7 +51,19 @@ pub(in crate::host::linux) async fn containers(
     Ok(containers)
 }
 
-/// The last lines of a container's log, both streams as they came, without colours.
+/// When somebody has started a container that has run ever since, in seconds since 1970: what its log holds of before is
+/// history. Of one that the Engine starts again and again, what the last life has said is wanted too.
+async fn standing_since(docker: &Docker, name: &str) -> Option<i32> {
+    let asked = docker.inspect_container(name, None::<InspectContainerOptions>);
+    let details = timeout(PATIENCE, asked).await.ok()?.ok()?;
+    let state = details.state?;
+    let stands = state.running == Some(true) && details.restart_count.unwrap_or_default() == 0;
+    let started = OffsetDateTime::parse(&state.started_at.filter(|_| stands)?, &Rfc3339).ok()?;
+    i32::try_from(started.unix_timestamp()).ok()
+}
+
+/// The last lines of a container's log, both streams as they came, without colours; of one that was not ended since
+/// somebody has started it, none of before.
 pub(in crate::host::linux) async fn log(
     socket: &Path,
     name: &str,
@@ -60,6 +74,7 @@ pub(in crate::host::linux) async fn log(
         .stdout(true)
         .stderr(true)
         .tail(&lines.to_string())
+        .since(standing_since(&docker, name).await.unwrap_or_default())
         .build();
     let mut stream = std::pin::pin!(docker.logs(name, Some(options)));
     let mut content = Vec::new();

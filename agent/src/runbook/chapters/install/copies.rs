@@ -208,7 +208,10 @@ mod tests {
             text,
             "DB_PASSWORD=p\nDATABASE_URL=postgres://chatalot:p@db/chatalot\nSMTP_PASSWORD=mine\nLOG_LEVEL=debug\n"
         );
-        assert_eq!(names, ["DB_PASSWORD", "DATABASE_URL", "SMTP_PASSWORD", "LOG_LEVEL"]);
+        assert_eq!(
+            names,
+            ["DB_PASSWORD", "DATABASE_URL", "SMTP_PASSWORD", "LOG_LEVEL"]
+        );
         assert_eq!(merged(&text, &text), (text.clone(), Vec::new()));
     }
 }

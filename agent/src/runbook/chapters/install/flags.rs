@@ -164,8 +164,10 @@ impl Change {
 /// With what they were and what they are to be, for people; of a secret only that it is another one.
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let told =
-            |text: &Option<String>| text.as_deref().map_or_else(|| "none".to_owned(), crate::host::plain_line);
+        let told = |text: &Option<String>| {
+            text.as_deref()
+                .map_or_else(|| "none".to_owned(), crate::host::plain_line)
+        };
         let name = &self.name;
         match (&self.was, &self.is) {
             (Some(_), Some(_)) if self.is_secret() => write!(f, "{name}: another one"),
@@ -274,7 +276,11 @@ pub(in crate::runbook) mod tests {
         let before = Inputs::of(&site, &tag("1"), Some("c0".into()));
         assert!(before.changes(&before.text()).is_empty());
         let after = Inputs::of(&site, &tag("2"), Some("c1".into()));
-        let told: Vec<String> = after.changes(&before.text()).iter().map(ToString::to_string).collect();
+        let told: Vec<String> = after
+            .changes(&before.text())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(told, ["commit: c0 → c1", "registry-token: another one"]);
         assert_eq!(after.changes("nonsense").len(), after.0.len());
     }

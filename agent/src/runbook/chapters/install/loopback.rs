@@ -1,9 +1,9 @@
 //! chatalot's own port on 127.0.0.1 alone, where that was asked for: Docker publishes it to the world otherwise, past
-//! ufw, and plain HTTP stays beside the proxy.
+//! ufw, and plain HTTP stays beside the proxy. Where it is not asked for any more, our lines are taken out again.
 
 use crate::host::{Container, Engine, HostError};
 use crate::runbook::proxies::traefik::{candidate, merge, override_file, proposed, seen_by_compose, up};
-use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, made};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -12,8 +12,10 @@ use serde_json::Value;
 use std::time::Duration;
 
 const PORT: u16 = 8080;
+/// How it is written down that the port in the override is ours.
+pub(in crate::runbook::chapters) const OURS: &str = "override 127.0.0.1:8080";
 
-/// The port is published on the host alone.
+/// The port is published on the host alone, or as chatalot does.
 pub(super) struct Loopback;
 
 #[async_trait]
@@ -23,11 +25,7 @@ impl Step for Loopback {
     }
 
     fn title(&self) -> &'static str {
-        "chatalot's own port is shut to the world"
-    }
-
-    fn applies(&self, site: &Site) -> bool {
-        site.loopback_only
+        "chatalot's own port is where it is wanted"
     }
 
     fn after(&self) -> Option<&'static str> {
@@ -35,6 +33,12 @@ impl Step for Loopback {
     }
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
+        if !intent.site.loopback_only {
+            return vec![format!(
+                "take the port of an earlier deployment out of {}, if there is one; TCP 8080 is published as chatalot does",
+                override_file(intent.site).display()
+            )];
+        }
         vec![
             format!(
                 "merge `ports: 127.0.0.1:8080:8080` for chatalot into {}; what else is in it stays as it is",
@@ -53,6 +57,13 @@ impl Step for Loopback {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        if !cx.site.loopback_only {
+            return Ok(if made::is_made(cx.host, OURS).await? {
+                Verdict::needed("TCP 8080 is on 127.0.0.1 alone by an earlier deployment")
+            } else {
+                Verdict::satisfied("as chatalot publishes it")
+            });
+        }
         let there = if matches!(cx.host.engine().await?, Engine::Up { .. }) {
             cx.host.containers(Some(cx.site.folder.as_str())).await?
         } else {
@@ -70,6 +81,12 @@ impl Step for Loopback {
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let site = cx.look.site;
+        if !site.loopback_only {
+            take_out(cx).await?;
+            up(cx).await?;
+            made::forget(cx, OURS).await?;
+            return Ok(Applied::default());
+        }
         let path = override_file(site);
         let there = cx.host.read(&path).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&there);
@@ -79,10 +96,28 @@ impl Step for Loopback {
         let after = seen_by_compose(cx.host, site, &proposed()).await;
         cx.host.remove(&candidate(site)).await?;
         judge(&before, &after?).map_err(|why| unmergeable(site, &why))?;
+        // What an operator has written in the same words is not ours.
+        if merged != text {
+            made::note(cx, [OURS.to_owned()]).await?;
+        }
         cx.host.rewrite(&path, merged.as_bytes()).await?;
         up(cx).await?;
         Ok(Applied::default())
     }
+}
+
+/// Takes our port out of the override; what else is in it stays.
+pub(in crate::runbook::chapters) async fn take_out(cx: &ActCx<'_>) -> Result<(), StepError> {
+    let path = override_file(cx.look.site);
+    let there = cx.host.read(&path).await?.unwrap_or_default();
+    let there = String::from_utf8_lossy(&there);
+    let rest = merge::without_local_port(&there);
+    if rest.is_empty() && !there.is_empty() {
+        cx.host.remove(&path).await?;
+    } else if rest != there {
+        cx.host.rewrite(&path, rest.as_bytes()).await?;
+    }
+    Ok(())
 }
 
 /// Whether compose sees the port on loopback alone, and all else as before.

@@ -2,7 +2,7 @@
 
 mod copies;
 mod flags;
-mod loopback;
+pub(super) mod loopback;
 mod outcome;
 mod registry;
 mod summary;
@@ -193,14 +193,22 @@ impl Step for Run {
         let Some(last) = cx.memory.get(recent::INSTALLED) else {
             return Ok(Verdict::needed("this recipe has not run the installer here yet"));
         };
-        let changed: Vec<String> = inputs(cx).await?.changes(last).iter().map(ToString::to_string).collect();
+        let changed: Vec<String> = inputs(cx)
+            .await?
+            .changes(last)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         if !changed.is_empty() {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let left = switched_off::running(cx, &there).await?;
         if !left.is_empty() {
-            return Ok(Verdict::needed(format!("{} still there, switched off", left.join(", "))));
+            return Ok(Verdict::needed(format!(
+                "{} still there, switched off",
+                left.join(", ")
+            )));
         }
         let services = containers::least(cx.site);
         let advice = match containers::judge(&services, &there) {

@@ -39,6 +39,12 @@ const FAILURES: &[Failure] = &[
     },
     Failure {
         exit: Some(2),
+        signs: &[
+            "missing more flags",
+            "unknown flag",
+            "missing required",
+            "needs a value",
+        ],
         code: "INSTALLER_MISSING_FLAGS",
         wanted: "an installer that is content with the runbook's flags",
         fix: "see which flags the lines below name; deploy with the inputs behind them, or with another reference",
@@ -165,7 +171,10 @@ pub(super) fn failure(site: &Site, output: &Output) -> StepError {
     let last = output.last_lines(40).join("\n");
     let row = FAILURES
         .iter()
-        .find(|row| row.exit == Some(output.code) || row.signs.iter().any(|sign| last.contains(sign)))
+        .find(|row| {
+            row.exit.is_none_or(|code| code == output.code)
+                && row.signs.iter().any(|sign| last.contains(sign))
+        })
         .unwrap_or(&ANY);
     let saw = format!(
         "the installer in {} ended with exit code {}",

@@ -6,7 +6,12 @@ use chatalot_protocol::advice::Advice;
 use std::time::Duration;
 
 /// Services that a site can have or not.
-const OPTIONAL: &[&str] = &["coturn", "chatalot-updater", "chatalot-socket-proxy", "cloudflared"];
+const OPTIONAL: &[&str] = &[
+    "coturn",
+    "chatalot-updater",
+    "chatalot-socket-proxy",
+    "cloudflared",
+];
 
 /// The names of the containers whose service is neither wanted nor started by compose any more.
 pub(super) async fn running(cx: &Cx<'_>, there: &[Container]) -> Result<Vec<String>, StepError> {
@@ -41,7 +46,9 @@ pub(super) async fn take_away(cx: &ActCx<'_>) -> Result<(), StepError> {
                         "CONTAINERS_STAY",
                         format!("`docker {verb} -- {name}` ended with exit code {}", output.code),
                         format!("no {name}, which was switched off"),
-                        format!("run `docker {verb} -- {name}` by hand and mend what it names, then deploy again"),
+                        format!(
+                            "run `docker {verb} -- {name}` by hand and mend what it names, then deploy again"
+                        ),
                     )
                     .with_evidence(output.last_lines(6)),
                 ));

@@ -33,7 +33,10 @@ pub(super) fn judge(
     if there.services.is_none() {
         kept.clear();
     }
-    for change in changes.iter().filter(|change| !ELSEWHERE.contains(&change.name.as_str())) {
+    for change in changes
+        .iter()
+        .filter(|change| !ELSEWHERE.contains(&change.name.as_str()))
+    {
         if !is_taken_up(site, secrets, change, there.env) {
             let value = match (&change.is, change.is_secret()) {
                 (None, _) => " gone",
@@ -65,7 +68,9 @@ fn services(site: &Site, changes: &[Change], active: &[String]) -> Vec<String> {
         let starts = active.iter().any(|each| each == service);
         match (wanted.contains(service), starts) {
             (true, false) => Some(format!("{what} on")),
-            (false, true) if changes.iter().any(|change| change.name == *input) => Some(format!("{what} off")),
+            (false, true) if changes.iter().any(|change| change.name == *input) => {
+                Some(format!("{what} off"))
+            }
             _ => None,
         }
     };
@@ -158,7 +163,9 @@ mod tests {
         };
         let told = judge(&site(), &secrets, &[one], &there).err()?;
         assert_eq!(told.code, "INSTALLER_KEPT_ENV");
-        told.saw.split_once("asked for: ").map(|(_, what)| what.to_owned())
+        told.saw
+            .split_once("asked for: ")
+            .map(|(_, what)| what.to_owned())
     }
 
     #[test]
@@ -171,10 +178,16 @@ mod tests {
         let admin = || change("admin-username", Some("bob"), Some("alice"));
         assert_eq!(kept(admin(), "ADMIN_USERNAME=alice\n", ALL), None);
         assert_eq!(kept(admin(), "NOTHING=of it\n", ALL), None);
-        assert_eq!(kept(admin(), "ADMIN_USERNAME=bob\n", ALL).unwrap(), "admin-username alice");
+        assert_eq!(
+            kept(admin(), "ADMIN_USERNAME=bob\n", ALL).unwrap(),
+            "admin-username alice"
+        );
         let token = || change("cloudflare-token", Some("tag 1"), Some("tag 2"));
         assert_eq!(kept(token(), "T=the-new-token\n", ALL), None);
-        assert_eq!(kept(token(), "T=the-old-token\n", ALL).unwrap(), "cloudflare-token");
+        assert_eq!(
+            kept(token(), "T=the-old-token\n", ALL).unwrap(),
+            "cloudflare-token"
+        );
     }
 
     #[test]

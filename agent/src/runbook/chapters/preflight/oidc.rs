@@ -44,8 +44,8 @@ impl Step for Issuer {
         let page = match cx.host.fetch(Fetch::page(url.clone())).await {
             Ok(page) => page,
             // A name server or a network that is away may come back; a certificate does not mend itself.
-            Err(error @ FetchError::Tls(_)) => return Ok(unreachable(&url, &error).into()),
-            Err(error) => return Err(StepError::passing(unreachable(&url, &error))),
+            Err(error @ FetchError::Tls(_)) => return Ok(unreachable(cx, &url, &error).into()),
+            Err(error) => return Err(StepError::passing(unreachable(cx, &url, &error))),
         };
         Ok(match judge(issuer, &url, &page) {
             Ok(()) => Verdict::satisfied(format!(
@@ -61,14 +61,13 @@ impl Step for Issuer {
     }
 }
 
-fn unreachable(url: &str, error: &FetchError) -> Advice {
+fn unreachable(cx: &Cx<'_>, url: &str, error: &FetchError) -> Advice {
+    let trust = cx.distro.manager.trust();
     let fix = match error {
-        FetchError::Tls(_) => {
-            "see that the issuer serves a certificate that this host trusts; for an authority of one's own, add its root to the trust store (/usr/local/share/ca-certificates, `update-ca-certificates`); then deploy again"
-        }
-        _ => {
-            "see that this host reaches the issuer (its name, its port, a firewall between), then deploy again; chatalot itself has to reach it too"
-        }
+        FetchError::Tls(_) => format!(
+            "see that the issuer serves a certificate that this host trusts; for an authority of one's own, take its root certificate, {trust}, and see that chatalot's container trusts it too (mount it there by an override); then deploy again"
+        ),
+        _ => "see that this host reaches the issuer (its name, its port, a firewall between), then deploy again; chatalot itself has to reach it too".to_owned(),
     };
     Advice::new(
         "OIDC_UNREACHABLE",

@@ -1,7 +1,7 @@
 //! The host's own firewall lets the site's ports through, and `SELinux` lets nginx through to chatalot.
 
 use crate::host::Command;
-use crate::runbook::firewalls::{self, listed, openings};
+use crate::runbook::firewalls::{self, Opening, listed, openings};
 use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made, proxies};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -49,6 +49,16 @@ impl Step for Firewall {
             )
             .into());
         }
+        let unneeded = unneeded(cx).await?;
+        if let Some((firewall, _)) = unneeded.first() {
+            let open: Vec<_> = unneeded.iter().map(|(_, opening)| *opening).collect();
+            let why = format!(
+                "{} has {} open by an earlier deployment",
+                firewall.name(),
+                listed(&open)
+            );
+            return Ok(Verdict::needed(why));
+        }
         let shut: Vec<_> = found.shut.iter().map(|(_, opening, _)| *opening).collect();
         Ok(match (found.at_work.is_empty(), shut.is_empty()) {
             (true, _) => Verdict::satisfied("no ufw and no firewalld at work"),
@@ -66,8 +76,17 @@ impl Step for Firewall {
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let found = firewalls::look(cx.host, &openings(cx.look.site)).await?;
         firewalls::open(cx, &found).await?;
+        firewalls::shut(cx, &unneeded(&cx.look).await?).await?;
         Ok(Applied::default())
     }
+}
+
+/// What an earlier deployment has opened for a TURN server that the site has no more.
+async fn unneeded(cx: &Cx<'_>) -> Result<Vec<(&'static dyn firewalls::Firewall, Opening)>, StepError> {
+    if cx.site.turn.is_some() {
+        return Ok(Vec::new());
+    }
+    Ok(firewalls::opened(cx.host, true).await?)
 }
 
 /// nginx may connect to chatalot where `SELinux` is enforced.

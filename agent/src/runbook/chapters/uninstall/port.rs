@@ -1,7 +1,8 @@
 //! Our port out of the override again.
 
+use super::super::install::loopback::{OURS, take_out};
 use crate::runbook::proxies::traefik::{merge, override_file};
-use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made};
 use async_trait::async_trait;
 use chatalot_protocol::report::Verdict;
 
@@ -25,29 +26,26 @@ impl Step for NoPort {
 
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
         vec![format!(
-            "take the port out of {}; what else is in it stays as it is",
+            "take the port of a deployment out of {}, if there is one; what else is in it stays as it is",
             override_file(intent.site).display()
         )]
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let there = text(cx).await?;
-        Ok(if merge::without_local_port(&there) == there {
-            Verdict::satisfied("no port of ours in the override")
-        } else {
-            Verdict::needed(format!("our port is in {}", override_file(cx.site).display()))
-        })
+        let differs = merge::without_local_port(&there) != there;
+        Ok(
+            if !made::is_made(cx.host, OURS).await? && !(cx.site.loopback_only && differs) {
+                Verdict::satisfied("no port of ours in the override")
+            } else {
+                Verdict::needed(format!("our port is in {}", override_file(cx.site).display()))
+            },
+        )
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
-        let there = text(&cx.look).await?;
-        let rest = merge::without_local_port(&there);
-        let path = override_file(cx.look.site);
-        if rest.is_empty() && !there.is_empty() {
-            cx.host.remove(&path).await?;
-        } else if rest != there {
-            cx.host.rewrite(&path, rest.as_bytes()).await?;
-        }
+        take_out(cx).await?;
+        made::forget(cx, OURS).await?;
         Ok(Applied::default())
     }
 }

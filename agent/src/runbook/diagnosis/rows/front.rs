@@ -1,6 +1,7 @@
 //! The proxy, its certificate and the public address.
 
 use super::{ENDED, Facts, Find, Row, Seen, TOLD};
+use crate::runbook::firewalls;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -45,7 +46,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "SELINUX_DENIES",
         cause: "SELinux keeps the proxy from chatalot",
-        shown_by: "502 through the proxy, chatalot well, SELinux enforcing",
+        shown_by: "502 through the proxy, chatalot well, SELinux enforcing and `httpd_can_network_connect` off",
         fix: "run `setsebool -P httpd_can_network_connect 1`",
         find: Find::Seen(selinux),
         ..TOLD
@@ -66,9 +67,9 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         code: "FIREWALL_CLOSED",
-        cause: "the host's own firewall keeps the ports shut",
-        shown_by: "no connection at the public address, and ufw or firewalld at work",
-        fix: "open TCP 80 and 443",
+        cause: "the host's own firewall keeps the site's ports shut, or those of its TURN server",
+        shown_by: "the rules of ufw or firewalld, which is at work",
+        fix: "open TCP 80 and 443 there, and for TURN UDP and TCP 3478 and 5349 and UDP 49152 to 49200",
         find: Find::Seen(firewall),
         ..TOLD
     },
@@ -149,22 +150,27 @@ pub(super) const ROWS: &[Row] = &[
 
 fn selinux(facts: &Facts) -> Option<Seen> {
     let told = facts.told("PROXY_BAD_GATEWAY").filter(|_| facts.selinux)?;
-    Some(Seen::of(format!("{}; SELinux is enforcing", told.saw)))
+    Some(Seen::of(format!(
+        "{}; SELinux is enforcing, and httpd_can_network_connect is off",
+        told.saw
+    )))
 }
 
 fn firewall(facts: &Facts) -> Option<Seen> {
-    let told = facts.told("PUBLIC_UNREACHABLE")?;
-    let (name, fix) = match *facts.firewalls.first()? {
-        "ufw" => ("ufw", "run `ufw allow 80/tcp` and `ufw allow 443/tcp`"),
-        name => (
-            name,
-            "run `firewall-cmd --permanent --add-port=80/tcp --add-port=443/tcp`, and once more without `--permanent` \
-             (a reload would take Docker's rules away)",
-        ),
-    };
+    let first = facts.shut.first()?;
+    let ours = || facts.shut.iter().filter(|shut| shut.firewall == first.firewall);
+    let openings: Vec<_> = ours().map(|shut| shut.opening).collect();
+    let commands: Vec<String> = ours().map(|shut| format!("`{}`", shut.fix)).collect();
     Some(Seen {
-        saw: format!("{}; {name} is at work", told.saw),
-        fix: Some(fix.to_owned()),
+        saw: format!(
+            "{} is at work and shuts {}",
+            first.firewall,
+            firewalls::listed(&openings)
+        ),
+        fix: Some(format!(
+            "run {}; deploying again opens them too",
+            commands.join(", ")
+        )),
         lines: Vec::new(),
     })
 }

@@ -37,7 +37,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         code: "UPDATER_REGISTRY_DENIED",
         cause: "an updater without credentials for the registry",
-        shown_by: "401 in the updater's log, `secrets/registry_creds` missing or empty",
+        shown_by: "401 of a registry in the updater's log since it was started",
         fix: "write {\"username\":\"…\",\"password\":\"…\",\"serveraddress\":\"…\"} with a read-only token into secrets/registry_creds, then `docker restart chatalot-updater`",
         find: Find::Seen(updater),
         ..TOLD
@@ -71,10 +71,8 @@ fn nat(facts: &Facts) -> Option<Seen> {
 }
 
 fn updater(facts: &Facts) -> Option<Seen> {
-    let said = facts.said(
-        "chatalot-updater",
-        &["401", "unauthorized", "authentication required"],
-    )?;
+    let log = facts.logs.get("chatalot-updater")?;
+    let said = log.iter().rev().find(|line| is_refused(line))?;
     let creds = facts.secrets.iter().find(|file| file.name == "registry_creds");
     let saw = match creds {
         None => "no secrets/registry_creds",
@@ -86,4 +84,45 @@ fn updater(facts: &Facts) -> Option<Seen> {
         fix: None,
         lines: vec![said.clone()],
     })
+}
+
+/// Whether a line tells of a registry that refuses; a number in a time or an address does not.
+fn is_refused(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    let word = |word: &str| line.contains(word);
+    let is_separate = |(at, _): (usize, &str)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + 3..].chars().next();
+        before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '.' | ','))
+            && after.is_none_or(|c| !c.is_alphanumeric())
+    };
+    let answered = line.match_indices("401").any(is_separate);
+    let of_http = ["http", "status", "code", "pull", "registry", "manifest"]
+        .into_iter()
+        .any(word);
+    (answered && of_http) || word("401 unauthorized") || word("authentication required")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_from_other_numbers() {
+        for line in [
+            "pull phase: 401 Unauthorized",
+            "registry answered with HTTP 401",
+            "error: unauthorized: authentication required",
+        ] {
+            assert!(is_refused(line), "{line}");
+        }
+        for line in [
+            "2026-11-27T10:00:00.401Z asking the registry",
+            "pulled 401284 bytes from the registry",
+            "12:00:01,401 registry asked",
+            "release 401 is not signed",
+        ] {
+            assert!(!is_refused(line), "{line}");
+        }
+    }
 }

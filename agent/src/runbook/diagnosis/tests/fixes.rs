@@ -4,19 +4,13 @@ use super::*;
 
 #[tokio::test]
 async fn a_firewall_that_is_shut_is_opened_by_its_own_commands_and_none_that_take_dockers_rules_away() {
-    for (program, says, fix) in [
-        ("ufw", "Status: active", "ufw allow 443/tcp"),
-        (
-            "firewall-cmd",
-            "running",
-            "--permanent --add-port=80/tcp --add-port=443/tcp",
-        ),
-    ] {
+    let shuts: [(fn(&mut World), &str); 2] = [
+        (ufw_without_rules, "ufw allow 443/tcp"),
+        (firewalld_without_rules, "--permanent --add-port=443/tcp"),
+    ];
+    for (shuts, fix) in shuts {
         let case = Case::deployed().await;
-        case.host.world(|w| {
-            w.addresses.retain(|ip| ip.to_string().starts_with("10."));
-            at_work(w, program, says);
-        });
+        case.host.world(shuts);
         let found = case.found(None).await;
         assert_eq!(found[0].code, "FIREWALL_CLOSED", "{found:#?}");
         assert!(
@@ -24,6 +18,38 @@ async fn a_firewall_that_is_shut_is_opened_by_its_own_commands_and_none_that_tak
             "{found:#?}"
         );
     }
+}
+
+fn firewalld_without_rules(world: &mut World) {
+    let unit = crate::host::Unit {
+        exists: true,
+        active: true,
+        enabled: true,
+    };
+    world.units.insert("firewalld.service".into(), unit);
+}
+
+#[tokio::test]
+async fn a_port_of_the_turn_server_that_ufw_shuts_is_told_by_its_rules_and_what_it_lets_through_is_not() {
+    let case = Case::deployed().await;
+    let rule = |what: &str| format!("### tuple ### allow {what} 0.0.0.0/0 any 0.0.0.0/0 in\n");
+    let but = ["tcp 80", "tcp 443", "any 5349", "udp 49152:49200"]
+        .map(rule)
+        .concat();
+    case.host.world(|world| {
+        ufw_without_rules(world);
+        world.put("/etc/ufw/user.rules", &but);
+    });
+    let found = case.found(None).await;
+    assert_eq!(found[0].code, "FIREWALL_CLOSED", "{found:#?}");
+    assert_eq!(found[0].saw, "ufw is at work and shuts 3478/udp, 3478/tcp");
+    let all = [but, rule("any 3478")].concat();
+    case.host.world(|world| world.put("/etc/ufw/user.rules", &all));
+    let found = case.found(None).await;
+    assert!(
+        found.iter().all(|advice| advice.code != "FIREWALL_CLOSED"),
+        "{found:#?}"
+    );
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) fn is_traefik(container: &Container) -> bool {
 pub(super) fn config_files(container: &Container) -> Vec<String> {
     let named = settings_of(container, None)
         .into_iter()
-        .find(|(key, _)| key == "configfile")
+        .find(|(key, _)| key.eq_ignore_ascii_case("configfile"))
         .map(|(_, value)| value);
     let usual = ["yml", "yaml", "toml"].map(|end| format!("/etc/traefik/traefik.{end}"));
     named.into_iter().chain(usual).collect()
@@ -57,7 +57,10 @@ pub(super) fn settings(
         return Err(advice.into());
     }
     let known = settings_of(container, file);
-    if !known.iter().any(|(key, _)| without_prefix(key, "providers.docker").is_some()) {
+    if !known
+        .iter()
+        .any(|(key, _)| without_prefix(key, "providers.docker").is_some())
+    {
         return Err(lacks(
             container,
             "TRAEFIK_WITHOUT_DOCKER",
@@ -340,7 +343,10 @@ mod tests {
             (&[], Some(("t.toml", toml))),
         ] {
             let found = settings(&traefik(command), file, None).unwrap();
-            assert_eq!((found.entrypoint.as_str(), found.resolver.as_str()), ("webSecure", "letsEncrypt"));
+            assert_eq!(
+                (found.entrypoint.as_str(), found.resolver.as_str()),
+                ("webSecure", "letsEncrypt")
+            );
         }
     }
 

@@ -1,0 +1,77 @@
+//! What an earlier site has left goes with a later one, or when that is taken away.
+
+use super::driver::{Run, behind_nginx, behind_traefik, least};
+use crate::host::fake::{FakeHost, World};
+use crate::runbook::chapters::uninstall::STEPS;
+use crate::runbook::distro::DISTROS;
+use chatalot_protocol::site::ProxyChoice;
+
+const NGINX: &str = "/etc/nginx/conf.d/chatalot-chat.example.com.conf";
+const CADDY: &str = "/etc/caddy/conf.d/chat.example.com.caddy";
+const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
+const CHAIN: &str = "/etc/letsencrypt/live/chat.example.com/fullchain.pem";
+
+fn text(host: &FakeHost, path: &str) -> Option<String> {
+    host.world(|world| world.text(path))
+}
+
+/// Deployed behind one proxy, then with none of ours in front.
+fn left_behind(mut run: Run) -> (Run, FakeHost) {
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    run.site.proxy = ProxyChoice::None;
+    (run, host)
+}
+
+#[test]
+fn whichever_proxy_was_in_front_before_nothing_of_ours_stays_in_it() {
+    let (mut run, host) = left_behind(behind_nginx(&DISTROS[0]));
+    assert!(text(&host, NGINX).is_some());
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(text(&host, NGINX), None);
+    // A file that names it would keep nginx from starting.
+    assert_eq!(text(&host, CHAIN), None);
+
+    let (mut run, host) = left_behind(behind_traefik(&DISTROS[0]));
+    assert!(text(&host, OVERRIDE).unwrap().contains("traefik"));
+    run.walk(&host, STEPS).unwrap();
+    assert!(text(&host, OVERRIDE).is_none_or(|text| !text.contains("traefik")));
+
+    let (mut run, host) = left_behind(least(&DISTROS[0]));
+    assert!(text(&host, CADDY).is_some());
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(text(&host, CADDY), None);
+}
+
+#[test]
+fn a_port_that_an_earlier_site_had_shut_goes_out_of_the_override_with_a_later_one() {
+    let mut run = least(&DISTROS[0]);
+    let host = run.host();
+    run.site.loopback_only = true;
+    run.deploy(&host).unwrap();
+    run.site.loopback_only = false;
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(text(&host, OVERRIDE), None);
+}
+
+#[test]
+fn what_was_opened_for_a_turn_server_is_shut_when_the_site_has_none_any_more() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    let rules = |host: &FakeHost| text(host, "/etc/ufw/user.rules").unwrap();
+    assert!(rules(&host).contains("3478"));
+    // What somebody else has opened since stays.
+    let theirs = "### tuple ### allow udp 5000 0.0.0.0/0 any 0.0.0.0/0 in\n";
+    host.world(|world: &mut World| {
+        let all = world.text("/etc/ufw/user.rules").unwrap();
+        world.put("/etc/ufw/user.rules", format!("{all}{theirs}"));
+    });
+    (run.site.turn, run.site.overwrite_env) = (None, true);
+    run.deploy(&host).unwrap();
+    let left = rules(&host);
+    assert!(
+        !left.contains("3478") && left.contains("tcp 80 ") && left.contains(theirs),
+        "{left}"
+    );
+}
