@@ -106,6 +106,8 @@ pub struct Container {
     pub image_id: String,
     /// The ports that it publishes on the host.
     pub ports: Vec<u16>,
+    /// The port inside that each of them leads to, over TCP.
+    pub inside: BTreeMap<u16, u16>,
     /// Those of them that it publishes on loopback alone.
     pub loopback: Vec<u16>,
     /// The version that its image names.

@@ -206,7 +206,7 @@ pub async fn closed(host: &dyn Look, openings: &[Opening]) -> Result<Vec<Closed>
             fix: typed.join(" && "),
         }
     };
-    Ok(found.shut.iter().map(|shut| told(shut)).collect())
+    Ok(found.shut.iter().map(told).collect())
 }
 
 fn typed(command: &Command) -> String {

@@ -71,6 +71,9 @@ impl Proxy for Caddy {
     async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
         let main = cx.host.read(Path::new(CADDYFILE)).await?.unwrap_or_default();
         let lines = settings(&String::from_utf8_lossy(&main));
+        if is_without_braces(&lines) {
+            return Ok(Standing::Unfit(Box::new(without_braces())));
+        }
         let content = SITES.content(cx.host, &cx.site.domain).await?;
         let mut foreign = Vec::new();
         if !lines.is_empty() && lines != PRISTINE {
@@ -308,6 +311,24 @@ fn addresses(lines: &[String]) -> Vec<String> {
         depth = depth.saturating_sub(usize::from(line.starts_with('}')));
     }
     found
+}
+
+/// Whether a Caddyfile is all of one site, in the short form in which nothing can stand beside it.
+fn is_without_braces(lines: &[String]) -> bool {
+    lines
+        .first()
+        .is_some_and(|line| !line.ends_with(['{', ',']) && !line.starts_with("import "))
+}
+
+fn without_braces() -> Advice {
+    Advice::new(
+        "CADDY_INVALID",
+        format!("a {CADDYFILE} of one site without braces, which takes no other one"),
+        "a configuration that Caddy accepts with our site in it",
+        format!(
+            "in {CADDYFILE} put ` {{` behind the addresses in its first line and `}}` below its last one, then deploy again"
+        ),
+    )
 }
 
 /// Whether one of these addresses is the domain, on the usual port.

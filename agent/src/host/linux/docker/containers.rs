@@ -5,7 +5,7 @@ use crate::host::{Container, HostError, Transport, plain_line};
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{
-    ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, HealthStatusEnum,
+    ContainerInspectResponse, ContainerSummary, ContainerSummaryStateEnum, HealthStatusEnum, PortSummary,
     PortSummaryTypeEnum,
 };
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, LogsOptionsBuilder};
@@ -175,6 +175,11 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
         .collect();
     ports.sort_unstable();
     ports.dedup();
+    let over_tcp = |port: &&PortSummary| port.typ == Some(PortSummaryTypeEnum::TCP);
+    let inside = summary.ports.iter().flatten().filter(over_tcp);
+    let inside = inside
+        .filter_map(|port| Some((port.public_port?, port.private_port)))
+        .collect();
     let is_private = |ip: &str| ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let is_public = |wanted: u16| {
         let mut bound = summary.ports.iter().flatten();
@@ -200,6 +205,7 @@ fn container(summary: &ContainerSummary, details: ContainerInspectResponse) -> C
         image: plain_line(summary.image.as_deref().unwrap_or_default()),
         image_id: plain_line(details.image.as_deref().unwrap_or_default()),
         ports,
+        inside,
         loopback,
         version: label(VERSION),
         command: command.into_iter().flatten().flatten().collect(),

@@ -57,7 +57,7 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
     let direct = if cx.site.loopback_only {
         ""
     } else {
-        "; TCP 8080 should be closed there, for Docker publishes it past ufw"
+        "; TCP 8080 should be closed there, for Docker publishes it past ufw (deploying with --loopback-only does it here)"
     };
     let todo = format!("{door}{turn}{direct}");
     let world = outside::look(cx).await?;

@@ -156,8 +156,18 @@ fn taken(port: u16, owner: &PortOwner) -> Advice {
         "PORT_TAKEN",
         format!("port {port} belongs to {who}"),
         format!("port {port} free"),
-        format!("{how}; then deploy again"),
+        format!("{how}; then deploy again{}", or_forward(port)),
     )
+}
+
+/// A proxy that we cannot put a site into, such as one in a container, can serve it all the same.
+fn or_forward(port: u16) -> &'static str {
+    if matches!(port, 80 | 443) {
+        "; if it is a reverse proxy that is to serve this site too, deploy with `--proxy none` and have it forward the domain, WebSockets \
+         included, to chatalot at port 8080"
+    } else {
+        ""
+    }
 }
 
 fn kill(owner: &PortOwner) -> String {
@@ -189,7 +199,11 @@ mod tests {
             container: Some("traefik".into()),
             ..PortOwner::default()
         };
-        assert!(taken(443, &container).fix.contains("docker stop traefik"));
+        let fix = taken(443, &container).fix;
+        assert!(
+            fix.contains("docker stop traefik") && fix.contains("--proxy none"),
+            "{fix}"
+        );
         let loose = PortOwner {
             pid: Some(7),
             process: "python3".into(),

@@ -109,3 +109,19 @@ fn f55_a_site_of_the_same_domain_is_recognised_however_it_is_written() {
         "blog.example.com {\n\thandle chat.example.com {\n\t}\n}\n"
     ));
 }
+
+#[test]
+fn f55_a_caddyfile_without_braces_is_told_from_those_that_take_a_second_site() {
+    for (text, is_short) in [
+        ("example.org\nreverse_proxy :3000\n", true),
+        ("# mine\n:80\nfile_server\n", true),
+        ("example.org {\n\tfile_server\n}\n", false),
+        ("a.example.org,\nb.example.org {\n}\n", false),
+        ("{\n\temail a@example.org\n}\n", false),
+        ("(common) {\n}\n", false),
+        ("import sites/*.caddy\n", false),
+        ("", false),
+    ] {
+        assert_eq!(is_without_braces(&settings(text)), is_short, "{text}");
+    }
+}

@@ -69,7 +69,9 @@ pub(super) fn settings(
         )
         .into());
     }
-    let entrypoint = entrypoint(&known).ok_or_else(|| {
+    // Inside it may be another one, where Traefik is not root.
+    let https = container.inside.get(&443).copied().unwrap_or(443);
+    let entrypoint = entrypoint(&known, https).ok_or_else(|| {
         Box::new(lacks(
             container,
             "TRAEFIK_WITHOUT_HTTPS",
@@ -151,16 +153,17 @@ fn below<'a>(
     })
 }
 
-fn entrypoint(known: &[(String, String)]) -> Option<String> {
-    let on_443 = |value: &str| {
+fn entrypoint(known: &[(String, String)], https: u16) -> Option<String> {
+    let ending = format!(":{https}");
+    let is_https = |value: &str| {
         value
             .split('/')
             .next()
-            .is_some_and(|address| address.ends_with(":443"))
+            .is_some_and(|address| address.ends_with(&ending))
     };
     let mut points = below(known, "entrypoints");
     points
-        .find(|(_, rest, value)| rest.eq_ignore_ascii_case("address") && on_443(value))
+        .find(|(_, rest, value)| rest.eq_ignore_ascii_case("address") && is_https(value))
         .map(|(name, ..)| plain_line(name))
 }
 
@@ -348,6 +351,19 @@ mod tests {
                 ("webSecure", "letsEncrypt")
             );
         }
+    }
+
+    #[test]
+    fn a_port_inside_that_443_leads_to_is_where_browsers_come_in() {
+        let flags = [
+            FLAGS[0],
+            "--entryPoints.other.address=:443",
+            "--entryPoints.secure.address=:8443",
+            FLAGS[3],
+        ];
+        let mut container = traefik(&flags);
+        container.inside = [(80, 8080), (443, 8443)].into();
+        assert_eq!(settings(&container, None, None).unwrap().entrypoint, "secure");
     }
 
     #[test]
