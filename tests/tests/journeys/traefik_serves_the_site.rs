@@ -40,6 +40,9 @@ fn f55_a_traefik_that_is_there_serves_the_site_beside_its_own_and_is_left_as_it_
     assert_eq!(offered.code, 3, "{}{}", offered.stdout, offered.stderr);
     says(&offered, &["PROXY_ADOPTABLE", "--proxy traefik"]);
 
+    phase("an authority that does not reach it", || {
+        f56_a_certificate_that_is_refused_is_told_in_traefiks_own_words(&journey)
+    })?;
     phase("deploy", || deploy(&journey))?.ok()?;
     phase("what is served", || {
         the_site_is_served_as_the_runbook_wants(&journey)
@@ -77,6 +80,17 @@ fn f55_a_traefik_that_is_there_serves_the_site_beside_its_own_and_is_left_as_it_
 
 fn deploy(journey: &Journey) -> Result<Output> {
     journey.deploy(&["--proxy", "traefik"])
+}
+
+fn f56_a_certificate_that_is_refused_is_told_in_traefiks_own_words(journey: &Journey) -> Result<()> {
+    let vps = &journey.vps;
+    let rule = "FORWARD -s 203.0.113.2 -p tcp -m conntrack --ctstate NEW -j REJECT --reject-with tcp-reset";
+    vps.must(&format!("iptables -I {rule}"))?;
+    let refused = deploy(journey)?;
+    assert_eq!(refused.code, 1, "{}", refused.stdout);
+    says(&refused, &["ACME_FAILED", "start Traefik anew", &journey.domain]);
+    vps.must(&format!("iptables -D {rule} && docker restart -t 1 proxy"))?;
+    Ok(())
 }
 
 fn the_shop_is_served(vps: &Vps) -> Result<()> {

@@ -266,6 +266,25 @@ fn another_proxy_right_after_the_first_is_not_judged_by_what_that_one_was_told()
 }
 
 #[test]
+fn f56_what_the_authority_said_to_traefik_is_told_in_its_words() {
+    let mut run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| {
+        world.acme_refuses = Some("connection refused".into());
+        let said = "1970-01-01T00:00:00Z ERR Unable to obtain ACME certificate for domains error=\"of long ago\" domains=[\"chat.example.com\"]";
+        world.logs.insert("traefik".into(), vec![said.into()]);
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "PROXY_NOT_SERVING");
+    host.world(|world| {
+        world.now_ms = 1_795_773_600_000;
+        let said = "2026-11-27T10:00:00Z ERR Unable to obtain ACME certificate for domains error=\"refused\" domains=[\"chat.example.com\"]";
+        world.logs.insert("traefik".into(), vec![said.into()]);
+    });
+    run.memory.retain(|key, _| !key.starts_with("proxy."));
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "ACME_FAILED");
+}
+
+#[test]
 fn f56_what_a_traefik_is_made_to_ask_for_counts_too_though_the_host_has_booted() {
     let mut run = behind_traefik(&DISTROS[0]);
     let host = run.host();

@@ -18,15 +18,16 @@ pub(crate) const STOPS: &[Stop] = &[
         flags: "--ref v0.17.0",
         heal: "git -C /srv/chatalot checkout --quiet v0.24.0",
     },
+    // One that wants more than the runbook knows of, as a newer one may.
     Stop {
         code: "INSTALLER_MISSING_FLAGS",
-        spoil: "mkdir -p /etc/chatalot-stand-in && echo installer_exit=2 >/etc/chatalot-stand-in/knobs",
+        spoil: "sed -i 's/^judge$/judge; refuse \"missing more flags: --accept-terms\"/' /srv/chatalot/scripts/install.sh",
         flags: CHANGED,
-        heal: "rm /etc/chatalot-stand-in/knobs",
+        heal: "git -C /srv/chatalot checkout --quiet -- scripts/install.sh",
     },
     Stop {
         code: "INSTALLER_FAILED",
-        spoil: "echo installer_exit=1 >/etc/chatalot-stand-in/knobs",
+        spoil: "mkdir -p /etc/chatalot-stand-in && echo installer_exit=1 >/etc/chatalot-stand-in/knobs",
         flags: CHANGED,
         heal: "rm /etc/chatalot-stand-in/knobs",
     },

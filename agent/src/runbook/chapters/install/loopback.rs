@@ -25,7 +25,7 @@ impl Step for Loopback {
     }
 
     fn title(&self) -> &'static str {
-        "chatalot's own port is where it is wanted"
+        "chatalot's own port is as asked for"
     }
 
     fn after(&self) -> Option<&'static str> {

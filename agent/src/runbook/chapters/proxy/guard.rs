@@ -1,6 +1,6 @@
 //! When an authority is asked no more, and what its refusal means.
 
-use crate::runbook::proxies::{Proxy, Refusal, asked_within_an_hour};
+use crate::runbook::proxies::{self, Proxy, Refusal, asked_within_an_hour};
 use crate::runbook::{Cx, StepError, recent};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::{Acme, Site};
@@ -77,12 +77,15 @@ fn limited(site: &Site, times: usize, age_ms: i64) -> Advice {
 
 /// The authority has not signed.
 pub(super) fn refused(site: &Site, words: impl Iterator<Item = String>) -> Advice {
+    // It asks once, and not again before it is started anew.
+    let by_itself = proxies::chosen(site).is_some_and(Proxy::goes_with_container);
+    let anew = if by_itself { "start Traefik anew, " } else { "" };
     Advice::new(
         "ACME_FAILED",
         format!("the authority did not sign a certificate for {}", site.domain),
         "a certificate",
         format!(
-            "the authority must reach this host at {} on ports 80 and 443: open both in the provider's firewall, see that DNS leads here, then deploy again",
+            "the authority must reach this host at {} on ports 80 and 443: open both in the provider's firewall, see that DNS leads here, {anew}then deploy again",
             site.domain
         ),
     )

@@ -35,10 +35,10 @@ impl Step for NoPort {
         let there = text(cx).await?;
         let differs = merge::without_local_port(&there) != there;
         Ok(
-            if !made::is_made(cx.host, OURS).await? && !(cx.site.loopback_only && differs) {
-                Verdict::satisfied("no port of ours in the override")
-            } else {
+            if made::is_made(cx.host, OURS).await? || (cx.site.loopback_only && differs) {
                 Verdict::needed(format!("our port is in {}", override_file(cx.site).display()))
+            } else {
+                Verdict::satisfied("no port of ours in the override")
             },
         )
     }

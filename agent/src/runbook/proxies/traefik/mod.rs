@@ -4,9 +4,10 @@
 mod inspect;
 pub mod merge;
 pub mod proof;
+mod refusals;
 mod yaml;
 
-use super::{Part, Proxy, Standing, Written, digest};
+use super::{Part, Proxy, Refusal, Standing, Written, digest};
 use crate::host::{Command, Container, Engine, HostError, Look, PortOwner};
 use crate::runbook::distro::Distro;
 use crate::runbook::route::{self, LetIn};
@@ -161,6 +162,10 @@ impl Proxy for Traefik {
         }
         let seen = labelled(cx).await?;
         Ok(seen.map(|name| format!("`{name}` runs with our labels")))
+    }
+
+    async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
+        refusals::within_an_hour(cx).await
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
