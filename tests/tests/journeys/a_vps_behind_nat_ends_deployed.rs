@@ -33,6 +33,9 @@ fn behind_one_to_one_nat_a_site_is_reached_and_a_turn_server_that_cannot_bind_is
     let failed = phase("a TURN server that cannot bind", || journey.deploy(&turn))?;
     says(&failed, &["TURN_BEHIND_NAT", "one-to-one NAT"]);
     assert_ne!(failed.code, 0, "{}", failed.stdout);
+    let diagnosed = journey.controller.ctl(&["diagnose", &journey.name])?;
+    let fix = format!("--listening-ip={inner}");
+    says(&diagnosed, &["TURN_BEHIND_NAT", &fix]);
     phase("and one that can", || listens_inside(&journey, public, inner))?;
     let deployed = phase("deploys", || journey.deploy(&turn))?.ok()?;
     let relays = format!("one-to-one NAT: it listens at {inner}");

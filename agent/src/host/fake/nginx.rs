@@ -16,7 +16,7 @@ impl World {
             let glob = line
                 .trim()
                 .strip_prefix("include ")
-                .map(|glob| glob.trim_end_matches(';'));
+                .map(|glob| glob.split(';').next().unwrap_or_default());
             let Some((folder, ends)) = glob.and_then(|glob| glob.split_once('*')) else {
                 whole.push_str(line);
                 whole.push('\n');

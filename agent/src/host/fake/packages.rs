@@ -11,6 +11,8 @@ const CADDYFILE: &str = "# The Caddyfile is an easy way to configure your Caddy 
 
 /// What Debian's nginx brings, as far as it matters here.
 const NGINX_CONF: &str = "http {\n\tserver_tokens build;\n\tinclude /etc/nginx/conf.d/*.conf;\n\tinclude /etc/nginx/sites-enabled/*;\n}\n";
+/// What Arch's brings: one file, which reads no folder.
+const NGINX_CONF_OF_ARCH: &str = "http {\n    include       mime.types;\n    server {\n        listen       80;\n        server_name  localhost;\n    }\n}\n";
 const NGINX_DEFAULT: &str = "server {\n\tlisten 80 default_server;\n\tserver_name _;\n}\n";
 
 /// The names behind an argv of the row, if a command begins with it.
@@ -176,8 +178,12 @@ impl World {
             self.programs.insert("nginx".to_owned());
             (unit.active, unit.enabled) = (true, true);
             self.units.entry("nginx.service".to_owned()).or_insert(unit);
-            self.put("/etc/nginx/nginx.conf", NGINX_CONF);
-            self.put("/etc/nginx/sites-enabled/default", NGINX_DEFAULT);
+            if self.distro.manager == Manager::Pacman {
+                self.put("/etc/nginx/nginx.conf", NGINX_CONF_OF_ARCH);
+            } else {
+                self.put("/etc/nginx/nginx.conf", NGINX_CONF);
+                self.put("/etc/nginx/sites-enabled/default", NGINX_DEFAULT);
+            }
             self.load_nginx();
         } else if row.certbot.contains(&name) {
             self.programs.insert("certbot".to_owned());

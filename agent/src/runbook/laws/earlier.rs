@@ -44,6 +44,24 @@ fn whichever_proxy_was_in_front_before_nothing_of_ours_stays_in_it() {
 }
 
 #[test]
+fn an_nginx_that_reads_no_folder_is_had_read_ours_and_is_as_it_was_afterwards() {
+    let arch = DISTROS.iter().find(|row| row.name == "Arch Linux").unwrap();
+    let mut run = behind_nginx(arch);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    let main = text(&host, "/etc/nginx/nginx.conf").unwrap();
+    assert!(
+        main.contains("include /etc/nginx/conf.d/*.conf; # by chatalot-agent"),
+        "{main}"
+    );
+    run.walk(&host, STEPS).unwrap();
+    let after = text(&host, "/etc/nginx/nginx.conf").unwrap();
+    let ours = |line: &&str| line.contains("by chatalot-agent");
+    let before: Vec<&str> = main.lines().filter(|line| !ours(line)).collect();
+    assert_eq!(after.lines().collect::<Vec<_>>(), before);
+}
+
+#[test]
 fn a_port_that_an_earlier_site_had_shut_goes_out_of_the_override_with_a_later_one() {
     let mut run = least(&DISTROS[0]);
     let host = run.host();

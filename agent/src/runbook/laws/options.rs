@@ -183,7 +183,7 @@ const SWITCHES: &[(&str, Switch)] = &[
     ("managed updates off", |site| site.updates = false),
     ("single sign-on off", |site| site.oidc = None),
     ("another administrator", |site| {
-        site.admin = "bob".parse().unwrap()
+        site.admin = "bob".parse().unwrap();
     }),
     ("passwords off", |site| {
         site.oidc.as_mut().unwrap().disable_password_login = true;

@@ -215,10 +215,10 @@ pub(crate) const NGINX: &[Stop] = &[
     },
 ];
 
-/// The plan for an nginx that reads other folders.
+/// The plan for an nginx that reads other folders, its http block written in a way of its own.
 pub(crate) const NGINX_BARRED: &[Stop] = &[Stop {
     code: "NGINX_WITHOUT_CONF_D",
-    spoil: "sed -i.bak s,conf.d/,nowhere/, /etc/nginx/nginx.conf",
+    spoil: "sed -i.bak -e s,conf.d/,nowhere/, -e 's/^http {/http\\n{/' /etc/nginx/nginx.conf",
     flags: "--proxy nginx",
     heal: "mv /etc/nginx/nginx.conf.bak /etc/nginx/nginx.conf && systemctl disable --now nginx && systemctl start caddy",
 }];

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_firewall_that_is_shut_is_opened_by_its_own_commands_and_none_that_take_dockers_rules_away() {
-    let shuts: [(fn(&mut World), &str); 2] = [
+    let shuts: [(Spoil, &str); 2] = [
         (ufw_without_rules, "ufw allow 443/tcp"),
         (firewalld_without_rules, "--permanent --add-port=443/tcp"),
     ];

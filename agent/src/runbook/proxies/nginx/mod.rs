@@ -1,6 +1,7 @@
 //! nginx: a file of ours in `/etc/nginx/conf.d`, other sites as they are. Its certificate comes by certbot, so the
 //! file first answers the authority only, and has the site once there is a certificate.
 
+mod include;
 mod render;
 
 use super::life::{take_up, told, unfit_domain};
@@ -77,13 +78,18 @@ impl Proxy for Nginx {
     }
 
     fn files(&self, site: &Site) -> Vec<PathBuf> {
-        vec![SITES.file(&site.domain), PathBuf::from(certbot::HOOK)]
+        vec![
+            SITES.file(&site.domain),
+            PathBuf::from(certbot::HOOK),
+            PathBuf::from(MAIN),
+        ]
     }
 
     async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
         let main = cx.host.read(Path::new(MAIN)).await?;
         let main = main.map(|text| String::from_utf8_lossy(&text).into_owned());
-        if let Some(text) = main.as_deref().filter(|text| !includes_sites(text)) {
+        let is_closed = |text: &&str| !includes_sites(text) && include::with_line(text).is_none();
+        if let Some(text) = main.as_deref().filter(is_closed) {
             return Ok(Standing::Unfit(Box::new(without_folder(text))));
         }
         let content = SITES.content(cx.host, &cx.site.domain).await?;
@@ -127,6 +133,10 @@ impl Proxy for Nginx {
                 "write {}; other sites stay as they are",
                 SITES.file(&site.domain).display()
             ),
+            format!(
+                "have {MAIN} include {}/*.conf, unless it does; with the site taken away, no more",
+                SITES.path
+            ),
             format!("have `nginx -t` judge it, then enable, start and reload {UNIT}"),
         ]
     }
@@ -134,9 +144,12 @@ impl Proxy for Nginx {
     async fn write(&self, cx: &ActCx<'_>) -> Result<Written, StepError> {
         let shape = shape(cx.host, cx.look.site).await?;
         let limit = route::limit(&cx.look);
-        Ok(SITES
-            .place(cx, &render(cx.look.site, shape, limit.as_ref()))
-            .await?)
+        let ours = render(cx.look.site, shape, limit.as_ref());
+        let mut written = SITES.place(cx, &ours).await?;
+        if let Some(before) = include::put(cx).await? {
+            written.before.push((PathBuf::from(MAIN), Some(before)));
+        }
+        Ok(written)
     }
 
     async fn validate(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -170,12 +183,15 @@ impl Proxy for Nginx {
         let unit = cx.host.unit(UNIT).await?;
         let limit = route::limit(cx);
         let wanted = render(cx.site, shape(cx.host, cx.site).await?, limit.as_ref());
-        Ok(unit.enabled && unit.active && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
+        let main = cx.host.read(Path::new(MAIN)).await?.unwrap_or_default();
+        let is_read = includes_sites(&String::from_utf8_lossy(&main));
+        Ok(is_read && unit.enabled && unit.active && SITES.holds(cx.host, &cx.site.domain, &wanted).await?)
     }
 
     fn plan_out(&self, site: &Site) -> Vec<String> {
         vec![
             format!("remove {}", SITES.file(&site.domain).display()),
+            format!("take the line that reads it out of {MAIN}, if it is ours and no other site needs it"),
             format!("reload {UNIT}"),
         ]
     }
@@ -183,7 +199,11 @@ impl Proxy for Nginx {
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
         let content = SITES.content(cx.host, &cx.site.domain).await?;
         let ours = SITES.ours(&content, &cx.site.domain);
-        Ok(ours.first().map(|file| format!("{} is there", file.display())))
+        if let Some(file) = ours.first() {
+            return Ok(Some(format!("{} is there", file.display())));
+        }
+        let line = include::without_line(cx).await?;
+        Ok(line.map(|_| format!("our line is in {MAIN}")))
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
@@ -191,6 +211,9 @@ impl Proxy for Nginx {
         let content = SITES.content(cx.host, domain).await?;
         for file in SITES.ours(&content, domain) {
             cx.host.remove(&file).await?;
+        }
+        if let Some(main) = include::without_line(&cx.look).await? {
+            cx.host.rewrite(Path::new(MAIN), main.as_bytes()).await?;
         }
         if cx.host.unit(UNIT).await?.active {
             let then = "run `uninstall` again";
@@ -251,7 +274,10 @@ fn without_folder(main: &str) -> Advice {
             main.lines().count(),
             SITES.path
         ),
-        format!("`include {}/*.conf;` in its http block", SITES.path),
+        format!(
+            "`include {}/*.conf;` in its http block, which cannot be told",
+            SITES.path
+        ),
         format!("add that line to the http block of {MAIN}, then deploy again"),
     )
 }
