@@ -113,7 +113,7 @@ impl Manager {
         match self {
             Self::Apt => "run `dpkg --configure -a` and `apt-get --fix-broken install`",
             Self::Dnf => {
-                "run `dnf remove --duplicates`, `rpm --rebuilddb` and `dnf check`, and mend what they name"
+                "run `dnf remove --duplicates` (a dnf 5 from before the summer of 2026 lacks that: have it `dnf remove` the older of the two versions that `rpm -q NAME` shows), `rpm --rebuilddb` and `dnf check`, and mend what they name"
             }
             Self::Pacman => {
                 "see that no pacman runs (`fuser /var/lib/pacman/db.lck`), remove that file, run `pacman -Dk` and `pacman -Syu`, and mend what they name"
