@@ -87,8 +87,8 @@ fn f56_a_certificate_that_is_refused_is_told_in_traefiks_own_words(journey: &Jou
     let rule = "FORWARD -s 203.0.113.2 -p tcp -m conntrack --ctstate NEW -j REJECT --reject-with tcp-reset";
     vps.must(&format!("iptables -I {rule}"))?;
     let refused = deploy(journey)?;
-    assert_eq!(refused.code, 1, "{}", refused.stdout);
-    says(&refused, &["ACME_FAILED", "start Traefik anew", &journey.domain]);
+    assert_eq!(refused.code, 3, "{}", refused.stdout);
+    says(&refused, &["ACME_FAILED", "start Traefik anew", "acme: error:"]);
     vps.must(&format!("iptables -D {rule} && docker restart -t 1 proxy"))?;
     Ok(())
 }

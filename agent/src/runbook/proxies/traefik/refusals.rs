@@ -35,16 +35,14 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     }
     let mut words = line.split([' ', '"']);
     let at = words.find_map(|word| OffsetDateTime::parse(word, &Rfc3339).ok())?;
-    let said = ["error=", "\"error\":", "domains: "].iter();
-    let said = said
-        .filter_map(|mark| line.split_once(mark))
-        .map(|(_, said)| said)
-        .next();
+    // The authority's own words, before what Traefik adds of itself.
+    let said = line.find("acme: error:").map_or(line, |at| &line[at..]);
+    let said = said.split(" ACME CA=").next().unwrap_or(said);
     Some(Refusal {
         at_ms: at.unix_timestamp().checked_mul(1000)?,
         rate_limited: line.contains("rateLimited") || line.contains("429"),
         counts: line.contains("acme-v02.api.letsencrypt.org"),
-        words: plain_line(said.unwrap_or(line)),
+        words: plain_line(said),
     })
 }
 
