@@ -2,13 +2,15 @@
 
 use super::super::Refusal;
 use super::running;
-use crate::host::plain_line;
+use crate::host::{Command, plain_line};
 use crate::runbook::{Cx, StepError};
+use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// How much of its log is looked through.
-const LINES: u32 = 400;
+const LINES: &str = "400";
+const PATIENCE: Duration = Duration::from_secs(15);
 const HOUR_MS: i64 = 3_600_000;
 
 /// Those of the last hour that are about the site's domain, oldest first.
@@ -16,11 +18,13 @@ pub(super) async fn within_an_hour(cx: &Cx<'_>) -> Result<Vec<Refusal>, StepErro
     let Some(traefik) = running(cx.host).await? else {
         return Ok(Vec::new());
     };
-    let log = cx.host.container_log(&traefik.name, LINES).await?;
+    // Whole lines: the reason stands in the middle of long ones.
+    let args = ["logs", "--since", "1h", "--tail", LINES, "--", &traefik.name];
+    let asked = Command::new("docker", &args).deadline(PATIENCE);
+    let output = cx.host.query(asked).await?;
     let since = cx.host.now_ms() - HOUR_MS;
-    let all = log
-        .iter()
-        .filter_map(|line| refusal(line, cx.site.domain.as_str()));
+    let lines = output.stdout.lines().chain(output.stderr.lines());
+    let all = lines.filter_map(|line| refusal(line, cx.site.domain.as_str()));
     Ok(all.filter(|refusal| refusal.at_ms >= since).collect())
 }
 
