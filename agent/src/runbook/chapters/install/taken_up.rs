@@ -83,7 +83,13 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
     };
     match change.name.as_str() {
         "oidc-disable-password-login" => {
-            let mut lines = pairs(env).filter(|(name, _)| name.contains("PASSWORD_LOGIN"));
+            let mut lines = pairs(env)
+                .filter(|(name, _)| name.contains("PASSWORD_LOGIN"))
+                .peekable();
+            // Written anew without a variable of that name, it cannot be told.
+            if lines.peek().is_none() && site.overwrite_env {
+                return true;
+            }
             let is_off = |(name, value): (String, &str)| is_on(value) == name.contains("DISABLE");
             lines.next().is_some_and(is_off) == change.is.is_some()
         }
@@ -92,7 +98,9 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
                 .filter(|(name, _)| name.contains("ADMIN"))
                 .map(|(_, value)| value)
                 .collect();
-            names.is_empty() || names.contains(&site.admin.as_str())
+            // Where neither is there, the installer keeps it elsewhere.
+            let was = change.was.as_deref();
+            names.contains(&site.admin.as_str()) || !names.iter().any(|name| Some(*name) == was)
         }
         // Switches, which the services show.
         name if name.starts_with("enable-") => true,
@@ -178,6 +186,7 @@ mod tests {
         let admin = || change("admin-username", Some("bob"), Some("alice"));
         assert_eq!(kept(admin(), "ADMIN_USERNAME=alice\n", ALL), None);
         assert_eq!(kept(admin(), "NOTHING=of it\n", ALL), None);
+        assert_eq!(kept(admin(), "ADMIN_MAIL=a@example.com\n", ALL), None);
         assert_eq!(
             kept(admin(), "ADMIN_USERNAME=bob\n", ALL).unwrap(),
             "admin-username alice"
