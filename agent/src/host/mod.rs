@@ -115,6 +115,18 @@ const SHOWN: usize = 200;
 /// A line without colours, control characters and trailing space, as it was left where it was written over again and
 /// again; of a very long one both ends.
 pub fn plain_line(line: &str) -> String {
+    let plain = unpainted(line);
+    let length = plain.chars().count();
+    if length <= 2 * SHOWN {
+        return plain;
+    }
+    let beginning: String = plain.chars().take(SHOWN).collect();
+    let end: String = plain.chars().skip(length - SHOWN).collect();
+    format!("{beginning} … {end}")
+}
+
+/// The same, however long it is.
+pub fn unpainted(line: &str) -> String {
     let mut plain = String::new();
     let last = line.trim_end().rsplit('\r').next().unwrap_or_default();
     let mut chars = last.chars();
@@ -125,14 +137,8 @@ pub fn plain_line(line: &str) -> String {
             plain.push(c);
         }
     }
-    let plain = plain.trim_end();
-    let length = plain.chars().count();
-    if length <= 2 * SHOWN {
-        return plain.to_owned();
-    }
-    let beginning: String = plain.chars().take(SHOWN).collect();
-    let end: String = plain.chars().skip(length - SHOWN).collect();
-    format!("{beginning} … {end}")
+    plain.truncate(plain.trim_end().len());
+    plain
 }
 
 /// Skips one ANSI sequence: a CSI up to its final letter, or a single character.

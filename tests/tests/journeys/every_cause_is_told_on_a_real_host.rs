@@ -43,10 +43,10 @@ fn strangers_wait_for_the_administrator_and_every_cause_is_told_first() -> Resul
     }
     phase("answers", || answers::each_is_judged(&warm))?;
     phase("names", || front::names(&sandbox, &warm))?;
+    warm.vps.must("systemctl start chatalot-agent")?;
     phase("a key without a copy", || {
         secrets::one_without_a_backup_is_made_anew_and_the_others_stay(&warm)
     })?;
-    warm.vps.must("systemctl start chatalot-agent")?;
     phase("what ends a deployment", || stops::each_is_told(&warm))?;
     phase("refusals of a registry", || refusals::each_is_told(&warm))
 }

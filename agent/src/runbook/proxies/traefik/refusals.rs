@@ -2,7 +2,7 @@
 
 use super::super::Refusal;
 use super::running;
-use crate::host::{Command, plain_line};
+use crate::host::{Command, plain_line, unpainted};
 use crate::runbook::{Cx, StepError};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -24,7 +24,7 @@ pub(super) async fn within_an_hour(cx: &Cx<'_>) -> Result<Vec<Refusal>, StepErro
     let output = cx.host.query(asked).await?;
     let since = cx.host.now_ms() - HOUR_MS;
     let lines = output.stdout.lines().chain(output.stderr.lines());
-    let all = lines.filter_map(|line| refusal(line, cx.site.domain.as_str()));
+    let all = lines.filter_map(|line| refusal(&unpainted(line), cx.site.domain.as_str()));
     Ok(all.filter(|refusal| refusal.at_ms >= since).collect())
 }
 
