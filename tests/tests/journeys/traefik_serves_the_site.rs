@@ -90,7 +90,8 @@ fn f56_a_certificate_that_is_refused_is_told_in_traefiks_own_words(journey: &Jou
     assert_eq!(refused.code, 3, "{}", refused.stdout);
     says(&refused, &["ACME_FAILED", "start Traefik anew", "acme: error:"]);
     vps.must(&format!("iptables -D {rule} && docker restart -t 1 proxy"))?;
-    Ok(())
+    let served = format!("curl -sf -m 5 https://{}/api/health", journey.domain);
+    vps.wait_for(&served, Duration::from_mins(1))
 }
 
 fn the_shop_is_served(vps: &Vps) -> Result<()> {

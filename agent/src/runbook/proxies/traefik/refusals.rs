@@ -18,10 +18,12 @@ pub(super) async fn within_an_hour(cx: &Cx<'_>) -> Result<Vec<Refusal>, StepErro
     let Some(traefik) = running(cx.host).await? else {
         return Ok(Vec::new());
     };
+    let ask = |args: &[&str]| cx.host.query(Command::new("docker", args).deadline(PATIENCE));
+    // What it said before it was started anew is history.
+    let started = ask(&["inspect", "--format", "{{.State.StartedAt}}", "--", &traefik.name]).await?;
+    let started = started.stdout.trim();
     // Whole lines: the reason stands in the middle of long ones.
-    let args = ["logs", "--since", "1h", "--tail", LINES, "--", &traefik.name];
-    let asked = Command::new("docker", &args).deadline(PATIENCE);
-    let output = cx.host.query(asked).await?;
+    let output = ask(&["logs", "--since", started, "--tail", LINES, "--", &traefik.name]).await?;
     let since = cx.host.now_ms() - HOUR_MS;
     let lines = output.stdout.lines().chain(output.stderr.lines());
     let all = lines.filter_map(|line| refusal(&unpainted(line), cx.site.domain.as_str()));
