@@ -318,7 +318,7 @@ pub trait Look: Send + Sync {
     }
     /// The containers of a compose project, by its working folder's label; of all projects for `None`.
     async fn containers(&self, folder: Option<&str>) -> Result<Vec<Container>, HostError>;
-    /// The last lines of a container's log.
+    /// The last lines of a container's log, however long; of one that runs since somebody started it, none of before.
     async fn container_log(&self, name: &str, lines: u32) -> Result<Vec<String>, HostError>;
     /// Who listens on a port, if anybody does.
     async fn port_owner(&self, transport: Transport, port: u16) -> Result<Option<PortOwner>, HostError>;

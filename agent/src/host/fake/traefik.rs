@@ -57,13 +57,6 @@ impl World {
     pub(super) fn compose_query(&self, command: &Command) -> Option<Output> {
         let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
         let files = match (command.program.as_str(), args.as_slice()) {
-            ("docker", ["inspect", "--format", "{{.State.StartedAt}}", "--", _]) => {
-                return Some(output(0, "1970-01-01T00:00:00Z"));
-            }
-            ("docker", ["logs", "--since", _, "--tail", _, "--", name]) => {
-                let log = self.logs.get(*name).map_or(String::new(), |log| log.join("\n"));
-                return Some(output(0, &log));
-            }
             ("docker", ["compose", "config", "--format", "json"]) => vec![OVERRIDE],
             ("docker", ["compose", rest @ .., "config", "--format", "json"]) => rest.to_vec(),
             _ => return None,

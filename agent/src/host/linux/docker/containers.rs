@@ -1,7 +1,7 @@
 //! Containers and their logs.
 
 use super::{PATIENCE, Trouble, connect, hangs, spoke, within};
-use crate::host::{Container, HostError, Transport, plain_line};
+use crate::host::{Container, HostError, Transport, plain_line, unpainted};
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::models::{
@@ -62,7 +62,7 @@ async fn standing_since(docker: &Docker, name: &str) -> Option<i32> {
     i32::try_from(started.unix_timestamp()).ok()
 }
 
-/// The last lines of a container's log, both streams as they came, without colours; of one that was not ended since
+/// The last lines of a container's log, whole, both streams as they came, without colours; of one that was not ended since
 /// somebody has started it, none of before.
 pub(in crate::host::linux) async fn log(
     socket: &Path,
@@ -89,7 +89,7 @@ pub(in crate::host::linux) async fn log(
     };
     timeout(PATIENCE, read).await.map_err(|_| hangs())??;
     let text = String::from_utf8_lossy(&content);
-    Ok(text.lines().map(plain_line).collect())
+    Ok(text.lines().map(unpainted).collect())
 }
 
 /// What is to be known of containers to name the owner of a port.

@@ -8,10 +8,10 @@ mod refusals;
 mod yaml;
 
 use super::{Part, Proxy, Refusal, Standing, Written, digest};
-use crate::host::{Command, Container, Engine, HostError, Look, PortOwner};
+use crate::host::{Command, Container, Engine, HostError, Look, Output, PortOwner};
 use crate::runbook::distro::Distro;
 use crate::runbook::route::{self, LetIn};
-use crate::runbook::{ActCx, Cx, StepError};
+use crate::runbook::{ActCx, Cx, StepError, made};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::{ProxyChoice, Site};
@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// What a candidate is judged as, before the override is touched.
 const CANDIDATE: &str = "docker-compose.chatalot-agent.yml";
+/// How it is written down that labels in the override are ours.
+const LABELS: &str = "override traefik labels";
 const BASE: &str = "docker-compose.yml";
 
 /// The row.
@@ -97,6 +99,10 @@ impl Proxy for Traefik {
         let after = seen_by_compose(cx.host, site, &proposed()).await;
         cx.host.remove(&candidate(site)).await?;
         proof::same_but(&before, &after?, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
+        // What an operator has written in the same words is not ours.
+        if merged != text {
+            made::note(cx, [LABELS.to_owned()]).await?;
+        }
         cx.host.rewrite(&path, merged.as_bytes()).await?;
         Ok(Written {
             before: vec![(path, there)],
@@ -154,6 +160,11 @@ impl Proxy for Traefik {
     }
 
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
+        let is_noted = made::is_made(cx.host, LABELS).await?;
+        // Whoever puts the site behind Traefik by hand gives the labels the same names.
+        if cx.site.proxy != ProxyChoice::Traefik && !is_noted {
+            return Ok(None);
+        }
         let path = override_file(cx.site);
         let text = cx.host.read(&path).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -161,7 +172,8 @@ impl Proxy for Traefik {
             return Ok(Some(format!("our labels are in {}", path.display())));
         }
         let seen = labelled(cx).await?;
-        Ok(seen.map(|name| format!("`{name}` runs with our labels")))
+        let runs = seen.map(|name| format!("`{name}` runs with our labels"));
+        Ok(runs.or_else(|| is_noted.then(|| "labels are noted as ours".to_owned())))
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -178,25 +190,16 @@ impl Proxy for Traefik {
             cx.host.rewrite(&path, rest.as_bytes()).await?;
         }
         // To start it anew without them, compose would need files that are valid and images that are there.
-        let Some(name) = labelled(&cx.look).await? else {
-            return Ok(());
-        };
-        let output = cx
-            .host
-            .run(Command::new("docker", &["stop", "--", &name]))
-            .await?;
-        if output.ok() {
-            return Ok(());
+        if let Some(name) = labelled(&cx.look).await? {
+            let output = cx
+                .host
+                .run(Command::new("docker", &["stop", "--", &name]))
+                .await?;
+            if !output.ok() {
+                return Err(not_stopped(&name, &output));
+            }
         }
-        Err(StepError::last(
-            Advice::new(
-                "CONTAINERS_STAY",
-                format!("`docker stop {name}` ended with exit code {}", output.code),
-                "a chatalot that Traefik does not see",
-                format!("run `docker stop {name}` by hand, mend what it names, then run `uninstall` again"),
-            )
-            .with_evidence(output.last_lines(4)),
-        ))
+        Ok(made::forget(cx, LABELS).await?)
     }
 }
 
@@ -247,6 +250,18 @@ async fn running(host: &dyn Look) -> Result<Option<Container>, HostError> {
     Ok(all
         .into_iter()
         .find(|one| is_traefik(one) && one.state == "running"))
+}
+
+fn not_stopped(name: &str, output: &Output) -> StepError {
+    StepError::last(
+        Advice::new(
+            "CONTAINERS_STAY",
+            format!("`docker stop {name}` ended with exit code {}", output.code),
+            "a chatalot that Traefik does not see",
+            format!("run `docker stop {name}` by hand, mend what it names, then run `uninstall` again"),
+        )
+        .with_evidence(output.last_lines(4)),
+    )
 }
 
 /// The site's server, while it runs with labels that Traefik routes by.

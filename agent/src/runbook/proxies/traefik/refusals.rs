@@ -2,15 +2,13 @@
 
 use super::super::Refusal;
 use super::running;
-use crate::host::{Command, plain_line, unpainted};
+use crate::host::plain_line;
 use crate::runbook::{Cx, StepError};
-use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// How much of its log is looked through.
-const LINES: &str = "400";
-const PATIENCE: Duration = Duration::from_secs(15);
+const LINES: u32 = 400;
 const HOUR_MS: i64 = 3_600_000;
 
 /// Those of the last hour that are about the site's domain, oldest first.
@@ -18,15 +16,11 @@ pub(super) async fn within_an_hour(cx: &Cx<'_>) -> Result<Vec<Refusal>, StepErro
     let Some(traefik) = running(cx.host).await? else {
         return Ok(Vec::new());
     };
-    let ask = |args: &[&str]| cx.host.query(Command::new("docker", args).deadline(PATIENCE));
-    // What it said before it was started anew is history.
-    let started = ask(&["inspect", "--format", "{{.State.StartedAt}}", "--", &traefik.name]).await?;
-    let started = started.stdout.trim();
-    // Whole lines: the reason stands in the middle of long ones.
-    let output = ask(&["logs", "--since", started, "--tail", LINES, "--", &traefik.name]).await?;
+    let log = cx.host.container_log(&traefik.name, LINES).await?;
     let since = cx.host.now_ms() - HOUR_MS;
-    let lines = output.stdout.lines().chain(output.stderr.lines());
-    let all = lines.filter_map(|line| refusal(&unpainted(line), cx.site.domain.as_str()));
+    let all = log
+        .iter()
+        .filter_map(|line| refusal(line, cx.site.domain.as_str()));
     Ok(all.filter(|refusal| refusal.at_ms >= since).collect())
 }
 
@@ -46,7 +40,7 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
     let said = said.split(" ACME CA=").next().unwrap_or(said);
     Some(Refusal {
         at_ms: at.unix_timestamp().checked_mul(1000)?,
-        rate_limited: line.contains("rateLimited") || line.contains("429"),
+        rate_limited: line.contains("rateLimited") || line.contains("error: 429"),
         counts: line.contains("acme-v02.api.letsencrypt.org"),
         words: plain_line(said),
     })
@@ -77,6 +71,8 @@ mod tests {
 
     #[test]
     fn what_is_about_another_site_or_no_refusal_is_passed_over() {
+        let other = LINES[0].replace("refused", "2001:db8::429");
+        assert!(!refusal(&other, "chat.example.com").unwrap().rate_limited);
         assert_eq!(refusal(LINES[0], "example.com"), None);
         assert_eq!(
             refusal("2026-11-27T10:00:00Z INF chat.example.com", "chat.example.com"),
