@@ -13,15 +13,19 @@ const ENV: &str = ".env";
 const BELONGS: &[&str] = &["PASSWORD", "SECRET", "KEY", "DATABASE_URL"];
 /// These are inputs, and change when the inputs do.
 const INPUTS: &[&str] = &["OIDC_", "CLOUDFLARE", "REGISTRY", "PASSWORD_LOGIN"];
-/// These too; where the new file lacks one, it was switched off.
+/// These too, or made of them; where the new file lacks one, it was switched off.
 const PLAIN_INPUTS: &[&str] = &[
     "ADMIN_USERNAME",
     "COMPOSE_PROFILES",
     "DOMAIN",
+    "ICE_SERVERS",
     "PUBLIC_URL",
     "REGISTRATION_MODE",
     "TURN_EXTERNAL_IP",
 ];
+
+/// A shorter value may stand for something else in another line.
+const SHORTEST: usize = 8;
 
 /// What was there before.
 pub(super) struct Copies {
@@ -126,28 +130,30 @@ fn set(text: &str) -> impl Iterator<Item = (&str, &str)> {
         .map(|(name, value)| (name.trim(), value))
 }
 
-/// The new file with the old values of what belongs to existing data, and with what somebody had added; their names.
+/// The new file with the old values of what belongs to existing data, wherever they stand, and with what somebody had
+/// added; the names of what is not as the installer has made it.
 fn merged(old: &str, new: &str) -> (String, Vec<String>) {
     let is_input = |name: &str| INPUTS.iter().any(|word| name.contains(word));
     let belongs = |name: &str| BELONGS.iter().any(|word| name.contains(word)) && !is_input(name);
-    let before = |name: &str| {
-        let mut pairs = set(old);
-        pairs.find(|(each, _)| *each == name).map(|(_, value)| value)
-    };
+    let mut lines: Vec<String> = new.lines().map(str::to_owned).collect();
     let mut names = Vec::new();
-    let mut lines: Vec<String> = new
-        .lines()
-        .map(|line| {
-            let name = line.split_once('=').map_or("", |(name, _)| name.trim());
-            match before(name).filter(|_| belongs(name)) {
-                Some(value) if line != format!("{name}={value}") => {
-                    names.push(name.to_owned());
-                    format!("{name}={value}")
-                }
-                _ => line.to_owned(),
-            }
-        })
-        .collect();
+    let mut restored = Vec::new();
+    for line in &mut lines {
+        let (name, made) = line.split_once('=').unwrap_or_default();
+        // Of two lines compose goes by the last.
+        let before = set(old).filter(|(each, _)| *each == name.trim()).last();
+        if let Some((name, value)) = before.filter(|(name, value)| belongs(name) && *value != made) {
+            restored.push((bare(made).to_owned(), bare(value)));
+            names.push(name.to_owned());
+            *line = format!("{name}={value}");
+        }
+    }
+    // What was made of a secret that is the old one again is made of that one.
+    for (made, value) in restored.iter().filter(|(made, _)| made.len() >= SHORTEST) {
+        for line in &mut lines {
+            *line = line.replace(made, value);
+        }
+    }
     let has = |name: &str| {
         let mut all = new.lines().filter_map(|line| line.split_once('='));
         all.any(|(each, _)| each.trim() == name)
@@ -159,6 +165,10 @@ fn merged(old: &str, new: &str) -> (String, Vec<String>) {
         }
     }
     (lines.join("\n") + "\n", names)
+}
+
+fn bare(value: &str) -> &str {
+    value.trim().trim_matches(['"', '\''])
 }
 
 /// What to do where the containers cannot be started with what was put back.
@@ -196,6 +206,20 @@ mod tests {
             "DB_PASSWORD=old\nOIDC_CLIENT_SECRET=new\nTOTP_ENCRYPTION_KEY=made\nREGISTRATION_MODE=closed\n"
         );
         assert!(merged(old, old).1.is_empty());
+    }
+
+    #[test]
+    fn what_is_made_of_a_secret_goes_with_it() {
+        let old = "TURN_PASSWORD=first\nTURN_PASSWORD='old-secret'\n";
+        let new = "TURN_PASSWORD=new-secret\nICE_SERVERS=[{\"credential\":\"new-secret\"}]\n";
+        let (text, names) = merged(old, new);
+        assert_eq!(
+            text,
+            "TURN_PASSWORD='old-secret'\nICE_SERVERS=[{\"credential\":\"old-secret\"}]\n"
+        );
+        assert_eq!(names, ["TURN_PASSWORD"]);
+        // Without TURN there is nothing to reach by it.
+        assert_eq!(merged("ICE_SERVERS=[]\n", "A=b\n"), ("A=b\n".into(), Vec::new()));
     }
 
     #[test]

@@ -193,7 +193,7 @@ pub(in crate::runbook) mod tests {
         inputs.complete().unwrap()
     }
 
-    fn full() -> (Site, Secrets) {
+    pub(in crate::runbook) fn full() -> (Site, Secrets) {
         let inputs = Collected {
             domain: Some("chat.example.com".into()),
             admin_username: Some("alice".into()),

@@ -203,13 +203,6 @@ impl Step for Run {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
-        let left = switched_off::running(cx, &there).await?;
-        if !left.is_empty() {
-            return Ok(Verdict::needed(format!(
-                "{} still there, switched off",
-                left.join(", ")
-            )));
-        }
         let services = containers::least(cx.site);
         let advice = match containers::judge(&services, &there) {
             Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?,
@@ -262,8 +255,10 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
-        is_taken_up(cx, &wanted).await?;
-        switched_off::take_away(cx).await?;
+        let last = cx.look.memory.get(recent::INSTALLED);
+        let changes = last.map_or_else(Vec::new, |last| wanted.changes(last));
+        is_taken_up(cx, &changes).await?;
+        switched_off::take_away(cx, &changes).await?;
         let mut remember: BTreeMap<String, String> = values
             .into_iter()
             .map(|(key, value)| (format!("installer.{key}"), value))
@@ -279,17 +274,15 @@ impl Step for Run {
 }
 
 /// Whether what is there now is what was asked for.
-async fn is_taken_up(cx: &ActCx<'_>, wanted: &flags::Inputs) -> Result<(), StepError> {
+async fn is_taken_up(cx: &ActCx<'_>, changes: &[flags::Change]) -> Result<(), StepError> {
     let site = cx.look.site;
     let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
     let services = cx.host.compose_services(site.folder.as_str()).await?;
-    let last = cx.look.memory.get(recent::INSTALLED);
-    let changes = last.map_or_else(Vec::new, |last| wanted.changes(last));
     let there = taken_up::There {
         env: &String::from_utf8_lossy(&env),
         services: services.as_deref(),
     };
-    taken_up::judge(site, cx.secrets, &changes, &there).map_err(StepError::Final)
+    taken_up::judge(site, cx.secrets, changes, &there).map_err(StepError::Final)
 }
 
 async fn inputs(cx: &Cx<'_>) -> Result<flags::Inputs, StepError> {

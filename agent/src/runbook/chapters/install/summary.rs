@@ -98,7 +98,7 @@ pub(super) fn compare(site: &Site, values: &BTreeMap<String, String>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatalot_protocol::inputs::Inputs;
+    use crate::runbook::chapters::install::flags::tests::full;
 
     const BLOCK: &str = "Install complete.\npublic_url=https://chat.example.com\nadmin_username=alice\n\
         registration_mode=invite_only\nturn_enabled=1\nupdater_enabled=1\ncompose_profiles=turn updater\n\n\
@@ -111,22 +111,12 @@ mod tests {
         }
     }
 
-    fn site() -> Site {
-        let inputs = Inputs {
-            domain: Some("chat.example.com".into()),
-            admin_username: Some("alice".into()),
-            turn_external_ip: Some("203.0.113.42".into()),
-            ..Inputs::default()
-        };
-        inputs.complete().unwrap().0
-    }
-
     #[test]
     fn the_runbooks_block_is_read() {
         let values = last_block(&said(format!("pulling\n{BLOCK}"))).unwrap();
         assert_eq!(values["compose_profiles"], "turn updater");
         assert_eq!(values.len(), 6);
-        compare(&site(), &values).unwrap();
+        compare(&full().0, &values).unwrap();
     }
 
     #[test]
@@ -161,15 +151,18 @@ mod tests {
         let long = BLOCK.replace("invite_only", &"x".repeat(5000));
         let values = last_block(&said(long)).unwrap();
         assert!(!values.contains_key("registration_mode"));
-        assert_eq!(compare(&site(), &values).unwrap_err().code, "INSTALLER_MISMATCH");
+        assert_eq!(
+            compare(&full().0, &values).unwrap_err().code,
+            "INSTALLER_MISMATCH"
+        );
     }
 
     #[test]
     fn every_value_is_compared_with_what_was_asked() {
         let values = last_block(&said(BLOCK.replace("turn_enabled=1", "turn_enabled=0"))).unwrap();
-        let advice = compare(&site(), &values).unwrap_err();
+        let advice = compare(&full().0, &values).unwrap_err();
         assert_eq!(advice.saw, "turn_enabled: asked for 1, it says 0");
         let values = last_block(&said(BLOCK.replace("turn updater", "updater"))).unwrap();
-        assert!(compare(&site(), &values).unwrap_err().saw.contains("with turn"));
+        assert!(compare(&full().0, &values).unwrap_err().saw.contains("with turn"));
     }
 }

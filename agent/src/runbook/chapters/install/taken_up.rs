@@ -2,17 +2,20 @@
 //! one, one that is gone as well as one that is new.
 
 use super::flags::Change;
+use super::switched_off::{SWITCHES, Switch};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::{Secrets, Site};
 
-/// What a site can have or not, and the service that compose starts for it.
-const SWITCHED: &[(&str, &str, &str)] = &[
-    ("voice and video", "coturn", "enable-turn"),
-    ("managed updates", "chatalot-updater", "enable-updater"),
-    ("the tunnel", "cloudflared", "expose"),
+/// Inputs whose effect is looked at elsewhere: the checkout's and the registry's.
+const ELSEWHERE: &[&str] = &["commit", "registry-user", "registry-token"];
+/// What is in the names of the variables that an input is kept in; a value of theirs may be that of others too.
+const NAMES: &[(&str, &str)] = &[
+    ("admin-username", "ADMIN"),
+    ("cloudflare-token", "CLOUDFLARE"),
+    ("oidc-", "OIDC"),
+    ("registration", "REGISTRATION"),
+    ("turn-", "TURN"),
 ];
-/// Inputs whose effect is looked at elsewhere: the checkout's, the registry's, and those that compose's services show.
-const ELSEWHERE: &[&str] = &["commit", "registry-user", "registry-token", "expose"];
 
 /// What is there after a run.
 pub(super) struct There<'a> {
@@ -29,10 +32,9 @@ pub(super) fn judge(
     changes: &[Change],
     there: &There<'_>,
 ) -> Result<(), Box<Advice>> {
-    let mut kept = services(site, changes, there.services.unwrap_or_default());
-    if there.services.is_none() {
-        kept.clear();
-    }
+    let mut kept = there
+        .services
+        .map_or_else(Vec::new, |active| services(site, changes, active));
     for change in changes
         .iter()
         .filter(|change| !ELSEWHERE.contains(&change.name.as_str()))
@@ -64,58 +66,74 @@ pub(super) fn judge(
 /// What compose would not start although it is wanted, or still would although it was switched off.
 fn services(site: &Site, changes: &[Change], active: &[String]) -> Vec<String> {
     let wanted = super::containers::least(site);
-    let told = |(what, service, input): &(&str, &str, &str)| {
-        let starts = active.iter().any(|each| each == service);
-        match (wanted.contains(service), starts) {
-            (true, false) => Some(format!("{what} on")),
-            (false, true) if changes.iter().any(|change| change.name == *input) => {
-                Some(format!("{what} off"))
-            }
-            _ => None,
+    let told = |switch: &Switch| {
+        let is_wanted = switch.services.iter().all(|service| wanted.contains(service));
+        let starts = |service: &&str| active.iter().any(|each| each == service);
+        let is_changed = changes.iter().any(|change| change.name == switch.flag);
+        if is_wanted && !switch.services.iter().all(starts) {
+            return Some(format!("{} on", switch.what));
         }
+        let is_kept = !is_wanted && is_changed && switch.services.iter().any(starts);
+        is_kept.then(|| format!("{} off", switch.what))
     };
-    SWITCHED.iter().filter_map(told).collect()
+    SWITCHES.iter().filter_map(told).collect()
 }
 
 fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bool {
+    let name = change.name.as_str();
+    if name == "oidc-disable-password-login" {
+        return login_is_switched(site, change, env);
+    }
+    // What has no value of its own the services show, and the installer's block.
+    let mut values_of_it = [&change.was, &change.is].into_iter().flatten();
+    if values_of_it.any(|value| value == "on" || value == "named-tunnel") {
+        return true;
+    }
+    // Where it was written anew, a secret is written as the installer writes it.
+    if change.is_secret() && site.overwrite_env {
+        return true;
+    }
+    let (is_named, values) = values(name, env);
     let holds = |value: &str| {
-        pairs(env).any(|(_, there)| there == value || there.strip_prefix("https://") == Some(value))
+        let mut values = values.iter();
+        values.any(|there| *there == value || there.strip_prefix("https://") == Some(value))
     };
-    match change.name.as_str() {
-        "oidc-disable-password-login" => {
-            let mut lines = pairs(env)
-                .filter(|(name, _)| name.contains("PASSWORD_LOGIN"))
-                .peekable();
-            // Written anew without a variable of that name, it cannot be told.
-            if lines.peek().is_none() && site.overwrite_env {
-                return true;
-            }
-            let is_off = |(name, value): (String, &str)| is_on(value) == name.contains("DISABLE");
-            lines.next().is_some_and(is_off) == change.is.is_some()
-        }
-        "admin-username" => {
-            let names: Vec<&str> = pairs(env)
-                .filter(|(name, _)| name.contains("ADMIN"))
-                .map(|(_, value)| value)
-                .collect();
-            // Where neither is there, the installer keeps it elsewhere.
-            let was = change.was.as_deref();
-            names.contains(&site.admin.as_str()) || !names.iter().any(|name| Some(*name) == was)
-        }
-        // Switches, which the services show.
-        name if name.starts_with("enable-") => true,
-        // Where it was written anew, it is written as the installer writes it.
-        _ if change.is_secret() && site.overwrite_env => true,
-        name if change.is_secret() => {
-            let input = name.replace('-', "_");
-            let secret = secrets.present().find(|(name, _)| *name == input);
-            secret.is_none_or(|(_, secret)| holds(secret.expose()))
-        }
-        _ => match (&change.is, &change.was) {
-            (Some(value), _) => holds(value),
-            (None, Some(was)) => !holds(was),
-            (None, None) => true,
-        },
+    if change.is_secret() {
+        let input = name.replace('-', "_");
+        let secret = secrets.present().find(|(name, _)| *name == input);
+        return secret.is_none_or(|(_, secret)| holds(secret.expose()));
+    }
+    match (&change.is, &change.was) {
+        // Where neither is there, the installer keeps it elsewhere.
+        (Some(value), Some(was)) if name == "admin-username" => holds(value) || !holds(was),
+        (Some(value), _) => holds(value),
+        (None, Some(was)) => !is_named || !holds(was),
+        (None, None) => true,
+    }
+}
+
+/// Whether password login is as it is to be, however its variable is spelt.
+fn login_is_switched(site: &Site, change: &Change, env: &str) -> bool {
+    let mut lines = pairs(env).filter(|(name, _)| name.contains("PASSWORD_LOGIN"));
+    match lines.next() {
+        Some((name, value)) => (is_on(value) == name.contains("DISABLE")) == change.is.is_some(),
+        // Written anew without a variable of that name, it cannot be told.
+        None => site.overwrite_env || change.is.is_none(),
+    }
+}
+
+/// The values of the variables that an input is kept in, by their names; where there is none of such a name, all.
+fn values<'a>(input: &str, env: &'a str) -> (bool, Vec<&'a str>) {
+    let of = |word: &str| -> Vec<&'a str> {
+        let all = pairs(env).filter(|(name, _)| name.contains(word));
+        all.map(|(_, value)| value).collect()
+    };
+    let word = NAMES.iter().find(|(begins, _)| input.starts_with(begins));
+    let named = word.map(|(_, word)| of(word)).unwrap_or_default();
+    if named.is_empty() {
+        (false, of(""))
+    } else {
+        (true, named)
     }
 }
 
@@ -137,18 +155,10 @@ fn is_on(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chatalot_protocol::inputs::Inputs;
+    use crate::runbook::chapters::install::flags::tests::full;
     use chatalot_protocol::secret::Secret;
 
-    fn site() -> Site {
-        let inputs = Inputs {
-            domain: Some("chat.example.com".into()),
-            admin_username: Some("alice".into()),
-            turn_external_ip: Some("203.0.113.42".into()),
-            ..Inputs::default()
-        };
-        inputs.complete().unwrap().0
-    }
+    const ALL: &[&str] = &["coturn", "chatalot-updater", "chatalot-socket-proxy"];
 
     fn change(name: &str, was: Option<&str>, is: Option<&str>) -> Change {
         Change {
@@ -169,7 +179,7 @@ mod tests {
             cloudflare_token: Some(Secret::new("the-new-token")),
             ..Secrets::default()
         };
-        let told = judge(&site(), &secrets, &[one], &there).err()?;
+        let told = judge(&full().0, &secrets, &[one], &there).err()?;
         assert_eq!(told.code, "INSTALLER_KEPT_ENV");
         told.saw
             .split_once("asked for: ")
@@ -178,7 +188,6 @@ mod tests {
 
     #[test]
     fn an_env_that_was_kept_is_noticed_by_its_values() {
-        const ALL: &[&str] = &["coturn", "chatalot-updater"];
         let ip = || change("turn-external-ip", Some("203.0.113.9"), Some("203.0.113.42"));
         assert_eq!(kept(ip(), "TURN_EXTERNAL_IP='203.0.113.42'\n", ALL), None);
         let told = kept(ip(), "TURN_EXTERNAL_IP=203.0.113.9\n", ALL).unwrap();
@@ -201,22 +210,37 @@ mod tests {
 
     #[test]
     fn what_was_switched_off_must_be_gone() {
-        const ALL: &[&str] = &["coturn", "chatalot-updater"];
         let issuer = || change("oidc-issuer", Some("https://auth.example.com/"), None);
         assert_eq!(kept(issuer(), "OIDC_ISSUER=\n", ALL), None);
         let told = kept(issuer(), "OIDC_ISSUER=https://auth.example.com/\n", ALL).unwrap();
         assert_eq!(told, "oidc-issuer gone");
         let expose = || change("expose", Some("named-tunnel"), None);
         assert_eq!(kept(expose(), "", ALL), None);
-        let with_tunnel = ["coturn", "chatalot-updater", "cloudflared"];
+        let with_tunnel = [ALL, &["cloudflared"]].concat();
         assert_eq!(kept(expose(), "", &with_tunnel).unwrap(), "the tunnel off");
         let updater = change("enable-updater", None, Some("on"));
         assert_eq!(kept(updater, "", &["coturn"]).unwrap(), "managed updates on");
     }
 
     #[test]
+    fn a_value_that_another_variable_has_too_says_nothing() {
+        let gone = || change("oidc-client-id", Some("chatalot"), None);
+        assert_eq!(kept(gone(), "TURN_USER=chatalot\nOIDC_CLIENT_ID=\n", ALL), None);
+        assert_eq!(kept(gone(), "TURN_USER=chatalot\n", ALL), None);
+        let new = || change("oidc-client-id", Some("old"), Some("chatalot"));
+        assert!(kept(new(), "TURN_USER=chatalot\nOIDC_CLIENT_ID=old\n", ALL).is_some());
+        assert_eq!(kept(new(), "TURN_USER=x\nOIDC_CLIENT_ID=chatalot\n", ALL), None);
+    }
+
+    #[test]
+    fn inputs_that_cannot_be_remembered_are_no_switches_that_no_env_holds() {
+        for name in ["non-interactive", "use-prebuilt", "enable-turn"] {
+            assert_eq!(kept(change(name, None, Some("on")), "", ALL), None, "{name}");
+        }
+    }
+
+    #[test]
     fn a_password_login_that_is_switched_off_or_on_is_told_by_either_spelling() {
-        const ALL: &[&str] = &["coturn", "chatalot-updater"];
         let off = || change("oidc-disable-password-login", None, Some("on"));
         let on = || change("oidc-disable-password-login", Some("on"), None);
         for (env, is_off) in [
