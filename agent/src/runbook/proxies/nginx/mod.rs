@@ -88,11 +88,11 @@ impl Proxy for Nginx {
     async fn detect(&self, cx: &Cx<'_>) -> Result<Standing, StepError> {
         let main = cx.host.read(Path::new(MAIN)).await?;
         let main = main.map(|text| String::from_utf8_lossy(&text).into_owned());
-        let is_closed = |text: &&str| !includes_sites(text) && include::with_line(text).is_none();
+        let content = SITES.content(cx.host, &cx.site.domain).await?;
+        let is_closed = |text: &&str| !includes_sites(text) && include::with_line(text, &content).is_none();
         if let Some(text) = main.as_deref().filter(is_closed) {
             return Ok(Standing::Unfit(Box::new(without_folder(text))));
         }
-        let content = SITES.content(cx.host, &cx.site.domain).await?;
         let mut texts = content.foreign;
         texts.extend(main.map(|text| (MAIN.to_owned(), text)));
         for name in cx.host.list(Path::new(ENABLED)).await? {
@@ -145,8 +145,11 @@ impl Proxy for Nginx {
         let shape = shape(cx.host, cx.look.site).await?;
         let limit = route::limit(&cx.look);
         let ours = render(cx.look.site, shape, limit.as_ref());
+        let content = SITES.content(cx.host, &cx.look.site.domain).await?;
         let mut written = SITES.place(cx, &ours).await?;
-        if let Some(before) = include::put(cx).await? {
+        // Ours was never judged where there is nothing of it to go back to.
+        let was_taken_up = written.before.iter().any(|(_, text)| text.is_some());
+        if let Some(before) = include::put(cx, &content, was_taken_up).await? {
             written.before.push((PathBuf::from(MAIN), Some(before)));
         }
         Ok(written)
@@ -255,7 +258,9 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether the main file reads the folder that ours goes into.
 fn includes_sites(main: &str) -> bool {
-    lines(main).any(|line| line.starts_with("include") && line.contains("conf.d/*.conf"))
+    lines(main).any(|line| {
+        line.starts_with("include") && (line.contains("conf.d/*.conf") || line.contains("conf.d/*;"))
+    })
 }
 
 /// The names of the sites in a file; one that stands for any name is nobody's.
@@ -278,7 +283,10 @@ fn without_folder(main: &str) -> Advice {
             "`include {}/*.conf;` in its http block, which cannot be told",
             SITES.path
         ),
-        format!("add that line to the http block of {MAIN}, then deploy again"),
+        format!(
+            "add that line to the http block of {MAIN}, once nginx may read what else is in {}; then deploy again",
+            SITES.path
+        ),
     )
 }
 
