@@ -11,6 +11,7 @@ pub mod uninstall;
 mod verify;
 
 pub use checkout::{others as checkout_others, stands as checkout_stands};
+pub(in crate::runbook) use proxy::firewall::selinux_denies;
 
 use super::Step;
 

@@ -1,7 +1,7 @@
 //! The facts that the table judges by, gathered by looking: what cannot be asked is left out, and never an error.
 
-use crate::host::{Command, Container, Engine, Look, Owner};
-use crate::runbook::chapters::{checkout_others, opening};
+use crate::host::{Container, Engine, Look, Owner};
+use crate::runbook::chapters::{checkout_others, opening, selinux_denies};
 use crate::runbook::containers::least;
 use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
@@ -140,8 +140,7 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
         secrets_examples: secrets_examples(host, folder).await,
         addresses: within(host.addresses()).await.unwrap_or_default(),
         shut: shut(cx).await,
-        selinux: says(host, "getenforce", &[], "Enforcing").await
-            && says(host, "getsebool", &["httpd_can_network_connect"], "off").await,
+        selinux: within(selinux_denies(host)).await.unwrap_or_default(),
     }
 }
 
@@ -247,15 +246,6 @@ async fn shut(cx: &Cx<'_>) -> Vec<firewalls::Closed> {
     within(firewalls::closed(cx.host, &needed))
         .await
         .unwrap_or_default()
-}
-
-async fn says(host: &dyn Look, program: &str, args: &[&str], word: &str) -> bool {
-    let there = within(host.program(program)).await.flatten().is_some();
-    let asked = Command::new(program, args).deadline(PATIENCE);
-    there
-        && within(host.query(asked))
-            .await
-            .is_some_and(|said| said.ok() && said.stdout.contains(word))
 }
 
 /// The services that have no running container.

@@ -194,9 +194,10 @@ pub struct Closed {
     pub fix: String,
 }
 
-/// What nothing lets through of these; what a rule of the operator's denies is left out.
+/// What nothing lets through of these; left out is what is open by half and what a rule of the operator's denies.
 pub async fn closed(host: &dyn Look, openings: &[Opening]) -> Result<Vec<Closed>, HostError> {
     let found = look(host, openings).await?;
+    let is_shut = |(_, _, gate): &&(&dyn Firewall, Opening, Gate)| *gate == Gate::Shut;
     let told = |(firewall, opening, _): &(&dyn Firewall, Opening, Gate)| {
         let commands = firewall.commands(*opening, Turn::Open, true);
         let typed: Vec<String> = commands.iter().map(typed).collect();
@@ -206,7 +207,7 @@ pub async fn closed(host: &dyn Look, openings: &[Opening]) -> Result<Vec<Closed>
             fix: typed.join(" && "),
         }
     };
-    Ok(found.shut.iter().map(told).collect())
+    Ok(found.shut.iter().filter(is_shut).map(told).collect())
 }
 
 fn typed(command: &Command) -> String {

@@ -4,6 +4,7 @@ use super::driver::{Run, behind_nginx, behind_traefik, least};
 use crate::host::fake::{FakeHost, World};
 use crate::runbook::chapters::uninstall::STEPS;
 use crate::runbook::distro::DISTROS;
+use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::ProxyChoice;
 
 const NGINX: &str = "/etc/nginx/conf.d/chatalot-chat.example.com.conf";
@@ -50,15 +51,46 @@ fn an_nginx_that_reads_no_folder_is_had_read_ours_and_is_as_it_was_afterwards() 
     let host = run.host();
     run.deploy(&host).unwrap();
     let main = text(&host, "/etc/nginx/nginx.conf").unwrap();
-    assert!(
-        main.contains("include /etc/nginx/conf.d/*.conf; # by chatalot-agent"),
-        "{main}"
-    );
+    assert!(main.ends_with("# by chatalot-agent\n}\n"), "{main}");
     run.walk(&host, STEPS).unwrap();
     let after = text(&host, "/etc/nginx/nginx.conf").unwrap();
     let ours = |line: &&str| line.contains("by chatalot-agent");
     let before: Vec<&str> = main.lines().filter(|line| !ours(line)).collect();
     assert_eq!(after.lines().collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn labels_that_an_operator_has_written_stay() {
+    let (_, host) = left_behind(behind_traefik(&DISTROS[0]));
+    let labels = text(&host, OVERRIDE).unwrap();
+    let mut run = least(&DISTROS[0]);
+    run.site.proxy = ProxyChoice::None;
+    let host = run.host();
+    host.world(|world| world.put(OVERRIDE, &labels));
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(text(&host, OVERRIDE), Some(labels));
+}
+
+#[test]
+fn what_an_operator_has_started_besides_is_not_taken_for_switched_off() {
+    let mut run = least(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    host.world(|world| {
+        let mut tunnel = world.containers["chatalot-server"].clone();
+        "chatalot-tunnel".clone_into(&mut tunnel.name);
+        "cloudflared".clone_into(&mut tunnel.service);
+        tunnel.ports.clear();
+        world.containers.insert(tunnel.name.clone(), tunnel);
+    });
+    let writes = host.writes();
+    run.deploy(&host).unwrap();
+    assert_eq!(host.writes(), writes);
+    run.site.updates = false;
+    run.site.overwrite_env = true;
+    run.deploy(&host).unwrap();
+    let there = host.world(|world| world.containers.keys().cloned().collect::<Vec<_>>());
+    assert_eq!(there, ["chatalot-db", "chatalot-server", "chatalot-tunnel"]);
 }
 
 #[test]
@@ -86,6 +118,10 @@ fn what_was_opened_for_a_turn_server_is_shut_when_the_site_has_none_any_more() {
         world.put("/etc/ufw/user.rules", format!("{all}{theirs}"));
     });
     (run.site.turn, run.site.overwrite_env) = (None, true);
+    run.site.proxy = ProxyChoice::None;
+    let told = run.check(&host, "proxy.firewall").unwrap();
+    assert!(matches!(told, Verdict::Needed { .. }), "{told:?}");
+    run.site.proxy = ProxyChoice::Nginx;
     run.deploy(&host).unwrap();
     let left = rules(&host);
     assert!(

@@ -1,6 +1,6 @@
 //! The host's own firewall lets the site's ports through, and `SELinux` lets nginx through to chatalot.
 
-use crate::host::Command;
+use crate::host::{Command, HostError, Look};
 use crate::runbook::firewalls::{self, Opening, listed, openings};
 use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made, proxies};
 use async_trait::async_trait;
@@ -23,15 +23,19 @@ impl Step for Firewall {
         "The host's firewall lets the site through"
     }
 
-    fn applies(&self, site: &Site) -> bool {
-        !openings(site).is_empty()
-    }
-
     fn effects(&self, intent: &Intent<'_>) -> Vec<String> {
-        vec![format!(
-            "open {} in ufw or firewalld, where one of them is at work",
-            listed(&openings(intent.site))
-        )]
+        let needed = openings(intent.site);
+        let mut lines = Vec::new();
+        if !needed.is_empty() {
+            lines.push(format!(
+                "open {} in ufw or firewalld, where one of them is at work",
+                listed(&needed)
+            ));
+        }
+        if intent.site.turn.is_none() {
+            lines.push("shut there what an earlier deployment has opened for a TURN server".to_owned());
+        }
+        lines
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
@@ -62,6 +66,7 @@ impl Step for Firewall {
         let shut: Vec<_> = found.shut.iter().map(|(_, opening, _)| *opening).collect();
         Ok(match (found.at_work.is_empty(), shut.is_empty()) {
             (true, _) => Verdict::satisfied("no ufw and no firewalld at work"),
+            (false, true) if needed.is_empty() => Verdict::satisfied("nothing has to be open for the site"),
             (false, true) => Verdict::satisfied(format!(
                 "{} lets {} through",
                 found.at_work.join(", "),
@@ -114,16 +119,10 @@ impl Step for Selinux {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        let enforced = cx.host.read(Path::new(ENFORCED)).await?;
-        if enforced.is_none_or(|text| !text.starts_with(b"1")) {
-            return Ok(Verdict::satisfied("SELinux is not enforced"));
-        }
-        // What holds now, and what was asked for.
-        let allowed = cx.host.read(Path::new(ALLOWED)).await?;
-        Ok(if allowed.is_none_or(|text| text.starts_with(b"1")) {
-            Verdict::satisfied("httpd_can_network_connect is on")
-        } else {
+        Ok(if selinux_denies(cx.host).await? {
             Verdict::needed("httpd_can_network_connect is off: nginx could only answer 502")
+        } else {
+            Verdict::satisfied("SELinux is not enforced, or httpd_can_network_connect is on")
         })
     }
 
@@ -132,6 +131,17 @@ impl Step for Selinux {
         set_allowed(cx, "on", "deploy again").await?;
         Ok(Applied::default())
     }
+}
+
+/// Whether `SELinux` is enforced and keeps web servers from connecting to others.
+pub(in crate::runbook) async fn selinux_denies(host: &dyn Look) -> Result<bool, HostError> {
+    let enforced = host.read(Path::new(ENFORCED)).await?;
+    if enforced.is_none_or(|text| !text.starts_with(b"1")) {
+        return Ok(false);
+    }
+    // What holds now, and what was asked for.
+    let allowed = host.read(Path::new(ALLOWED)).await?;
+    Ok(allowed.is_some_and(|text| !text.starts_with(b"1")))
 }
 
 /// How it is written down that we have done it.
