@@ -94,6 +94,20 @@ fn what_an_operator_has_started_besides_is_not_taken_for_switched_off() {
 }
 
 #[test]
+fn what_a_deployment_has_started_ends_with_the_next_one_though_it_came_to_nothing() {
+    let mut run = behind_nginx(&DISTROS[0]);
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    // It never got as far as remembering what it was given.
+    run.memory.clear();
+    run.site.turn = None;
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "INSTALLER_KEPT_ENV");
+    run.site.overwrite_env = true;
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| !world.containers.contains_key("chatalot-turn")));
+}
+
+#[test]
 fn a_port_that_an_earlier_site_had_shut_goes_out_of_the_override_with_a_later_one() {
     let mut run = least(&DISTROS[0]);
     let host = run.host();

@@ -13,12 +13,11 @@ const ENV: &str = ".env";
 const BELONGS: &[&str] = &["PASSWORD", "SECRET", "KEY", "DATABASE_URL"];
 /// These are inputs, and change when the inputs do.
 const INPUTS: &[&str] = &["OIDC_", "CLOUDFLARE", "REGISTRY", "PASSWORD_LOGIN"];
-/// These too, or made of them; where the new file lacks one, it was switched off.
+/// These too; where the new file lacks one, it was switched off.
 const PLAIN_INPUTS: &[&str] = &[
     "ADMIN_USERNAME",
     "COMPOSE_PROFILES",
     "DOMAIN",
-    "ICE_SERVERS",
     "PUBLIC_URL",
     "REGISTRATION_MODE",
     "TURN_EXTERNAL_IP",
@@ -158,7 +157,10 @@ fn merged(old: &str, new: &str) -> (String, Vec<String>) {
         let mut all = new.lines().filter_map(|line| line.split_once('='));
         all.any(|(each, _)| each.trim() == name)
     };
-    for (name, value) in set(old) {
+    // How a TURN server that is gone was reached.
+    let has_turn = |text: &str| set(text).any(|(name, _)| name == "TURN_EXTERNAL_IP");
+    let is_of_it = |name: &str| name == "ICE_SERVERS" && has_turn(old) && !has_turn(new);
+    for (name, value) in set(old).filter(|(name, _)| !is_of_it(name)) {
         if !has(name) && !is_input(name) && !PLAIN_INPUTS.contains(&name) {
             names.push(name.to_owned());
             lines.push(format!("{name}={value}"));
@@ -218,8 +220,10 @@ mod tests {
             "TURN_PASSWORD='old-secret'\nICE_SERVERS=[{\"credential\":\"old-secret\"}]\n"
         );
         assert_eq!(names, ["TURN_PASSWORD"]);
-        // Without TURN there is nothing to reach by it.
-        assert_eq!(merged("ICE_SERVERS=[]\n", "A=b\n"), ("A=b\n".into(), Vec::new()));
+        // Of a TURN server that is gone nothing stays; one of somebody else's does.
+        let gone = "TURN_EXTERNAL_IP=203.0.113.9\nICE_SERVERS=[]\n";
+        assert_eq!(merged(gone, "A=b\n"), ("A=b\n".into(), Vec::new()));
+        assert_eq!(merged("ICE_SERVERS=[]\n", "A=b\n").0, "A=b\nICE_SERVERS=[]\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@ pub(super) mod loopback;
 mod outcome;
 mod registry;
 mod summary;
-mod switched_off;
+pub(super) mod switched_off;
 mod taken_up;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
@@ -203,6 +203,13 @@ impl Step for Run {
             return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+        let left = switched_off::left(cx, &there).await?;
+        if !left.is_empty() {
+            return Ok(Verdict::needed(format!(
+                "{} still there, switched off",
+                left.join(", ")
+            )));
+        }
         let services = containers::least(cx.site);
         let advice = match containers::judge(&services, &there) {
             Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?,
@@ -236,6 +243,7 @@ impl Step for Run {
             command.args.push("--overwrite-env".to_owned());
         }
         let wanted = inputs(&cx.look).await?;
+        switched_off::note(cx).await?;
         let output = cx
             .host
             .run(command)
@@ -255,10 +263,8 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
-        let last = cx.look.memory.get(recent::INSTALLED);
-        let changes = last.map_or_else(Vec::new, |last| wanted.changes(last));
-        is_taken_up(cx, &changes).await?;
-        switched_off::take_away(cx, &changes).await?;
+        is_taken_up(cx, &wanted).await?;
+        switched_off::take_away(cx).await?;
         let mut remember: BTreeMap<String, String> = values
             .into_iter()
             .map(|(key, value)| (format!("installer.{key}"), value))
@@ -274,15 +280,18 @@ impl Step for Run {
 }
 
 /// Whether what is there now is what was asked for.
-async fn is_taken_up(cx: &ActCx<'_>, changes: &[flags::Change]) -> Result<(), StepError> {
+async fn is_taken_up(cx: &ActCx<'_>, wanted: &flags::Inputs) -> Result<(), StepError> {
     let site = cx.look.site;
     let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
     let services = cx.host.compose_services(site.folder.as_str()).await?;
+    let last = cx.look.memory.get(recent::INSTALLED);
+    let changes = last.map_or_else(Vec::new, |last| wanted.changes(last));
     let there = taken_up::There {
         env: &String::from_utf8_lossy(&env),
         services: services.as_deref(),
+        switched_off: &switched_off::ended(&cx.look).await?,
     };
-    taken_up::judge(site, cx.secrets, changes, &there).map_err(StepError::Final)
+    taken_up::judge(site, cx.secrets, &changes, &there).map_err(StepError::Final)
 }
 
 async fn inputs(cx: &Cx<'_>) -> Result<flags::Inputs, StepError> {

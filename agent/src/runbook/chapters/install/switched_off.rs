@@ -1,18 +1,16 @@
 //! What a site can have or not, and the end of what it had: compose starts what was switched off no more, and leaves
 //! alone what runs.
 
-use super::flags::Change;
-use crate::host::Command;
-use crate::runbook::{ActCx, StepError};
+use crate::host::{Command, Container, HostError, Look};
+use crate::runbook::{ActCx, Cx, StepError, containers, made};
 use chatalot_protocol::advice::Advice;
 use std::time::Duration;
 
 /// Something that one of the installer's flags switches on.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Switch {
     /// What people call it.
     pub(super) what: &'static str,
-    /// The flag, without its dashes.
-    pub(super) flag: &'static str,
     /// The services that compose starts for it.
     pub(super) services: &'static [&'static str],
 }
@@ -21,58 +19,74 @@ pub(super) struct Switch {
 pub(super) const SWITCHES: &[Switch] = &[
     Switch {
         what: "voice and video",
-        flag: "enable-turn",
         services: &["coturn"],
     },
     Switch {
         what: "managed updates",
-        flag: "enable-updater",
         services: &["chatalot-updater", "chatalot-socket-proxy"],
     },
     Switch {
         what: "the tunnel",
-        flag: "expose",
         services: &["cloudflared"],
     },
 ];
 
-/// The services of what the last deployment had and this one has not. What an operator has started besides is not among
-/// them.
-fn ended(changes: &[Change]) -> impl Iterator<Item = &'static str> {
-    let is_gone = |switch: &&Switch| {
-        let mut ours = changes.iter().filter(|change| change.name == switch.flag);
-        ours.any(|change| change.is.is_none())
-    };
-    SWITCHES
-        .iter()
-        .filter(is_gone)
-        .flat_map(|switch| switch.services)
-        .copied()
+/// How it is written down that we have started one of their services; an operator may start the others.
+const NOTE: &str = "service ";
+
+/// Notes what the installer is about to start.
+pub(super) async fn note(cx: &ActCx<'_>) -> Result<(), StepError> {
+    let wanted = containers::least(cx.look.site);
+    let all = SWITCHES.iter().flat_map(|switch| switch.services);
+    let ours = all.filter(|service| wanted.contains(service));
+    Ok(made::note(cx, ours.map(|service| format!("{NOTE}{service}"))).await?)
 }
 
-/// Ends and removes the containers of what was switched off. It comes before the inputs are remembered, so that what is
-/// cut off here is done by the next run.
-pub(super) async fn take_away(cx: &ActCx<'_>, changes: &[Change]) -> Result<(), StepError> {
-    let ended: Vec<&str> = ended(changes).collect();
-    if ended.is_empty() {
-        return Ok(());
-    }
-    let folder = cx.look.site.folder.as_str();
-    // Where compose cannot tell, or starts it for somebody else's reason, it stays.
-    let Some(active) = cx.host.compose_services(folder).await? else {
-        return Ok(());
+/// What a deployment has started and the site has not any more.
+pub(super) async fn ended(cx: &Cx<'_>) -> Result<Vec<&'static Switch>, StepError> {
+    let wanted = containers::least(cx.site);
+    let made = made::made(cx.host).await?;
+    let is_off = |service: &&str| !wanted.contains(service) && made.contains(&format!("{NOTE}{service}"));
+    let switches = SWITCHES.iter();
+    Ok(switches
+        .filter(|switch| switch.services.iter().any(is_off))
+        .collect())
+}
+
+/// Which containers of these are still there.
+pub(super) async fn left(cx: &Cx<'_>, there: &[Container]) -> Result<Vec<String>, StepError> {
+    let ended = ended(cx).await?;
+    let is_of = |one: &&Container| {
+        ended
+            .iter()
+            .any(|switch| switch.services.contains(&one.service.as_str()))
     };
-    for one in cx.host.containers(Some(folder)).await? {
-        if ended.contains(&one.service.as_str()) && !active.contains(&one.service) {
-            cx.host
-                .say(&format!("{} was switched off: ending it", one.name))
-                .await;
-            for verb in ["stop", "rm"] {
-                docker(cx, verb, &one.name).await?;
-            }
+    Ok(there.iter().filter(is_of).map(|one| one.name.clone()).collect())
+}
+
+/// Ends and removes them.
+pub(super) async fn take_away(cx: &ActCx<'_>) -> Result<(), StepError> {
+    let there = cx.host.containers(Some(cx.look.site.folder.as_str())).await?;
+    for name in left(&cx.look, &there).await? {
+        cx.host.say(&format!("{name} was switched off: ending it")).await;
+        for verb in ["stop", "rm"] {
+            docker(cx, verb, &name).await?;
         }
     }
+    for service in ended(&cx.look)
+        .await?
+        .into_iter()
+        .flat_map(|switch| switch.services)
+    {
+        made::forget(cx, &format!("{NOTE}{service}")).await?;
+    }
     Ok(())
+}
+
+/// What a deployment has started, by how it is written down.
+pub(in crate::runbook::chapters) async fn noted(host: &dyn Look) -> Result<Vec<String>, HostError> {
+    let made = made::made(host).await?;
+    Ok(made.into_iter().filter(|line| line.starts_with(NOTE)).collect())
 }
 
 async fn docker(cx: &ActCx<'_>, verb: &str, name: &str) -> Result<(), StepError> {

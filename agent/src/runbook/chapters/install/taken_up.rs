@@ -23,6 +23,8 @@ pub(super) struct There<'a> {
     pub(super) env: &'a str,
     /// The services that compose would start with it, where it can tell.
     pub(super) services: Option<&'a [String]>,
+    /// What earlier deployments had and this one has not.
+    pub(super) switched_off: &'a [&'static Switch],
 }
 
 /// Judges what is there against what was asked for.
@@ -34,7 +36,7 @@ pub(super) fn judge(
 ) -> Result<(), Box<Advice>> {
     let mut kept = there
         .services
-        .map_or_else(Vec::new, |active| services(site, changes, active));
+        .map_or_else(Vec::new, |active| services(site, there.switched_off, active));
     for change in changes
         .iter()
         .filter(|change| !ELSEWHERE.contains(&change.name.as_str()))
@@ -64,17 +66,16 @@ pub(super) fn judge(
 }
 
 /// What compose would not start although it is wanted, or still would although it was switched off.
-fn services(site: &Site, changes: &[Change], active: &[String]) -> Vec<String> {
+fn services(site: &Site, switched_off: &[&'static Switch], active: &[String]) -> Vec<String> {
     let wanted = super::containers::least(site);
     let told = |switch: &Switch| {
         let is_wanted = switch.services.iter().all(|service| wanted.contains(service));
         let starts = |service: &&str| active.iter().any(|each| each == service);
-        let is_changed = changes.iter().any(|change| change.name == switch.flag);
         if is_wanted && !switch.services.iter().all(starts) {
             return Some(format!("{} on", switch.what));
         }
-        let is_kept = !is_wanted && is_changed && switch.services.iter().any(starts);
-        is_kept.then(|| format!("{} off", switch.what))
+        let is_off = switched_off.iter().any(|one| one.what == switch.what);
+        (is_off && switch.services.iter().any(starts)).then(|| format!("{} off", switch.what))
     };
     SWITCHES.iter().filter_map(told).collect()
 }
@@ -105,7 +106,7 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
     }
     match (&change.is, &change.was) {
         // Where neither is there, the installer keeps it elsewhere.
-        (Some(value), Some(was)) if name == "admin-username" => holds(value) || !holds(was),
+        (Some(value), Some(was)) if name == "admin-username" => holds(value) || !is_named || !holds(was),
         (Some(value), _) => holds(value),
         (None, Some(was)) => !is_named || !holds(was),
         (None, None) => true,
@@ -174,6 +175,7 @@ mod tests {
         let there = There {
             env,
             services: Some(&services),
+            switched_off: &SWITCHES.iter().skip(2).collect::<Vec<_>>(),
         };
         let secrets = Secrets {
             cloudflare_token: Some(Secret::new("the-new-token")),
@@ -196,6 +198,7 @@ mod tests {
         assert_eq!(kept(admin(), "ADMIN_USERNAME=alice\n", ALL), None);
         assert_eq!(kept(admin(), "NOTHING=of it\n", ALL), None);
         assert_eq!(kept(admin(), "ADMIN_MAIL=a@example.com\n", ALL), None);
+        assert_eq!(kept(admin(), "POSTGRES_USER=bob\n", ALL), None);
         assert_eq!(
             kept(admin(), "ADMIN_USERNAME=bob\n", ALL).unwrap(),
             "admin-username alice"

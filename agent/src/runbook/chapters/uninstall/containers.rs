@@ -1,8 +1,9 @@
 //! The site's containers and networks, by the labels that compose gave them.
 
+use super::super::install::switched_off::noted;
 use crate::host::{Command, Container, Engine};
 use crate::runbook::containers::PROJECT;
-use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
+use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, made};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -55,8 +56,10 @@ impl Step for Containers {
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let names: Vec<&str> = there.iter().map(|one| one.name.as_str()).collect();
-        Ok(if names.is_empty() {
+        Ok(if names.is_empty() && noted(cx.host).await?.is_empty() {
             Verdict::satisfied("no container of the site")
+        } else if names.is_empty() {
+            Verdict::needed("services are noted as started")
         } else {
             Verdict::needed(format!("there are {}", names.join(", ")))
         })
@@ -72,6 +75,9 @@ impl Step for Containers {
             .deadline(Duration::from_mins(5));
         let output = cx.host.run(down).await?;
         if output.ok() {
+            for line in noted(cx.host).await? {
+                made::forget(cx, &line).await?;
+            }
             return Ok(Applied::default());
         }
         Err(StepError::last(
