@@ -5,7 +5,7 @@
 use super::ActCx;
 use crate::host::{HostError, Look};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A line for each, sorted: its kind, and what.
 const MADE: &str = "/var/lib/chatalot-agent/made";
@@ -15,6 +15,13 @@ pub async fn made(host: &dyn Look) -> Result<BTreeSet<String>, HostError> {
     let text = host.read(Path::new(MADE)).await?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text).into_owned();
     Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// The file that it is written down in, as it is.
+pub async fn file(host: &dyn Look) -> Result<(PathBuf, Option<Vec<u8>>), HostError> {
+    let path = PathBuf::from(MADE);
+    let content = host.read(&path).await?;
+    Ok((path, content))
 }
 
 /// Whether deployments have made this.

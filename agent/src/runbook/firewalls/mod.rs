@@ -171,6 +171,9 @@ pub async fn look(host: &dyn Look, openings: &[Opening]) -> Result<Shut, HostErr
             continue;
         }
         found.at_work.push(firewall.name());
+        if openings.is_empty() {
+            continue;
+        }
         let gates = firewall.gates(host, openings).await?;
         for (opening, gate) in openings.iter().zip(gates) {
             match gate {

@@ -81,9 +81,8 @@ pub(in crate::host::linux) async fn log(
     let read = async {
         while let Some(chunk) = stream.next().await {
             content.extend_from_slice(chunk.map_err(|e| spoke(&e))?.as_ref());
-            if content.len() > MOST {
-                break;
-            }
+            // What it said last counts.
+            content.drain(..content.len().saturating_sub(MOST));
         }
         Ok::<_, Trouble>(())
     };

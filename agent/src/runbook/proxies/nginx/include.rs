@@ -74,7 +74,9 @@ pub(super) async fn put(
     };
     let main = String::from_utf8_lossy(&before);
     if includes_sites(&main) {
-        let without = taken_out(&main).filter(|_| !was_taken_up);
+        // Others may live on it by now.
+        let is_alone = !was_taken_up && content.foreign.is_empty();
+        let without = taken_out(&main).filter(|_| is_alone);
         return Ok(without.map(String::into_bytes));
     }
     let Some(with_ours) = with_line(&main, content) else {

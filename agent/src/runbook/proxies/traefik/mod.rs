@@ -92,20 +92,22 @@ impl Proxy for Traefik {
         let path = override_file(site);
         let there = cx.host.read(&path).await?;
         let text = String::from_utf8_lossy(there.as_deref().unwrap_or_default()).into_owned();
-        let before = seen_by_compose(cx.host, site, &[]).await?;
-        let wanted = wanted(&cx.look, &settings, proof::networks(&before));
+        let seen = seen_by_compose(cx.host, site, &[]).await?;
+        let wanted = wanted(&cx.look, &settings, proof::networks(&seen));
         let merged = merge::merge(&text, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
         cx.host.write(&candidate(site), merged.as_bytes(), 0o644).await?;
         let after = seen_by_compose(cx.host, site, &proposed()).await;
         cx.host.remove(&candidate(site)).await?;
-        proof::same_but(&before, &after?, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
-        // What an operator has written in the same words is not ours.
+        proof::same_but(&seen, &after?, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
+        let mut before = vec![(path.clone(), there)];
+        // What an operator has written in the same words is not ours; nor is what has to go again.
         if merged != text {
+            before.push(made::file(cx.host).await?);
             made::note(cx, [LABELS.to_owned()]).await?;
         }
         cx.host.rewrite(&path, merged.as_bytes()).await?;
         Ok(Written {
-            before: vec![(path, there)],
+            before,
             digest: digest(merged.as_bytes()),
         })
     }
@@ -160,9 +162,8 @@ impl Proxy for Traefik {
     }
 
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
-        let is_noted = made::is_made(cx.host, LABELS).await?;
         // Whoever puts the site behind Traefik by hand gives the labels the same names.
-        if cx.site.proxy != ProxyChoice::Traefik && !is_noted {
+        if !made::is_made(cx.host, LABELS).await? {
             return Ok(None);
         }
         let path = override_file(cx.site);
@@ -173,7 +174,7 @@ impl Proxy for Traefik {
         }
         let seen = labelled(cx).await?;
         let runs = seen.map(|name| format!("`{name}` runs with our labels"));
-        Ok(runs.or_else(|| is_noted.then(|| "labels are noted as ours".to_owned())))
+        Ok(runs.or_else(|| Some("labels are noted as ours".to_owned())))
     }
 
     async fn refusals(&self, cx: &Cx<'_>) -> Result<Vec<Refusal>, StepError> {
@@ -181,6 +182,9 @@ impl Proxy for Traefik {
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        if !made::is_made(cx.host, LABELS).await? {
+            return Ok(());
+        }
         let path = override_file(cx.look.site);
         let text = cx.host.read(&path).await?.unwrap_or_default();
         let rest = merge::without(&String::from_utf8_lossy(&text));
