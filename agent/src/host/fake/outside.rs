@@ -9,7 +9,10 @@ use chatalot_protocol::outside::{
 };
 use chatalot_protocol::secret::Secret;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Where it looks from.
+const CONTROLLER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
 /// How the world stands to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -133,7 +136,7 @@ impl World {
             fetch = fetch.websocket();
         }
         // Whether the certificate is trusted is not asked.
-        fetch.verify = false;
+        (fetch.verify, fetch.from) = (false, Some(CONTROLLER));
         match self.fetch(&fetch) {
             Ok(answer) if page == Page::Websocket && answer.status == 101 => (Saw::Answered, String::new()),
             Ok(answer) if page == Page::Health && answer.status == 200 => {

@@ -188,10 +188,9 @@ impl World {
         match (loopback, contained) {
             (true, true) => IpAddr::V4(Ipv4Addr::new(172, 18, 0, 1)),
             (true, false) => fetch.from.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            (false, _) => self
-                .addresses
-                .first()
-                .copied()
+            (false, _) => fetch
+                .from
+                .or(self.addresses.first().copied())
                 .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         }
     }

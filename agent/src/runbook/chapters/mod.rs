@@ -11,7 +11,7 @@ pub mod uninstall;
 mod verify;
 
 pub use checkout::{others as checkout_others, stands as checkout_stands};
-pub(in crate::runbook) use proxy::firewall::selinux_denies;
+pub(in crate::runbook) use proxy::selinux::selinux_denies;
 
 use super::Step;
 

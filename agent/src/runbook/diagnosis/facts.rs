@@ -5,7 +5,6 @@ use crate::runbook::chapters::{checkout_others, opening, selinux_denies};
 use crate::runbook::containers::least;
 use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
-use crate::runbook::proxies::{self, Proxy};
 use crate::runbook::{Cx, Intent, evidence, firewalls, packaging, plan, recent, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -69,7 +68,7 @@ pub struct Facts {
     pub secrets_examples: BTreeSet<String>,
     /// The host's own addresses.
     pub addresses: Vec<IpAddr>,
-    /// Firewalls of the host that are at work.
+    /// What the host's own firewall keeps shut of what the site needs.
     pub shut: Vec<firewalls::Closed>,
     /// Whether `SELinux` is enforcing.
     pub selinux: bool,
@@ -139,7 +138,7 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
             .unwrap_or_default(),
         secrets_examples: secrets_examples(host, folder).await,
         addresses: within(host.addresses()).await.unwrap_or_default(),
-        shut: shut(cx).await,
+        shut: within(firewalls::closed(host, cx.site)).await.unwrap_or_default(),
         selinux: within(selinux_denies(host)).await.unwrap_or_default(),
     }
 }
@@ -236,16 +235,6 @@ async fn secrets_examples(host: &dyn Look, folder: &Path) -> BTreeSet<String> {
         .unwrap_or_default();
     let examples = names.iter().filter_map(|name| name.strip_suffix(".example"));
     examples.map(str::to_owned).collect()
-}
-
-/// What the host's own firewall keeps shut of what the site needs; Docker publishes past it what is in a container.
-async fn shut(cx: &Cx<'_>) -> Vec<firewalls::Closed> {
-    let in_container = proxies::chosen(cx.site).is_some_and(Proxy::goes_with_container);
-    let mut needed = firewalls::openings(cx.site);
-    needed.retain(|opening| !(in_container && opening.is_web()));
-    within(firewalls::closed(cx.host, &needed))
-        .await
-        .unwrap_or_default()
 }
 
 /// The services that have no running container.

@@ -39,7 +39,8 @@ impl Firewall for Firewalld {
         let gate = |opening: &Opening| match (is_open(&now, *opening), is_open(&stays, *opening)) {
             (true, true) => Gate::Open,
             (false, false) => Gate::Shut,
-            _ => Gate::Half,
+            (true, false) => Gate::UntilBoot,
+            (false, true) => Gate::AfterBoot,
         };
         Ok(openings.iter().map(gate).collect())
     }

@@ -4,6 +4,7 @@
 mod firewalld;
 mod ufw;
 
+use super::proxies::Proxy;
 use super::{ActCx, StepError, made, proxies};
 use crate::host::{Command, HostError, Look, Transport};
 use async_trait::async_trait;
@@ -48,7 +49,7 @@ impl Opening {
     }
 
     /// Whether browsers come through it.
-    pub fn is_web(self) -> bool {
+    fn is_web(self) -> bool {
         WEB.contains(&self)
     }
 
@@ -114,8 +115,10 @@ pub enum Gate {
     Open,
     /// Nothing lets it through.
     Shut,
-    /// It lets it through now or after a boot, not both.
-    Half,
+    /// It lets it through until the next boot.
+    UntilBoot,
+    /// It lets it through after the next boot, and not now.
+    AfterBoot,
     /// A rule of the operator's shuts it, which an opening behind that rule would not change.
     Denied,
 }
@@ -155,7 +158,7 @@ pub const FIREWALLS: &[&dyn Firewall] = &[&ufw::Ufw, &firewalld::Firewalld];
 /// What is to be done about the firewalls of a host.
 #[derive(Default)]
 pub struct Shut {
-    /// What is to be opened, in which one, and whether it is open by half.
+    /// What is to be opened, in which one, and whether it is open at times.
     pub shut: Vec<(&'static dyn Firewall, Opening, Gate)>,
     /// What the operator has shut.
     pub denied: Vec<(&'static dyn Firewall, Opening)>,
@@ -178,7 +181,7 @@ pub async fn look(host: &dyn Look, openings: &[Opening]) -> Result<Shut, HostErr
         for (opening, gate) in openings.iter().zip(gates) {
             match gate {
                 Gate::Open => {}
-                Gate::Shut | Gate::Half => found.shut.push((firewall, *opening, gate)),
+                Gate::Shut | Gate::UntilBoot | Gate::AfterBoot => found.shut.push((firewall, *opening, gate)),
                 Gate::Denied => found.denied.push((firewall, *opening)),
             }
         }
@@ -197,10 +200,14 @@ pub struct Closed {
     pub fix: String,
 }
 
-/// What nothing lets through of these; left out is what is open by half and what a rule of the operator's denies.
-pub async fn closed(host: &dyn Look, openings: &[Opening]) -> Result<Vec<Closed>, HostError> {
-    let found = look(host, openings).await?;
-    let is_shut = |(_, _, gate): &&(&dyn Firewall, Opening, Gate)| *gate == Gate::Shut;
+/// What nothing lets through now of what a site needs; Docker publishes past a firewall what is in a container. Left out is
+/// what a rule of the operator's denies, which is told as that.
+pub async fn closed(host: &dyn Look, site: &Site) -> Result<Vec<Closed>, HostError> {
+    let in_container = proxies::chosen(site).is_some_and(Proxy::goes_with_container);
+    let mut needed = openings(site);
+    needed.retain(|opening| !(in_container && opening.is_web()));
+    let found = look(host, &needed).await?;
+    let is_shut = |(_, _, gate): &&(&dyn Firewall, Opening, Gate)| *gate != Gate::UntilBoot;
     let told = |(firewall, opening, _): &(&dyn Firewall, Opening, Gate)| {
         let commands = firewall.commands(*opening, Turn::Open, true);
         let typed: Vec<String> = commands.iter().map(typed).collect();
@@ -222,13 +229,13 @@ fn line(firewall: &dyn Firewall, opening: Opening) -> String {
     format!("{} {opening}", firewall.name())
 }
 
-/// Opens what is shut. What somebody had opened by half is not ours afterwards either.
+/// Opens what is shut. What somebody had opened for a time is not ours afterwards either.
 pub async fn open(cx: &ActCx<'_>, found: &Shut) -> Result<(), StepError> {
     for (firewall, opening, gate) in &found.shut {
         if *gate == Gate::Shut {
             made::note(cx, [line(*firewall, *opening)]).await?;
         }
-        turn(cx, *firewall, *opening, Turn::Open).await?;
+        turn(cx, *firewall, *opening, Turn::Open, "deploy again").await?;
     }
     Ok(())
 }
@@ -258,10 +265,14 @@ pub async fn opened(
     Ok(found)
 }
 
-/// Takes away what we have opened.
-pub async fn shut(cx: &ActCx<'_>, opened: &[(&'static dyn Firewall, Opening)]) -> Result<(), StepError> {
+/// Takes away what we have opened; `then` is what is to be done once a refusal is mended.
+pub async fn shut(
+    cx: &ActCx<'_>,
+    opened: &[(&'static dyn Firewall, Opening)],
+    then: &str,
+) -> Result<(), StepError> {
     for (firewall, opening) in opened {
-        turn(cx, *firewall, *opening, Turn::Shut).await?;
+        turn(cx, *firewall, *opening, Turn::Shut, then).await?;
         made::forget(cx, &line(*firewall, *opening)).await?;
     }
     Ok(())
@@ -272,10 +283,11 @@ async fn turn(
     firewall: &dyn Firewall,
     opening: Opening,
     turn: Turn,
+    then: &str,
 ) -> Result<(), StepError> {
-    let (wanted, then) = match turn {
-        Turn::Open => ("open", "deploy again"),
-        Turn::Shut => ("let through by us no more", "run `uninstall` again"),
+    let wanted = match turn {
+        Turn::Open => "open",
+        Turn::Shut => "let through by us no more",
     };
     let is_active = firewall.is_active(cx.host).await?;
     for command in firewall.commands(opening, turn, is_active) {

@@ -2,7 +2,7 @@
 
 use super::driver::{Run, behind_nginx, behind_traefik, least};
 use crate::host::fake::{FakeHost, World};
-use crate::runbook::chapters::uninstall::STEPS;
+use crate::runbook::chapters::uninstall::{STEPS, WITH_DATA};
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::ProxyChoice;
@@ -108,6 +108,43 @@ fn what_a_deployment_has_started_ends_with_the_next_one_though_it_came_to_nothin
 }
 
 #[test]
+fn another_folders_installation_is_not_taken_away_for_having_the_same_projects_name() {
+    let mut run = least(&DISTROS[0]);
+    run.site.updates = true;
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    // Moved by its operator, who has had compose start it there.
+    host.world(|world| {
+        for one in world.containers.values_mut() {
+            "/opt/chatalot".clone_into(&mut one.folder);
+        }
+    });
+    let there = |host: &FakeHost| host.world(|world| world.containers.keys().cloned().collect::<Vec<_>>());
+    let before = there(&host);
+    run.walk(&host, STEPS).unwrap();
+    assert_eq!(there(&host), before);
+    assert!(text(&host, "/var/lib/chatalot-agent/made").is_none_or(|made| !made.contains("service ")));
+}
+
+#[test]
+fn the_copies_of_an_env_that_was_written_anew_are_data() {
+    const COPIES: &str = "/srv/chatalot/copies/";
+    for (steps, stay) in [(STEPS, true), (WITH_DATA, false)] {
+        let mut run = least(&DISTROS[0]);
+        let host = run.host();
+        run.deploy(&host).unwrap();
+        (run.site.registration, run.site.overwrite_env) = ("open".parse().unwrap(), true);
+        run.deploy(&host).unwrap();
+        run.walk(&host, steps).unwrap();
+        let is_copy = |path: &std::path::PathBuf| path.starts_with(COPIES);
+        assert_eq!(host.world(|world| world.files.keys().any(is_copy)), stay);
+        // What stays is no reason not to deploy there again.
+        run.memory.clear();
+        run.deploy(&host).unwrap();
+    }
+}
+
+#[test]
 fn a_port_that_an_earlier_site_had_shut_goes_out_of_the_override_with_a_later_one() {
     let mut run = least(&DISTROS[0]);
     let host = run.host();
@@ -133,8 +170,10 @@ fn what_was_opened_for_a_turn_server_is_shut_when_the_site_has_none_any_more() {
     });
     (run.site.turn, run.site.overwrite_env) = (None, true);
     run.site.proxy = ProxyChoice::None;
-    let told = run.check(&host, "proxy.firewall").unwrap();
+    let told = run.check(&host, "preflight.firewall").unwrap();
     assert!(matches!(told, Verdict::Needed { .. }), "{told:?}");
+    let step = crate::runbook::step("preflight.firewall").unwrap();
+    assert!(step.applies_to(&run.intent()), "also without a proxy of ours");
     run.site.proxy = ProxyChoice::Nginx;
     run.deploy(&host).unwrap();
     let left = rules(&host);

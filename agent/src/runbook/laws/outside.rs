@@ -7,6 +7,7 @@ use chatalot_protocol::advice::Advice;
 use chatalot_protocol::handover::DutyStanding;
 use chatalot_protocol::outside::Door;
 use chatalot_protocol::report::Verdict;
+use chatalot_protocol::site::ProxyChoice;
 
 fn note(verdict: &Verdict) -> &str {
     match verdict {
@@ -210,15 +211,59 @@ fn only_ports_that_are_free_are_answered_on_and_the_check_says_which_are_not() {
     run.deploy(&host).unwrap();
     assert_eq!(probes(&host), 1);
 
-    // The host's own firewall is opened later, so it is not to blame now.
+}
+
+#[test]
+fn the_hosts_own_firewall_is_opened_before_the_controller_looks() {
     let mut run = behind_nginx(&DISTROS[0]);
     let host = run.host();
-    let verdict = run.check(&host, "preflight.outside").unwrap();
+    host.world(|world| {
+        world.outside.drops.insert(Door::tcp(443));
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "OUTSIDE_PORT_SHUT");
+    host.world(|world| {
+        assert!(world.packages.is_empty(), "{:?}", world.packages);
+        assert!(world.text("/etc/ufw/user.rules").unwrap().contains("tcp 443"));
+        world.outside.drops.clear();
+    });
+    run.deploy(&host).unwrap();
+    // What a firewall shuts that an operator's own proxy stands behind is his to open.
+    let mut run = behind_nginx(&DISTROS[0]);
+    (run.site.proxy, run.site.turn) = (ProxyChoice::None, None);
+    let verdict = run.check(&run.host(), "preflight.outside").unwrap();
     assert!(
         matches!(&verdict, Verdict::Satisfied { saw, .. } if saw.contains("shut by the host's own firewall")),
         "{verdict:?}"
     );
+}
+
+#[test]
+fn a_host_behind_a_proxy_of_the_operators_own_is_looked_at_too() {
+    let mut run = least(&DISTROS[0]);
+    run.site.proxy = ProxyChoice::None;
+    let verdict = run.check(&run.host(), "preflight.outside").unwrap();
+    assert_eq!(verdict, Verdict::needed("TCP 443 not looked at from outside yet"));
+    let host = run.host();
+    host.world(|world| {
+        world.outside.drops.insert(Door::tcp(443));
+    });
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "OUTSIDE_PORT_SHUT");
+    assert!(host.world(|world| world.packages.is_empty()));
+    // After the install its own port is told.
+    let mut run = least(&DISTROS[0]);
+    let host = run.host();
     run.deploy(&host).unwrap();
+    run.site.proxy = ProxyChoice::None;
+    assert_eq!(
+        note(&run.check(&host, "verify.outside").unwrap()),
+        "PORT_8080_PUBLIC"
+    );
+    host.world(|world| world.outside.drops = [Door::tcp(80)].into());
+    assert_eq!(
+        note(&run.check(&host, "verify.outside").unwrap()),
+        "PORT_8080_PUBLIC",
+        "who needs no port 80 is not told of it"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::judge::Expected;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::outside::{Door, RELAYS, Saw, Seen, TURN, WEB, listed};
+use std::net::IpAddr;
 
 fn untold(code: &'static str, saw: &str, fix: impl Into<String>) -> Advice {
     Advice::new(
@@ -156,6 +157,19 @@ pub(super) fn no_answer(seen: &Seen, doors: &[Door]) -> Advice {
             "see that {} is open in the provider's firewall; a controller in another network may tell more",
             listed(doors)
         ),
+    )
+}
+
+/// A TURN server at an address that the domain does not lead to, as behind a tunnel.
+pub(super) fn turn_elsewhere(expected: &Expected<'_>, turn: IpAddr) -> Advice {
+    Advice::new(
+        "OUTSIDE_PARTLY_UNTOLD",
+        format!(
+            "cannot be told: the TURN server at {turn}: the controller looks where {} leads, and that is not there",
+            expected.domain
+        ),
+        "an answer",
+        "see that UDP and TCP 3478 and 5349, and UDP 49152 to 49200, are open in the provider's firewall, and try a call between two networks",
     )
 }
 

@@ -10,6 +10,9 @@ use chatalot_protocol::outside::{
 };
 use std::net::IpAddr;
 
+/// How a controller words what a proxy answers to those whom it keeps out.
+const KEPT_OUT: &str = "status 403";
+
 /// What is known of the site.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
@@ -23,6 +26,10 @@ pub struct Expected<'a> {
     pub journal: &'a str,
     /// Whether a deployment can publish chatalot's own port on the host alone.
     pub may_shut: bool,
+    /// Whether its proxy is ours, which answers on port 80 too.
+    pub has_80: bool,
+    /// Whether its proxy keeps strangers out until there is an administrator; the controller is one.
+    pub is_limited: bool,
     /// What the site's other containers publish to everybody, each by its name and port.
     pub published: &'a [(String, u16)],
 }
@@ -84,8 +91,16 @@ pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door], held: &[Door]
         if !dark.is_empty() {
             notes.push(uncertain(advice::no_answer(seen, &dark)));
         }
-        if !answered.is_empty() {
-            reached.push(format!("{} at {}", listed(&answered), seen.address));
+        let (proven, held): (Vec<Door>, Vec<Door>) = answered.into_iter().partition(|door| !held.contains(door));
+        if !proven.is_empty() {
+            reached.push(format!("{} at {}", listed(&proven), seen.address));
+        }
+        if !held.is_empty() {
+            reached.push(format!(
+                "{} at {} by whoever holds it; that this is this host is seen once the site is there",
+                listed(&held),
+                seen.address
+            ));
         }
     }
     conclude(&reached, notes, expected)
@@ -115,7 +130,8 @@ pub fn site(told: Told, expected: &Expected<'_>) -> Standing {
             Err(advice) => return Standing::Shut(advice),
         }
         notes.extend(exposed(seen, expected));
-        if sight(seen, WEB[0], None).is_some_and(|sight| sight.saw == Saw::Silent)
+        if expected.has_80
+            && sight(seen, WEB[0], None).is_some_and(|sight| sight.saw == Saw::Silent)
             && is_alive(seen, Transport::Tcp)
         {
             notes.push(certain(advice::is_shut(expected, seen, &WEB[..1])));
@@ -123,6 +139,10 @@ pub fn site(told: Told, expected: &Expected<'_>) -> Standing {
         if !parts.is_empty() {
             reached.push(format!("{} at {}", parts.join(", "), seen.address));
         }
+    }
+    let is_there = |turn: &IpAddr| addresses.iter().any(|seen| seen.address == *turn);
+    if let Some(turn) = expected.turn.filter(|turn| !is_there(turn)) {
+        notes.push(uncertain(advice::turn_elsewhere(expected, turn)));
     }
     // What is open and should not be comes first, and each thing once.
     let (mut notes, uncertain): (Vec<Note>, Vec<Note>) = notes.into_iter().partition(|note| note.is_certain);
@@ -211,6 +231,9 @@ fn page_stands(seen: &Seen, page: Page, expected: &Expected<'_>) -> Result<Optio
             _ => Ok(Some("health".to_owned())),
         },
         Saw::Answered => Ok(Some("WebSocket".to_owned())),
+        Saw::Other if expected.is_limited && sight.detail == KEPT_OUT => {
+            Ok(Some(format!("{name} kept from strangers, as asked")))
+        }
         Saw::Other => {
             let detail = crate::host::plain_line(&sight.detail);
             Err(Standing::Shut(advice::wrong_answer(

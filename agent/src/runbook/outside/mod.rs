@@ -6,7 +6,7 @@
 mod advice;
 pub mod judge;
 
-use super::{Cx, StepError, answer, proxies};
+use super::{Cx, StepError, answer, proxies, route};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::outside::{Look, LookAt};
 use chatalot_protocol::report::Verdict;
@@ -78,7 +78,7 @@ fn folded(notes: Vec<Note>) -> Option<Advice> {
 
 /// Whether the domain leads to this very host, so that its ports are seen behind it.
 pub fn is_direct(site: &Site) -> bool {
-    proxies::chosen(site).is_some()
+    !site.tunnel
 }
 
 /// What the controller sees of the site once it is installed.
@@ -98,6 +98,8 @@ pub async fn look(cx: &Cx<'_>) -> Result<Standing, StepError> {
         version: version.as_deref(),
         journal: proxies::journal(cx.site),
         may_shut: is_direct(cx.site) && !cx.site.loopback_only,
+        has_80: proxies::chosen(cx.site).is_some(),
+        is_limited: route::limit(cx).is_some(),
         published: &public,
     };
     let unseen = judge::unseen(&told, &public);

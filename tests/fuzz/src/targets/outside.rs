@@ -96,6 +96,8 @@ fn judged(told: &Told) {
             version: Some("1.2.3"),
             journal: "journalctl -u caddy",
             may_shut: turn.is_some(),
+            has_80: turn.is_none(),
+            is_limited: turn.is_some(),
             published: &[],
         };
         for standing in [

@@ -6,6 +6,7 @@ pub(super) mod undo;
 
 pub use owners::others;
 
+use super::install::copies;
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use crate::host::Look;
 use async_trait::async_trait;
@@ -106,7 +107,7 @@ impl Step for Checkout {
 }
 
 /// What stays in the folder when chatalot is taken away, and what a restored backup begins with.
-const KEPT: &[&str] = &[".env", "secrets", "docker-compose.override.yml"];
+const KEPT: &[&str] = &[".env", "secrets", "docker-compose.override.yml", copies::FOLDER];
 
 fn is_kept(name: &str) -> bool {
     KEPT.contains(&name)

@@ -1,5 +1,6 @@
 //! Taking the checkout away again: what git tracks and git's own folder, and only where we made it.
 
+use super::super::install::copies;
 use super::git::Git;
 use crate::host::Command;
 use crate::runbook::{ActCx, Cx, StepError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 pub(super) const MADE: (&str, &str) = ("chatalot.made-by", "chatalot-agent");
 
 /// What deployments have made in a site's folder and users have put their data in.
-const DATA: &[&str] = &[".env", "secrets"];
+const DATA: &[&str] = &[".env", "secrets", copies::FOLDER];
 
 /// How a site's folder stands.
 #[derive(Debug, PartialEq, Eq)]

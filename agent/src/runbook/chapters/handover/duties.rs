@@ -2,7 +2,7 @@
 
 use crate::host::Look;
 use crate::runbook::chapters::preflight;
-use crate::runbook::{Cx, Step, StepError, outside};
+use crate::runbook::{Cx, Step, StepError, firewalls, outside};
 use chatalot_protocol::handover::{Duty, DutyStanding};
 use chatalot_protocol::report::Verdict;
 use std::path::Path;
@@ -64,23 +64,15 @@ async fn firewall(cx: &Cx<'_>) -> Result<Duty, StepError> {
     if let Some((standing, saw)) = from_outside(world) {
         return Ok(duty("Firewall", standing, saw, todo));
     }
-    let ufw = cx.host.unit("ufw.service").await?.active;
-    let rules = cx.host.read(Path::new("/etc/ufw/user.rules")).await?;
-    let opened = rules.is_some_and(|rules| opens_443(&String::from_utf8_lossy(&rules)));
-    let (standing, saw) = if ufw && !opened && !cx.site.tunnel {
-        (
-            DutyStanding::NotInPlace,
-            "ufw is active and has no rule for port 443",
-        )
-    } else if cx.host.unit("firewalld.service").await?.active {
-        (
-            DutyStanding::CannotBeTold,
-            "firewalld is active: `firewall-cmd --list-all` must name the ports 80/tcp and 443/tcp, or the services http and https",
-        )
+    let closed = firewalls::closed(cx.host, cx.site).await?;
+    let (standing, saw) = if let Some(first) = closed.first() {
+        let shut: Vec<_> = closed.iter().map(|one| one.opening).collect();
+        let saw = format!("{} keeps {} shut", first.firewall, firewalls::listed(&shut));
+        (DutyStanding::NotInPlace, saw)
     } else {
         (
             DutyStanding::CannotBeTold,
-            "a firewall before the host cannot be seen from the host; `chatalotctl verify HOST` has the controller look",
+            "a firewall before the host cannot be seen from the host; `chatalotctl verify HOST` has the controller look".to_owned(),
         )
     };
     Ok(duty("Firewall", standing, saw, todo))
@@ -95,22 +87,17 @@ fn from_outside(world: outside::Standing) -> Option<(DutyStanding, String)> {
                 .filter(|note| note.is_certain)
                 .map(|note| note.advice.saw.clone())
                 .collect();
-            Some(if wrong.is_empty() {
-                (DutyStanding::InPlace, saw)
-            } else {
-                (DutyStanding::NotInPlace, wrong.join("; "))
+            let untold = notes.iter().filter(|note| !note.is_certain);
+            let untold: Vec<&str> = untold.map(|note| note.advice.saw.as_str()).collect();
+            Some(match (wrong.is_empty(), untold.is_empty()) {
+                (false, _) => (DutyStanding::NotInPlace, wrong.join("; ")),
+                (true, true) => (DutyStanding::InPlace, saw),
+                (true, false) => (DutyStanding::CannotBeTold, format!("{saw}; {}", untold.join("; "))),
             })
         }
         outside::Standing::Shut(advice) => Some((DutyStanding::NotInPlace, advice.saw)),
         outside::Standing::Untold(_) => None,
     }
-}
-
-fn opens_443(rules: &str) -> bool {
-    rules
-        .lines()
-        .filter(|line| line.starts_with("-A ") && line.ends_with("ACCEPT"))
-        .any(|line| line.contains("--dport 443 ") || line.contains("--dports 80,443"))
 }
 
 fn secrets(cx: &Cx<'_>) -> Duty {
@@ -212,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_firewall_is_in_place_only_where_the_controller_has_seen_nothing_wrong() {
+    fn the_firewall_is_in_place_only_where_the_controller_has_seen_all_of_it_and_nothing_wrong() {
         let note = |is_certain| outside::Note {
             advice: Advice::new("PORT_8080_PUBLIC", "TCP 8080 is open", "shut", "shut it"),
             is_certain,
@@ -224,19 +211,14 @@ mod tests {
         let standing = |world| from_outside(world).map(|(standing, _)| standing);
         let untold = outside::Standing::Untold(Advice::new("OUTSIDE_X", "x", "y", "z"));
         assert_eq!(standing(reached(vec![])), Some(DutyStanding::InPlace));
-        assert_eq!(standing(reached(vec![note(false)])), Some(DutyStanding::InPlace));
+        assert_eq!(
+            standing(reached(vec![note(false)])),
+            Some(DutyStanding::CannotBeTold)
+        );
         assert_eq!(
             standing(reached(vec![note(true)])),
             Some(DutyStanding::NotInPlace)
         );
         assert_eq!(standing(untold), None);
-    }
-
-    #[test]
-    fn ufw_counts_as_open_only_with_a_rule_for_443() {
-        assert!(opens_443("-A ufw-user-input -p tcp --dport 443 -j ACCEPT\n"));
-        assert!(!opens_443(
-            "### tuple ### allow tcp 443\n-A ufw-user-input -p tcp --dport 22 -j ACCEPT\n"
-        ));
     }
 }

@@ -7,7 +7,7 @@ use chatalot_protocol::site::Site;
 use std::path::{Path, PathBuf};
 
 /// Where the copies are, beside what they are copies of.
-const FOLDER: &str = "copies";
+pub(in crate::runbook::chapters) const FOLDER: &str = "copies";
 const ENV: &str = ".env";
 /// A variable with any of these in its name belongs to data that is there already, as the database's password does.
 const BELONGS: &[&str] = &["PASSWORD", "SECRET", "KEY", "DATABASE_URL"];

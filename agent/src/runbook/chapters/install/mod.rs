@@ -1,6 +1,6 @@
 //! chatalot's own installer: asked what it can do, run, and its result looked at.
 
-mod copies;
+pub(super) mod copies;
 mod flags;
 pub(super) mod loopback;
 mod outcome;

@@ -1,8 +1,10 @@
-//! Is this host fit, and does the domain lead to it? Nothing here has an effect that stays.
+//! Is this host fit, and does the domain lead to it? Nothing here has an effect that stays, but that the
+//! host's own firewall is opened before the controller looks.
 
 mod clock;
 mod dns;
 mod engine;
+mod firewall;
 mod leftovers;
 mod oidc;
 mod outside;
@@ -26,5 +28,6 @@ pub(super) const STEPS: &[&dyn Step] = &[
     &turn::TurnAddress,
     &oidc::Issuer,
     &leftovers::Leftovers,
+    &firewall::Firewall,
     &outside::Outside,
 ];

@@ -3,7 +3,7 @@
 //! A step of its own that answers on the free ports, in a unit of its own, while the controller looks. It is an
 //! observation: nothing stays of it but what was seen, which counts for a few minutes.
 
-use crate::runbook::firewalls::{self, openings};
+use crate::runbook::firewalls::{self, ever_opened, openings};
 use crate::runbook::outside::judge::{self, Expected};
 use crate::runbook::outside::{Standing, is_direct};
 use crate::runbook::{ActCx, Applied, Cx, Intent, Limits, Step, StepError, answer, proxies, recent};
@@ -91,6 +91,8 @@ impl Step for Outside {
             version: None,
             journal: proxies::journal(site),
             may_shut: false,
+            has_80: proxies::chosen(site).is_some(),
+            is_limited: false,
             published: &[],
         };
         let verdict = match judge::probe(told, &expected, &opened, &doors.held) {
@@ -108,9 +110,14 @@ impl Step for Outside {
     }
 }
 
-/// The ports that the world must reach; of the relays' range those that are looked at.
+/// The ports that the world must reach; of the relays' range those that are looked at. A proxy of the operator's own may
+/// do without 80.
 fn wanted(site: &Site) -> Vec<Door> {
-    let mut wanted = WEB.to_vec();
+    let mut wanted = if proxies::chosen(site).is_some() {
+        WEB.to_vec()
+    } else {
+        WEB[1..].to_vec()
+    };
     if site.turn.is_some() {
         wanted.extend(TURN);
     }
@@ -120,7 +127,7 @@ fn wanted(site: &Site) -> Vec<Door> {
 /// Which of them can be answered on.
 struct Doors {
     free: Vec<Door>,
-    /// A proxy's that is there, and open in the host's own firewall, before the site is.
+    /// A proxy's that is there before the site is.
     held: Vec<Door>,
     taken: Vec<Door>,
     shut: Vec<Door>,
@@ -128,7 +135,11 @@ struct Doors {
 
 impl Doors {
     async fn of(cx: &Cx<'_>) -> Result<Self, StepError> {
-        let shut = firewalls::look(cx.host, &openings(cx.site)).await?;
+        // What the site needs open is open by now, or will be; what an operator's own proxy needs is his to open.
+        let needed = openings(cx.site);
+        let mut theirs = ever_opened();
+        theirs.retain(|opening| !needed.contains(opening));
+        let shut = firewalls::look(cx.host, &theirs).await?;
         let is_shut = |door: &Door| {
             let closed = shut.shut.iter().map(|(_, opening, _)| opening);
             let mut gates = closed.chain(shut.denied.iter().map(|(_, opening)| opening));
@@ -174,7 +185,7 @@ impl Doors {
         }
         if !self.shut.is_empty() {
             why.push(format!(
-                "{} still shut by the host's own firewall",
+                "{} shut by the host's own firewall",
                 listed(&self.shut)
             ));
         }

@@ -1,9 +1,9 @@
 //! A reverse proxy in front, with a certificate.
 
 mod certificate;
-pub(super) mod firewall;
 mod guard;
 mod limit;
+pub(super) mod selinux;
 mod staging;
 
 use super::super::proxies::{self, Proxy, served};
@@ -18,8 +18,7 @@ use std::time::Duration;
 /// The chapter.
 pub(super) const STEPS: &[&dyn Step] = &[
     &Package,
-    &firewall::Firewall,
-    &firewall::Selinux,
+    &selinux::Selinux,
     &certificate::Certificate,
     &limit::Limit,
     &staging::Staging,

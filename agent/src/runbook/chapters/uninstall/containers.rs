@@ -26,6 +26,21 @@ pub(super) fn project(cx: &Cx<'_>, there: &[Container]) -> String {
         })
 }
 
+/// The site's containers.
+async fn there(cx: &Cx<'_>) -> Result<Vec<Container>, StepError> {
+    if cx.host.engine().await? == Engine::Absent {
+        return Ok(Vec::new());
+    }
+    Ok(cx.host.containers(Some(cx.site.folder.as_str())).await?)
+}
+
+async fn forget(cx: &ActCx<'_>) -> Result<Applied, StepError> {
+    for line in noted(cx.host).await? {
+        made::forget(cx, &line).await?;
+    }
+    Ok(Applied::default())
+}
+
 #[async_trait]
 impl Step for Containers {
     fn id(&self) -> &'static str {
@@ -51,22 +66,23 @@ impl Step for Containers {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        if cx.host.engine().await? == Engine::Absent {
-            return Ok(Verdict::satisfied("no Docker Engine"));
-        }
-        let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+        let there = there(cx).await?;
         let names: Vec<&str> = there.iter().map(|one| one.name.as_str()).collect();
         Ok(if names.is_empty() && noted(cx.host).await?.is_empty() {
             Verdict::satisfied("no container of the site")
         } else if names.is_empty() {
-            Verdict::needed("services are noted as started")
+            Verdict::needed("no container of the site, but a note of what deployments were to start")
         } else {
             Verdict::needed(format!("there are {}", names.join(", ")))
         })
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
-        let there = cx.host.containers(Some(cx.look.site.folder.as_str())).await?;
+        let there = there(&cx.look).await?;
+        if there.is_empty() {
+            // Another folder's installation may have the same project's name, and compose goes by that alone.
+            return forget(cx).await;
+        }
         let project = project(&cx.look, &there);
         // By its name and in no folder of its own: compose goes by labels, and no file has to be there or be valid.
         let down = Command::new("docker", &["compose", "--project-name", &project, "down"])
@@ -75,10 +91,7 @@ impl Step for Containers {
             .deadline(Duration::from_mins(5));
         let output = cx.host.run(down).await?;
         if output.ok() {
-            for line in noted(cx.host).await? {
-                made::forget(cx, &line).await?;
-            }
-            return Ok(Applied::default());
+            return forget(cx).await;
         }
         Err(StepError::last(
             Advice::new(

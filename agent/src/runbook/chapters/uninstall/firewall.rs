@@ -1,6 +1,6 @@
 //! What deployments have opened in the host's firewall, and what they have had `SELinux` allow.
 
-use super::super::proxy::firewall::{ALLOWED_BY_US, set_allowed};
+use super::super::proxy::selinux::{ALLOWED_BY_US, set_allowed};
 use crate::runbook::firewalls::{self, ever_opened, listed};
 use crate::runbook::proxies::{self, Standing};
 use crate::runbook::{ActCx, Applied, Cx, Intent, Step, StepError, made};
@@ -55,7 +55,7 @@ impl Step for NoOpening {
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
         let opened = firewalls::opened(cx.host, serves_others(&cx.look).await?).await?;
-        firewalls::shut(cx, &opened).await?;
+        firewalls::shut(cx, &opened, "run `uninstall` again").await?;
         Ok(Applied::default())
     }
 }

@@ -1,6 +1,8 @@
 //! What a finding advises is right for this host.
 
 use super::*;
+use crate::runbook::chapters::handover::handover;
+use chatalot_protocol::handover::{Duty, DutyStanding};
 
 #[tokio::test]
 async fn a_firewall_that_is_shut_is_opened_by_its_own_commands_and_none_that_take_dockers_rules_away() {
@@ -39,10 +41,14 @@ async fn a_port_of_the_turn_server_that_ufw_shuts_is_told_by_its_rules_and_what_
     case.host.world(|world| {
         ufw_without_rules(world);
         world.put("/etc/ufw/user.rules", &but);
+        world.outside.declined = Some(Advice::new("OUTSIDE_LATE", "no answer", "one", "ask again"));
     });
     let found = case.found(None).await;
     assert_eq!(found[0].code, "FIREWALL_CLOSED", "{found:#?}");
     assert_eq!(found[0].saw, "ufw is at work and shuts 3478/udp, 3478/tcp");
+    let duty = firewall_duty(&case).await;
+    assert_eq!(duty.saw, "ufw keeps 3478/udp, 3478/tcp shut");
+    assert_eq!(duty.standing, DutyStanding::NotInPlace);
     let all = [but, rule("any 3478")].concat();
     case.host.world(|world| world.put("/etc/ufw/user.rules", &all));
     let found = case.found(None).await;
@@ -50,6 +56,18 @@ async fn a_port_of_the_turn_server_that_ufw_shuts_is_told_by_its_rules_and_what_
         found.iter().all(|advice| advice.code != "FIREWALL_CLOSED"),
         "{found:#?}"
     );
+    assert_eq!(
+        firewall_duty(&case).await.standing,
+        DutyStanding::CannotBeTold,
+        "a firewall before the host is out of sight"
+    );
+}
+
+async fn firewall_duty(case: &Case) -> Duty {
+    let tags = BTreeMap::new();
+    let handover = handover(&case.cx(&tags)).await.unwrap();
+    let mut duties = handover.duties.into_iter();
+    duties.find(|duty| duty.name == "Firewall").unwrap()
 }
 
 #[tokio::test]

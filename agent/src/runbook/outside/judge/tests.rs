@@ -7,6 +7,8 @@ fn expected() -> Expected<'static> {
         version: Some("0.24.1"),
         journal: "see the log",
         may_shut: true,
+        has_80: true,
+        is_limited: false,
         published: &[],
     }
 }
@@ -269,4 +271,46 @@ fn another_version_at_the_name_is_another_chatalot() {
         addresses[0].sights[0].detail = "0.17.0".to_owned();
     }
     assert_eq!(code(&site(told, &expected())), "shut OUTSIDE_ELSEWHERE");
+}
+
+#[test]
+fn a_controller_that_a_limit_keeps_out_has_reached_the_site() {
+    let told = |detail: &str| {
+        let kept = |page| Sight {
+            door: WEB[1],
+            page: Some(page),
+            saw: Saw::Other,
+            detail: detail.to_owned(),
+        };
+        let mut there = seen("203.0.113.42", &[]);
+        there.sights = vec![kept(Page::Health), kept(Page::Websocket)];
+        Told::Seen {
+            addresses: vec![there],
+        }
+    };
+    let mut limited = expected();
+    limited.turn = None;
+    let told_403 = || told("status 403");
+    assert_eq!(code(&site(told_403(), &limited)), "shut OUTSIDE_WRONG_ANSWER");
+    limited.is_limited = true;
+    assert_eq!(code(&site(told_403(), &limited)), "reached");
+    assert_eq!(
+        code(&site(told("status 404"), &limited)),
+        "shut OUTSIDE_WRONG_ANSWER"
+    );
+}
+
+#[test]
+fn a_turn_server_where_the_domain_does_not_lead_is_not_told_as_reached() {
+    let answers = [Page::Health, Page::Websocket].map(|page| (WEB[1], Some(page), Saw::Answered));
+    let told = || Told::Seen {
+        addresses: vec![seen("198.51.100.9", &answers)],
+    };
+    assert_eq!(
+        code(&site(told(), &expected())),
+        "reached OUTSIDE_PARTLY_UNTOLD"
+    );
+    let mut none = expected();
+    none.turn = None;
+    assert_eq!(code(&site(told(), &none)), "reached");
 }
