@@ -9,6 +9,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+began=$(date +%s)
 step() { printf '\n== %s (%s)\n' "$1" "$(date +%H:%M:%S)"; }
 
 quick=''
@@ -70,6 +71,13 @@ if [ -z "$quick" ]; then
     tests --test journeys -- --test-threads $(($(nproc) + 1))
     step "what the fuzzer found"
     ended fuzzed 30
+fi
+# The budget of what CI runs, on two cores and with nothing built before.
+minutes=$((($(date +%s) - began) / 60))
+step "all of it took $minutes min"
+if [ "$minutes" -ge 60 ] && [ -z "${CHATALOT_FULL-}" ]; then
+    echo "all.sh: more than the hour that CI may take" >&2
+    exit 1
 fi
 # Last, so that what is printed ends with a summary of tests.
 step "the house rules"

@@ -17,7 +17,16 @@ use std::process::Command;
 use chatalot_agent::runbook::distro::{DISTROS, Manager};
 
 const PAGE: &str = "docs/coverage.md";
-const PROXIES: &[&str] = &["caddy", "nginx", "traefik", "none"];
+/// What is in front: a proxy that a deployment sets up, one that is the operator's own affair, or a tunnel.
+const PROXIES: &[&str] = &["caddy", "nginx", "traefik", "own proxy", "tunnel"];
+/// What a test has to say to have it; caddy is what is had without a word.
+const IN_FRONT: &[(&str, &str)] = &[
+    ("caddy", ""),
+    ("nginx", "\"--proxy\", \"nginx\""),
+    ("traefik", "\"--proxy\", \"traefik\""),
+    ("own proxy", "\"--proxy\", \"none\""),
+    ("tunnel", "\"--cloudflare-token-file\""),
+];
 /// Each option with what a test has to say to have it, and what it must not say.
 const OPTIONS: &[(&str, &str, &str)] = &[
     ("TURN", "--turn-external-ip", ""),
@@ -25,16 +34,13 @@ const OPTIONS: &[(&str, &str, &str)] = &[
     ("updater off", "--no-updates", ""),
     ("registry", "--registry-user", ""),
     ("OIDC", "--oidc-issuer", ""),
-    ("tunnel", "--cloudflare-token", ""),
+    ("SSO only", "--oidc-disable-password-login", ""),
     ("limited until admin", "--limit-until-admin", ""),
     ("overwrite-env", "--overwrite-env", ""),
     ("loopback-only", "--loopback-only", ""),
 ];
-/// Options that make no sense with a proxy: a tunnel is in its place, and without one of ours nobody keeps strangers out.
-const NEVER: &[(&str, &[&str])] = &[
-    ("tunnel", &["caddy", "nginx", "traefik"]),
-    ("limited until admin", &["none"]),
-];
+/// Options that are refused with what is in front: without a proxy of ours nobody keeps strangers out.
+const NEVER: &[(&str, &[&str])] = &[("limited until admin", &["own proxy", "tunnel"])];
 /// What makes a VPS of a distribution.
 const MADE_BY: &[(&str, &[&str])] = &[
     (
@@ -263,11 +269,8 @@ fn a_journey_has_the_distribution_the_proxy_and_the_options_that_it_claims() {
             );
         }
         assert_eq!(one.proxies.len(), 1, "{}: one proxy a line", one.file);
-        for proxy in one.proxies.iter().filter(|proxy| *proxy != "caddy") {
-            let flag = format!("\"--proxy\", \"{proxy}\"");
-            // A tunnel is in the place of a proxy.
-            let tunnel = proxy == "none" && one.options.contains("tunnel");
-            assert!(tunnel || one.source.contains(&flag), "{}: {proxy}", one.file);
+        for (proxy, says) in IN_FRONT.iter().filter(|(name, _)| one.proxies.contains(*name)) {
+            assert!(one.source.contains(says), "{}: {proxy}", one.file);
         }
         for (_, says, not) in OPTIONS.iter().filter(|(name, ..)| one.options.contains(*name)) {
             assert!(one.source.contains(says), "{}: {says}", one.file);

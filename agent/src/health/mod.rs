@@ -10,7 +10,8 @@ use crate::host::Look;
 use crate::ledger::deployments::{self as records};
 use crate::ledger::{Ledger, LedgerError, outbox};
 use crate::runbook::distro::{self, Distro};
-use crate::runbook::{self, Cx, plan};
+use crate::runbook::{self, Cx, diagnosis, plan};
+use chatalot_protocol::advice::Advice;
 use chatalot_protocol::event::What;
 use chatalot_protocol::report::{CheckState, Level, Verdict};
 use chatalot_protocol::site::Site;
@@ -28,6 +29,8 @@ const IDLE: Duration = Duration::from_secs(30);
 const FIRST: Duration = Duration::from_secs(2);
 /// How soon a doubtful answer is asked again.
 const DOUBT: Duration = Duration::from_secs(5);
+/// How long it may take to find what is behind a fall.
+const DIAGNOSIS: Duration = Duration::from_secs(90);
 /// How long one check may take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -106,7 +109,10 @@ impl Watcher {
             .collect();
         while !stop.is_cancelled() {
             self.pulse.send_replace(Instant::now());
-            let wait = self.round(&mut watched).await;
+            let wait = tokio::select! {
+                wait = self.round(&mut watched) => wait, // cancel-safe: a round only looks
+                () = stop.cancelled() => return,         // cancel-safe: level-triggered
+            };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {} // cancel-safe: nothing is lost
                 () = stop.cancelled() => {}         // cancel-safe: level-triggered
@@ -197,12 +203,12 @@ impl Watcher {
         let from = one.standing.level;
         let changed = one.standing.take(level, one.check.strikes);
         if changed || one.standing.doubt == 0 {
-            self.publish(one, verdict, changed.then_some(from)).await;
+            self.publish(one, &cx, verdict, changed.then_some(from)).await;
         }
         one.standing.doubt > 0
     }
 
-    async fn publish(&self, one: &Watched, verdict: Verdict, changed_from: Option<Level>) {
+    async fn publish(&self, one: &Watched, cx: &Cx<'_>, verdict: Verdict, changed_from: Option<Level>) {
         let now = self.host.now_ms();
         let (saw, advice) = match verdict {
             Verdict::Satisfied { saw, .. } => (saw, None),
@@ -229,22 +235,47 @@ impl Watcher {
             }
         });
         let after = self.health.borrow().level();
-        if before != after {
-            log::warn!(from:? = before, to:? = after, check = state.check, saw = state.saw; "the level of this host has changed");
-            let what = What::LevelChanged {
-                from: before,
-                to: after,
-                cause: state,
-            };
-            let told = self
-                .ledger
-                .with(move |db| outbox::record(db, now, None, &what))
-                .await;
-            if let Err(error) = told {
-                log::error!(error = crate::chain(&error); "a change of level cannot be recorded");
-            }
+        if before == after {
+            return;
+        }
+        self.record(before, after, state.clone()).await;
+        // Told at once; what is behind it takes a while to find, and is told as the cause of the same level.
+        if is_worse(before, after)
+            && let Some(behind) = self.behind(cx, state.advice.as_ref()).await
+        {
+            state.advice = Some(behind);
+            self.record(after, after, state).await;
         }
     }
+
+    /// What a diagnosis finds behind a fall beside what the check says: the first cause, with the others as what it rests on.
+    async fn behind(&self, cx: &Cx<'_>, said: Option<&Advice>) -> Option<Advice> {
+        self.pulse.send_replace(Instant::now());
+        let facts = diagnosis::facts::gather(cx, said.cloned());
+        let facts = tokio::time::timeout(DIAGNOSIS, facts).await;
+        self.pulse.send_replace(Instant::now());
+        let mut found = diagnosis::diagnose(&facts.ok()?).into_iter();
+        let first = found.next().filter(|first| Some(first) != said)?;
+        let others = found.map(|other| format!("{}: {}; {}", other.code, other.saw, other.fix));
+        Some(first.with_evidence(others))
+    }
+
+    async fn record(&self, from: Level, to: Level, cause: CheckState) {
+        log::warn!(from:? = from, to:? = to, check = cause.check, saw = cause.saw; "the level of this host has changed");
+        let (now, what) = (self.host.now_ms(), What::LevelChanged { from, to, cause });
+        let told = self
+            .ledger
+            .with(move |db| outbox::record(db, now, None, &what))
+            .await;
+        if let Err(error) = told {
+            log::error!(error = crate::chain(&error); "a change of level cannot be recorded");
+        }
+    }
+}
+
+/// Whether things have become worse, or are bad when they are first seen.
+fn is_worse(before: Level, after: Level) -> bool {
+    matches!(after, Level::Degraded | Level::Down) && (before == Level::Unknown || after > before)
 }
 
 /// Between nine and eleven tenths of an interval, so that hosts and checks do not march in step.
@@ -284,6 +315,20 @@ mod tests {
             checks: vec![state(Level::Ok), state(Level::Unknown), state(Level::Degraded)],
         };
         assert_eq!(health.level(), Level::Degraded);
+    }
+
+    #[test]
+    fn only_a_fall_is_diagnosed() {
+        for (before, after, falls) in [
+            (Level::Ok, Level::Down, true),
+            (Level::Degraded, Level::Down, true),
+            (Level::Unknown, Level::Degraded, true),
+            (Level::Down, Level::Degraded, false),
+            (Level::Down, Level::Ok, false),
+            (Level::Unknown, Level::Ok, false),
+        ] {
+            assert_eq!(is_worse(before, after), falls, "{before:?} to {after:?}");
+        }
     }
 
     #[test]

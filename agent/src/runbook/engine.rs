@@ -137,7 +137,7 @@ impl Engine {
         let ill = matches!(state, DeploymentState::Failed | DeploymentState::Blocked);
         let system = self.host.system().await.ok();
         let distro = system.and_then(|system| distro::detect(&system).ok());
-        let Some(distro) = distro.filter(|_| ill && !deployment.work.takes_away()) else {
+        let Some(distro) = distro.filter(|_| ill) else {
             return Ok(Vec::new());
         };
         self.pulse.beat();
@@ -150,7 +150,11 @@ impl Engine {
             secret_tags: tags,
         };
         let facts = diagnosis::facts::gather(&cx, advice.cloned()).await;
-        Ok(diagnosis::diagnose(&facts))
+        Ok(if deployment.work.takes_away() {
+            diagnosis::diagnose_ground(&facts)
+        } else {
+            diagnosis::diagnose(&facts)
+        })
     }
 
     /// What a good deployment has left, to tell drift from it. A host that cannot be asked leaves none.

@@ -327,6 +327,11 @@ fn f58_a_database_that_is_down_changes_the_level_and_back(journey: &Journey) -> 
         "docker compose logs",
     );
     level(journey, "down")?;
+    let show = ["--output", "json", "host", "show", &journey.name];
+    wait_until("the cause behind it is told by itself", SOON, || {
+        let shown = journey.controller.ctl(&show);
+        shown.is_ok_and(|shown| shown.stdout.contains("\"code\":\"DATABASE_DOWN\""))
+    })?;
     let status = journey.controller.ctl(&["status", &journey.name])?;
     advises(
         &Output {

@@ -12,7 +12,7 @@ const EDGE: &str = "104.16.0.1";
 const TOKEN: &str = "sandbox-tunnel-token";
 const KNOBS: &str = "/etc/chatalot-stand-in/knobs";
 
-// coverage: real · Debian 13 · none · tunnel, updater off, overwrite-env
+// coverage: real · Debian 13 · tunnel · updater off, overwrite-env
 #[test]
 fn a_site_behind_a_tunnel_has_no_proxy_and_an_env_that_is_written_anew_loses_no_secret() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;

@@ -24,6 +24,7 @@ const OTHERS: &str = "cd /root && openssl req -x509 -newkey ec -pkeyopt ec_param
     until ss -Hltn | grep -q :18443 && ss -Hltn | grep -q :18080; do sleep 0.1; done";
 
 // coverage: real · Debian 13 · caddy · TURN, updater on, loopback-only
+// coverage: real · Debian 13 · own proxy · TURN, updater on
 #[test]
 fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;
@@ -42,6 +43,9 @@ fn the_controller_tells_what_the_world_reaches_and_what_it_must_not() -> Result<
     says(&deployed, &[&reached, "PORT_8080_PUBLIC", "--loopback-only"]);
 
     after_the_install(&sandbox, &journey, six)?;
+    phase("a proxy of the operator's own", || {
+        an_own_proxy_is_looked_at_too(&journey, &turn)
+    })?;
     phase("8080 is shut where that is asked for", || {
         the_own_port_is_shut(&journey, &turn)
     })?;
@@ -146,11 +150,43 @@ fn after_the_install(sandbox: &Sandbox, journey: &Journey, six: Ipv6Addr) -> Res
     })
 }
 
+/// A Caddy that its operator has set up by hand, with a site that has no mark of ours.
+fn an_own_proxy_is_looked_at_too(journey: &Journey, turn: &[&str]) -> Result<()> {
+    let (vps, domain) = (&journey.vps, &journey.domain);
+    let (ours, theirs) = (
+        format!("/etc/caddy/conf.d/{domain}.caddy"),
+        "/etc/caddy/conf.d/own.caddy",
+    );
+    vps.must(&format!(
+        "sed 1d {ours} >/root/own && rm {ours} && mv /root/own {theirs} && systemctl reload caddy"
+    ))?;
+    let own = [turn, &["--proxy", "none"]].concat();
+    let deployed = journey.deploy(&own)?.ok()?;
+    let address = vps.address();
+    says(
+        &deployed,
+        &[
+            &format!("health, WebSocket, TURN at {address}"),
+            "PORT_8080_PUBLIC",
+        ],
+    );
+    vps.must(&format!("test ! -e {ours}"))?;
+    let failed = shut(journey, V4, "tcp --dport 443", || {
+        journey.controller.ctl(&["verify", &journey.name])
+    })?;
+    says(&failed, &["OUTSIDE_PORT_SHUT"]);
+    vps.must(&format!("rm {theirs} && systemctl reload caddy"))?;
+    Ok(())
+}
+
 fn the_own_port_is_shut(journey: &Journey, turn: &[&str]) -> Result<()> {
     let vps = &journey.vps;
     let theirs = "# mine\nservices:\n  postgres:\n    labels:\n      - keep=this\n";
     vps.write(OVERRIDE, theirs.as_bytes(), 0o644)?;
-    let deployed = journey.deploy(&[turn, &["--loopback-only"]].concat())?.ok()?;
+    // The controller is a stranger to a site that is not open yet, and has reached it all the same.
+    let also = ["--loopback-only", "--limit-until-admin", "198.51.100.7"];
+    let deployed = journey.deploy(&[turn, &also].concat())?.ok()?;
+    says(&deployed, &["/api/health kept from strangers, as asked"]);
     assert!(
         !deployed.stdout.contains("PORT_8080_PUBLIC"),
         "{}",

@@ -17,7 +17,7 @@ const SECRET: &str = "/root/oidc-secret";
 const OIDC_SECRET: &str = "oidc-cl/ent+s3cret=7";
 const ISSUER: &str = "https://id.example.net/o/chatalot/";
 
-// coverage: real · Debian 13 · caddy · TURN, updater on, registry, OIDC
+// coverage: real · Debian 13 · caddy · TURN, updater on, registry, OIDC, SSO only
 #[test]
 fn turn_a_private_registry_and_single_sign_on_work_together() -> Result<()> {
     let sandbox = phase("sandbox", Sandbox::up)?;
@@ -195,6 +195,7 @@ fn options(journey: &Journey, issuer: &str, token: &str, secret: &str) -> Vec<St
         "chatalot",
         "--oidc-client-secret-file",
         secret,
+        "--oidc-disable-password-login",
     ]
     .map(str::to_owned)
     .to_vec()

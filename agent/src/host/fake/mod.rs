@@ -13,10 +13,11 @@
 //! | `outside` | a controller that looks from outside |
 //! | `ports` | who listens where |
 //! | `traefik` | compose's view of an override, and Traefik, which reads labels |
-//! | `turn` | the TURN server, with the manners of coturn
+//! | `turn` | the TURN server, with the manners of coturn |
 //! | `web` | Caddy, chatalot, and what they answer |
 //!
-//! Nothing in here is right because a step expects it: it imitates what was observed of the real programs.
+//! Nothing in here is right because a step expects it: it imitates what was observed of the real programs, but `SELinux`,
+//! coturn's relay on another address and Arch's nginx, which are assumed after their documentation.
 
 mod firewall;
 mod git;

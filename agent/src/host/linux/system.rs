@@ -70,11 +70,12 @@ fn unquoted(value: &str) -> String {
 mod tests {
     use super::*;
 
+    /// Debian's are those of its own images; the others are assumed, after os-release(5) and their distributions' pages.
     const DEBIAN_12: &str = "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nNAME=\"Debian GNU/Linux\"\nVERSION_ID=\"12\"\nVERSION=\"12 (bookworm)\"\nVERSION_CODENAME=bookworm\nID=debian\nHOME_URL=\"https://www.debian.org/\"\n";
     const DEBIAN_13: &str = "PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nVERSION_ID=\"13\"\nVERSION_CODENAME=trixie\nDEBIAN_VERSION_FULL=13.1\nID=debian\n";
     const UBUNTU_22: &str = "PRETTY_NAME=\"Ubuntu 22.04.4 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nVERSION_CODENAME=jammy\nID=ubuntu\nID_LIKE=debian\nUBUNTU_CODENAME=jammy\n";
     const UBUNTU_24: &str = "PRETTY_NAME=\"Ubuntu 24.04 LTS\"\nVERSION_ID=\"24.04\"\nVERSION_CODENAME=noble\nID=ubuntu\nID_LIKE=debian\n";
-    const FEDORA: &str = "NAME=\"Fedora Linux\"\nVERSION=\"42 (Server Edition)\"\nID=fedora\nVERSION_ID=42\nVERSION_CODENAME=\"\"\nPRETTY_NAME=\"Fedora Linux 42 (Server Edition)\"\n";
+    const FEDORA: &str = "NAME=\"Fedora Linux\"\nVERSION=\"44 (Server Edition)\"\nID=fedora\nVERSION_ID=44\nVERSION_CODENAME=\"\"\nPRETTY_NAME=\"Fedora Linux 44 (Server Edition)\"\n";
     const ROCKY: &str =
         "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.4\"\nPRETTY_NAME='Rocky Linux 9.4'\n";
     const ARCH: &str = "NAME=\"Arch Linux\"\nPRETTY_NAME=\"Arch Linux\"\nID=arch\nBUILD_ID=rolling\n";
@@ -86,7 +87,7 @@ mod tests {
             (DEBIAN_13, "debian", "13", "trixie", ""),
             (UBUNTU_22, "ubuntu", "22.04", "jammy", "debian"),
             (UBUNTU_24, "ubuntu", "24.04", "noble", "debian"),
-            (FEDORA, "fedora", "42", "", ""),
+            (FEDORA, "fedora", "44", "", ""),
             (ROCKY, "rocky", "9.4", "", "rhel centos fedora"),
             (ARCH, "arch", "", "", ""),
         ] {

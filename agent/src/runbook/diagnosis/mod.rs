@@ -24,6 +24,9 @@ use std::fmt::Write as _;
 /// How many findings a person is shown at once.
 const MOST: usize = 8;
 
+/// How many layers are below everything of chatalot's.
+const GROUND: usize = 2;
+
 /// One cause, and how it is recognised.
 pub struct Row {
     /// Stable, upper case.
@@ -106,6 +109,11 @@ pub fn diagnose(facts: &Facts) -> Vec<Advice> {
         return told(facts, symptoms);
     }
     found
+}
+
+/// What the facts say of host and Engine alone: where a site is being taken away, what is gone is no fault.
+pub fn diagnose_ground(facts: &Facts) -> Vec<Advice> {
+    told(facts, &ROWS[..GROUND])
 }
 
 /// What rows of these layers find; a symptom only where that is nothing yet.

@@ -54,7 +54,10 @@ fn strangers_are_kept_out_until_the_route_is_opened_and_then_let_in() {
             "{name}: the host itself is let in: {public}"
         );
         let world = saw(run.check(&host, "verify.outside").unwrap());
-        assert!(world.contains("/api/health kept from strangers"), "{name}: {world}");
+        assert!(
+            world.contains("/api/health kept from strangers"),
+            "{name}: {world}"
+        );
         let handover = run.handover(&host);
         assert_eq!(handover.open_to_first_comer, Some(true), "{name}");
         assert_eq!(

@@ -153,8 +153,8 @@ fn effects_never_show_a_secret() {
 
 // coverage: assumed · every row · caddy · updater off
 // coverage: assumed · every row · caddy · TURN, updater on, registry, OIDC
-// coverage: assumed · every row · caddy · TURN, updater on, registry, OIDC, loopback-only
-// coverage: assumed · every row · none · updater off, tunnel
+// coverage: assumed · every row · caddy · TURN, updater on, registry, OIDC, SSO only, loopback-only
+// coverage: assumed · every row · tunnel · updater off
 // coverage: assumed · every row · nginx · TURN, updater on
 // coverage: assumed · every row · traefik · updater off
 #[test]
@@ -185,7 +185,10 @@ fn claimed(site: &Site) -> String {
         (!site.updates, "updater off"),
         (site.registry_user.is_some(), "registry"),
         (site.oidc.is_some(), "OIDC"),
-        (site.tunnel, "tunnel"),
+        (
+            site.oidc.as_ref().is_some_and(|oidc| oidc.disable_password_login),
+            "SSO only",
+        ),
         (site.loopback_only, "loopback-only"),
     ];
     let had: Vec<&str> = options
@@ -195,7 +198,11 @@ fn claimed(site: &Site) -> String {
         .collect();
     format!(
         "assumed · every row · {} · {}",
-        site.proxy.as_str(),
+        if site.tunnel {
+            "tunnel"
+        } else {
+            site.proxy.as_str()
+        },
         had.join(", ")
     )
 }
@@ -327,7 +334,9 @@ fn a_changed_input_runs_the_installer_again_and_says_why() {
     let verdict = run.check(&host, "install.run").unwrap();
     assert_eq!(
         verdict,
-        Verdict::needed("inputs changed: registration: invite_only → open")
+        Verdict::needed(
+            "inputs changed: registration: invite_only → open; what the installer keeps of them in .env is told, and changed by --overwrite-env alone"
+        )
     );
     let stop = run.deploy(&host).unwrap_err();
     assert_eq!(stop.code(), "INSTALLER_KEPT_ENV");

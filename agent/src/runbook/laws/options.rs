@@ -129,7 +129,7 @@ fn a_tunnels_name_must_lead_to_cloudflare() {
     }
 }
 
-// coverage: assumed · every row · caddy, none · overwrite-env, loopback-only
+// coverage: assumed · every row · caddy, tunnel · overwrite-env, loopback-only
 #[test]
 fn an_env_that_is_written_anew_on_request_loses_no_secret_and_leaves_a_copy() {
     let rows = DISTROS.iter().filter(|row| row.refused.is_none());

@@ -210,7 +210,6 @@ fn only_ports_that_are_free_are_answered_on_and_the_check_says_which_are_not() {
     );
     run.deploy(&host).unwrap();
     assert_eq!(probes(&host), 1);
-
 }
 
 #[test]

@@ -323,7 +323,7 @@ fn f56_the_fifth_attempt_within_an_hour_is_not_made_though_the_host_has_booted()
     run.deploy(&host).unwrap();
 }
 
-// coverage: assumed · Debian 13 · none · TURN, updater on, registry, OIDC
+// coverage: assumed · Debian 13 · own proxy · TURN, updater on, registry, OIDC
 #[test]
 fn a_site_behind_the_operators_own_proxy_has_no_step_of_ours_in_front() {
     let mut run = full(&DISTROS[0]);

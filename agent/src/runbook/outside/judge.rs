@@ -91,7 +91,8 @@ pub fn probe(told: Told, expected: &Expected<'_>, opened: &[Door], held: &[Door]
         if !dark.is_empty() {
             notes.push(uncertain(advice::no_answer(seen, &dark)));
         }
-        let (proven, held): (Vec<Door>, Vec<Door>) = answered.into_iter().partition(|door| !held.contains(door));
+        let (proven, held): (Vec<Door>, Vec<Door>) =
+            answered.into_iter().partition(|door| !held.contains(door));
         if !proven.is_empty() {
             reached.push(format!("{} at {}", listed(&proven), seen.address));
         }

@@ -6,8 +6,8 @@ pub(super) mod undo;
 
 pub use owners::others;
 
-use super::install::copies;
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
+use super::install::copies;
 use crate::host::Look;
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;

@@ -92,7 +92,10 @@ fn from_outside(world: outside::Standing) -> Option<(DutyStanding, String)> {
             Some(match (wrong.is_empty(), untold.is_empty()) {
                 (false, _) => (DutyStanding::NotInPlace, wrong.join("; ")),
                 (true, true) => (DutyStanding::InPlace, saw),
-                (true, false) => (DutyStanding::CannotBeTold, format!("{saw}; {}", untold.join("; "))),
+                (true, false) => (
+                    DutyStanding::CannotBeTold,
+                    format!("{saw}; {}", untold.join("; ")),
+                ),
             })
         }
         outside::Standing::Shut(advice) => Some((DutyStanding::NotInPlace, advice.saw)),

@@ -200,7 +200,15 @@ impl Step for Run {
             .map(ToString::to_string)
             .collect();
         if !changed.is_empty() {
-            return Ok(Verdict::needed(format!("inputs changed: {}", changed.join(", "))));
+            let how = if cx.site.overwrite_env {
+                "; .env is written anew, after a copy"
+            } else {
+                "; what the installer keeps of them in .env is told, and changed by --overwrite-env alone"
+            };
+            return Ok(Verdict::needed(format!(
+                "inputs changed: {}{how}",
+                changed.join(", ")
+            )));
         }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let left = switched_off::left(cx, &there).await?;

@@ -184,10 +184,7 @@ impl Doors {
             why.push(format!("{} taken already", listed(&self.taken)));
         }
         if !self.shut.is_empty() {
-            why.push(format!(
-                "{} shut by the host's own firewall",
-                listed(&self.shut)
-            ));
+            why.push(format!("{} shut by the host's own firewall", listed(&self.shut)));
         }
         why.join(", ")
     }

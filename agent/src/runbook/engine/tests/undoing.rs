@@ -103,9 +103,10 @@ async fn f41_a_removal_that_fails_midway_tells_what_is_left_and_goes_on_when_run
         ..Output::default()
     };
     let down = "docker compose --project-name";
-    machine
-        .host
-        .world(|world| world.outputs.insert(down.into(), refused));
+    machine.host.world(|world| {
+        world.resources.writable = false;
+        world.outputs.insert(down.into(), refused)
+    });
     let removal = agent.removal(&bare(&order), Work::Uninstall).await;
     let id = removal.id;
     assert_eq!(agent.done(&machine.host, removal).await, DeploymentState::Failed);
@@ -120,8 +121,14 @@ async fn f41_a_removal_that_fails_midway_tells_what_is_left_and_goes_on_when_run
     assert_eq!(advice.code, "CONTAINERS_STAY");
     let left = "not done yet: chatalot's source is gone".to_owned();
     assert!(advice.evidence.contains(&left), "{:?}", advice.evidence);
+    // What is half gone is no fault of the host's; what is below it may be the cause.
+    let found: Vec<&str> = result.diagnosis.iter().map(|one| &*one.code).collect();
+    assert_eq!(found, ["DISK_READ_ONLY"]);
 
-    machine.host.world(|world| world.outputs.remove(down));
+    machine.host.world(|world| {
+        world.resources.writable = true;
+        world.outputs.remove(down);
+    });
     let again = agent.removal(&bare(&order), Work::Uninstall).await;
     assert_eq!(agent.done(&machine.host, again).await, DeploymentState::Succeeded);
 }

@@ -306,10 +306,7 @@ fn a_turn_server_where_the_domain_does_not_lead_is_not_told_as_reached() {
     let told = || Told::Seen {
         addresses: vec![seen("198.51.100.9", &answers)],
     };
-    assert_eq!(
-        code(&site(told(), &expected())),
-        "reached OUTSIDE_PARTLY_UNTOLD"
-    );
+    assert_eq!(code(&site(told(), &expected())), "reached OUTSIDE_PARTLY_UNTOLD");
     let mut none = expected();
     none.turn = None;
     assert_eq!(code(&site(told(), &none)), "reached");

@@ -53,7 +53,7 @@ fn refusal(line: &str, domain: &str) -> Option<Refusal> {
 mod tests {
     use super::*;
 
-    /// As Traefik 3 and 2 write it, and 3 in JSON.
+    /// As Traefik 3.7 wrote it; the shape of 2 and that in JSON are assumed, after their sources.
     const LINES: [&str; 3] = [
         "2026-11-27T10:00:00Z ERR Unable to obtain ACME certificate for domains error=\"unable to generate a certificate for the domains [chat.example.com]: error: one or more domains had a problem:\\n[chat.example.com] acme: error: 400 :: urn:ietf:params:acme:error:connection :: refused\" ACME CA=https://acme-v02.api.letsencrypt.org/directory domains=[\"chat.example.com\"] providerName=le.acme",
         "time=\"2026-11-27T11:00:00+01:00\" level=error msg=\"Unable to obtain ACME certificate for domains \\\"chat.example.com\\\": unable to generate a certificate for the domains [chat.example.com]: acme: error: 429 :: urn:ietf:params:acme:error:rateLimited :: too many\" providerName=le.acme",
