@@ -5,6 +5,7 @@
     reason = "a test whose helpers are outside of test functions"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -122,4 +123,55 @@ fn every_test_is_run_and_none_sleeps() {
         assert!(!text.contains("#[ignore"), "{path} ignores a test");
         assert!(!text.contains("thread::sleep"), "{path} sleeps");
     }
+}
+
+/// What the runbook tells without a row of docs/diagnosis.md, and why that is no cause on a host.
+const NO_CAUSES: &[(&str, &str)] = &[
+    ("CERTIFICATE_STAYS", "what `uninstall` ends with"),
+    ("NOT_REMOVED", "what `uninstall` ends with"),
+    ("OUTSIDE_NAME_UNKNOWN", "nothing was seen from outside"),
+    ("OUTSIDE_NO_ANSWER", "nothing was seen from outside"),
+    ("OUTSIDE_OTHER_CONTROLLER", "nothing was seen from outside"),
+    ("OUTSIDE_PARTLY_UNTOLD", "nothing was seen from outside"),
+    ("OUTSIDE_PRIVATE", "nothing was seen from outside"),
+    ("PLAN_CHANGED_UNDERWAY", "a refusal"),
+    ("PORT_8080_PUBLIC", "a note of a check that is satisfied"),
+    ("PORT_PUBLIC", "a note of a check that is satisfied"),
+    ("SYSTEM_UNREADABLE", "nothing is diagnosed without it"),
+    ("VOLUMES_STAY", "what `uninstall` ends with"),
+];
+
+#[test]
+fn every_code_that_the_runbook_tells_has_its_row_or_says_why_not() {
+    let page = fs::read_to_string(root().join("docs/diagnosis.md")).unwrap();
+    let mut without = BTreeSet::new();
+    for (path, text) in tracked("agent/src/runbook/*.rs") {
+        if ["/diagnosis/", "/laws/", "/tests", "tests.rs"]
+            .iter()
+            .any(|part| path.contains(part))
+        {
+            continue;
+        }
+        let text = text.replace(".env(", "").replace("code: ", "(");
+        let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for first in shipped
+            .split('(')
+            .filter_map(|rest| rest.trim_start().strip_prefix('"'))
+        {
+            let (code, after) = first.split_once('"').unwrap_or_default();
+            let is_code = code.contains('_')
+                && code
+                    .bytes()
+                    .all(|b| matches!(b, b'A'..=b'Z' | b'0'..=b'9' | b'_'));
+            if is_code && after.starts_with(',') && !page.contains(&format!("| `{code}` |")) {
+                without.insert(code.to_owned());
+            }
+        }
+    }
+    let known = NO_CAUSES.iter().map(|(code, _)| (*code).to_owned());
+    assert_eq!(
+        without,
+        known.collect::<BTreeSet<_>>(),
+        "a row in the agent's diagnosis, or a reason here"
+    );
 }

@@ -24,6 +24,8 @@ pub struct Turn {
     pub deaf_on_tcp: bool,
     /// Whether it gives relays to everybody.
     pub open: bool,
+    /// Whether it has no relay left.
+    pub full: bool,
     /// The relay that it gives, where that is not its external address.
     pub relay: Option<SocketAddr>,
 }
@@ -34,6 +36,9 @@ impl World {
         let relayed = self.turn.relay.unwrap_or(SocketAddr::new(external, RELAY));
         if !self.turn.open {
             self.judge_turn_user(&folder, &ask.credentials)?;
+        }
+        if self.turn.full {
+            return Err(Refusal::Error(508, "Insufficient Capacity".to_owned()).into());
         }
         Ok(Relay {
             mapped: SocketAddr::new(ask.server.ip(), 40_000),

@@ -11,6 +11,9 @@ pub mod uninstall;
 mod verify;
 
 pub use checkout::{others as checkout_others, stands as checkout_stands};
+pub(in crate::runbook) use install::bare;
+pub(in crate::runbook) use packages::to_install;
+pub(in crate::runbook) use preflight::turn::is_public_v4;
 pub(in crate::runbook) use proxy::selinux::selinux_denies;
 
 use super::Step;

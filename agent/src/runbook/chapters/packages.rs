@@ -103,6 +103,11 @@ impl Install {
     }
 }
 
+/// The packages of the row that a deployment would install now.
+pub(in crate::runbook) async fn to_install(cx: &Cx<'_>) -> Result<Vec<&'static str>, StepError> {
+    Install::missing(cx).await
+}
+
 #[async_trait]
 impl Step for Install {
     fn id(&self) -> &'static str {

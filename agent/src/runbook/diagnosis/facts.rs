@@ -1,7 +1,7 @@
 //! The facts that the table judges by, gathered by looking: what cannot be asked is left out, and never an error.
 
 use crate::host::{Container, Engine, Look, Owner};
-use crate::runbook::chapters::{checkout_others, opening, selinux_denies};
+use crate::runbook::chapters::{bare, checkout_others, opening, selinux_denies, to_install};
 use crate::runbook::containers::least;
 use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
@@ -52,6 +52,8 @@ pub struct Facts {
     pub compose: Option<String>,
     /// What the package manager says is half installed.
     pub half_installed: Vec<String>,
+    /// The packages of the distribution's row that a deployment would install now.
+    pub to_install: Vec<&'static str>,
     /// The site's containers.
     pub containers: Vec<Container>,
     /// The last lines of their logs by service, without secrets.
@@ -128,9 +130,10 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
         engine,
         compose: within(host.compose()).await.flatten(),
         half_installed: half_installed(cx).await,
+        to_install: within(to_install(cx)).await.unwrap_or_default(),
         logs: logs(cx, &containers).await,
         containers,
-        turn_address: turn.and_then(|text| text.parse().ok()),
+        turn_address: turn.and_then(|text| bare(text).parse().ok()),
         env: env.map(|env| env.into_keys().collect()),
         secrets: secrets(host, folder).await,
         secrets_wanted: Baseline::of(cx.memory)

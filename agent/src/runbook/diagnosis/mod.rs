@@ -64,6 +64,8 @@ pub struct Seen {
     pub fix: Option<String>,
     /// What it rests on.
     pub lines: Vec<String>,
+    /// Whether deploying again mends it, where that is otherwise than the row says.
+    pub ours: Option<bool>,
 }
 
 impl Seen {
@@ -77,17 +79,18 @@ impl Seen {
 
 impl Row {
     fn finding(&self, facts: &Facts) -> Option<Advice> {
-        let found = match self.find {
-            Find::Told => facts.told(self.code).cloned(),
-            Find::Ended => facts.ended(self.code).cloned(),
-            Find::Seen(find) => find(facts).map(|seen| {
+        let (advice, ours) = match self.find {
+            Find::Told => (facts.told(self.code)?.clone(), None),
+            Find::Ended => (facts.ended(self.code)?.clone(), None),
+            Find::Seen(find) => {
+                let seen = find(facts)?;
                 let fix = seen.fix.unwrap_or_else(|| self.fix.to_owned());
-                Advice::new(self.code, seen.saw, format!("not: {}", self.cause), fix)
-                    .with_evidence(seen.lines)
-            }),
+                let advice = Advice::new(self.code, seen.saw, format!("not: {}", self.cause), fix);
+                (advice.with_evidence(seen.lines), seen.ours)
+            }
         };
-        found.map(|advice| Advice {
-            fixable: self.ours,
+        Some(Advice {
+            fixable: ours.unwrap_or(self.ours),
             ..advice
         })
     }
@@ -140,9 +143,9 @@ fn row(advice: &Advice) -> Option<&'static Row> {
 pub fn page() -> String {
     let mut page = String::from(
         "# What `diagnose` knows\n\nMade from the agent's table; a test fails when this page is stale. Rows stand from the \
-         ground up: what is below causes what is above. *Deploy* means that deploying again mends it. Where no row has \
-         found a cause, what a check or the last deployment found is told in its own words; a *symptom* is told only \
-         where there is nothing of that kind either.\n",
+         ground up: what is below causes what is above. *Deploy* means that deploying again mends it, unless the finding \
+         itself knows better. Where no row has found a cause, what a check or the last deployment found is told in its \
+         own words; a *symptom* is told only where there is nothing of that kind either.\n",
     );
     for layer in ROWS {
         let _ = write!(

@@ -37,7 +37,7 @@ fn says(world: &mut World, a: &[&str], aaaa: &[&str]) {
     world.dns.insert("chat.example.com".into(), vec![answers]);
 }
 
-fn listens(world: &mut World, port: u16, process: &str, container: Option<&str>) {
+pub(super) fn listens(world: &mut World, port: u16, process: &str, container: Option<&str>) {
     let owner = PortOwner {
         pid: Some(7),
         process: process.into(),

@@ -1,5 +1,6 @@
 //! What holds for every step, on every supported distribution, for every kind of site.
 
+mod again;
 mod bad_inputs;
 mod distributions;
 mod driver;
@@ -25,6 +26,13 @@ pub(super) fn deployed() -> (FakeHost, Site, BTreeMap<String, String>) {
     (host, run.site, run.memory)
 }
 
+/// Whether a site ends well on its host when it is deployed again.
+pub(super) fn is_well_again(host: &FakeHost, site: &Site, memory: &BTreeMap<String, String>) -> bool {
+    let mut run = full(&DISTROS[0]);
+    (run.site, run.memory) = (site.clone(), memory.clone());
+    run.deploy(host).is_ok()
+}
+
 /// What the checks of a chapter tell a person to do.
 pub(super) async fn findings(
     host: &FakeHost,
@@ -48,9 +56,14 @@ pub(super) async fn findings(
     blocked.collect()
 }
 
-/// Every finding that a deployment may stop with.
+/// Every finding of the tables here.
 pub(super) fn every_finding() -> Vec<Advice> {
-    bad_inputs::every_finding()
+    [
+        bad_inputs::every_finding(),
+        options::every_finding(),
+        again::every_finding(),
+    ]
+    .concat()
 }
 use driver::{Run, Stop, behind_nginx, behind_traefik, full, least, limited, tunnelled, with_everything};
 
@@ -292,8 +305,7 @@ fn f38_the_host_may_boot_after_any_call_and_running_again_ends_the_same() {
 
 #[test]
 fn every_finding_has_something_in_each_field() {
-    let mut found = bad_inputs::every_finding();
-    found.extend(options::every_finding());
+    let found = every_finding();
     assert!(found.len() > 30, "only {} findings", found.len());
     for advice in found {
         let code = &advice.code;

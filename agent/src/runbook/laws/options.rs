@@ -1,6 +1,6 @@
 //! What the options of a site must find: voice and video, single sign-on, a private registry.
 
-use super::bad_inputs::{container, deployed};
+use super::bad_inputs::{container, deployed, listens};
 use super::driver::{Run, Stop, behind_nginx, behind_traefik, full, least, tunnelled};
 use crate::host::fake::{FakeHost, Mode, World};
 use crate::host::{FetchError, Fetched, PortOwner, Transport};
@@ -64,6 +64,10 @@ const DEPLOYED: &[(&str, &str, Spoil)] = &[
         w.put("/srv/chatalot/secrets/turn_secret", "\n");
     }),
     ("verify.turn", "TURN_NO_TCP", |w| w.turn.deaf_on_tcp = true),
+    ("verify.turn", "TURN_NO_TLS", |w| {
+        listens(w, 5349, "turnserver", None);
+    }),
+    ("verify.turn", "TURN_NO_RELAY", |w| w.turn.full = true),
     ("verify.turn", "TURN_OPEN", |w| w.turn.open = true),
     ("verify.turn", "TURN_RELAY_ADDRESS", |w| {
         w.turn.relay = Some("10.0.0.5:49152".parse().unwrap());

@@ -169,7 +169,8 @@ fn merged(old: &str, new: &str) -> (String, Vec<String>) {
     (lines.join("\n") + "\n", names)
 }
 
-fn bare(value: &str) -> &str {
+/// A value of `.env` without the quotes that compose takes off it.
+pub(in crate::runbook) fn bare(value: &str) -> &str {
     value.trim().trim_matches(['"', '\''])
 }
 

@@ -9,6 +9,8 @@ mod summary;
 pub(super) mod switched_off;
 mod taken_up;
 
+pub(in crate::runbook) use copies::bare;
+
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use super::checkout;
 use crate::host::{Command, Look};

@@ -1,6 +1,7 @@
 //! Whether an installer that ran again has taken up the inputs, or kept its `.env` as it was: each input that is another
 //! one, one that is gone as well as one that is new.
 
+use super::copies::bare;
 use super::flags::Change;
 use super::switched_off::{SWITCHES, Switch};
 use chatalot_protocol::advice::Advice;
@@ -145,7 +146,7 @@ fn pairs(env: &str) -> impl Iterator<Item = (String, &str)> {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| {
             let name = name.trim().to_ascii_uppercase().replace('-', "_");
-            (name, value.trim().trim_matches(['"', '\'']))
+            (name, bare(value))
         })
 }
 

@@ -86,6 +86,7 @@ pub(in crate::runbook::chapters) async fn inner(cx: &Cx<'_>) -> Result<Option<Ip
     Ok(own.into_iter().find(|ip| ip.is_ipv4() && !is_public_v4(ip)))
 }
 
-fn is_public_v4(ip: &IpAddr) -> bool {
+/// Whether the world can reach such an address.
+pub(in crate::runbook) fn is_public_v4(ip: &IpAddr) -> bool {
     ip.is_ipv4() && ip.to_string().parse::<PublicIpv4>().is_ok()
 }

@@ -2,6 +2,7 @@
 
 use super::SETTLING;
 use crate::host::{Transport, TurnAsk, TurnError, TurnOver};
+use crate::runbook::chapters::bare;
 use crate::runbook::chapters::preflight::turn as address;
 use crate::runbook::{Cx, Step, StepError, evidence};
 use crate::stun::dialogue::{Credentials, Refusal, Relay};
@@ -99,7 +100,7 @@ async fn credentials(cx: &Cx<'_>) -> Result<Option<Credentials>, StepError> {
         let mut lines = env.lines().filter_map(|line| line.split_once('='));
         let found = lines.find(|(name, _)| name.trim() == key);
         found
-            .map(|(_, value)| value.trim().trim_matches(['"', '\'']).to_owned())
+            .map(|(_, value)| bare(value).to_owned())
             .filter(|value| !value.is_empty())
     };
     if let Some(secret) = value("TURN_SECRET") {

@@ -3,6 +3,7 @@
 use super::super::facts::not_running;
 use super::{ENDED, Facts, Find, Row, Seen, TOLD};
 use crate::host::{Container, Engine};
+use crate::runbook::containers::least;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -17,7 +18,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "DATABASE_DOWN",
         cause: "a database that is stopped, paused or ill",
         shown_by: "the state and the health of chatalot-db; chatalot says `db_healthy` false",
-        fix: "run `docker start chatalot-db`, and look at `docker logs --tail 50 chatalot-db`",
+        fix: "run `docker start chatalot-db`, or `docker unpause chatalot-db` where it is paused, and look at `docker logs --tail 50 chatalot-db`",
         ours: true,
         find: Find::Seen(database),
         ..TOLD
@@ -49,7 +50,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "CONTAINERS_DOWN",
         cause: "a container that is not up",
         shown_by: "no running container of a service; nobody answers on 127.0.0.1:8080",
-        fix: "deploy again, which starts it, or read `docker compose logs --tail 50` in chatalot's folder",
+        fix: "run `docker unpause` on it where it is paused; else deploy again, which starts it, or read `docker compose logs --tail 50` in chatalot's folder",
         ours: true,
         symptom: true,
         find: Find::Seen(down),
@@ -82,18 +83,23 @@ fn database(facts: &Facts) -> Option<Seen> {
     if one.state == "running" && !ill {
         return None;
     }
-    let (how, fix) = match one.state.as_str() {
-        "paused" => ("paused", format!("run `docker unpause {}`", one.name)),
+    let name = &one.name;
+    // What runs or is paused a deployment leaves as it is.
+    let (how, fix, ours) = match one.state.as_str() {
+        "paused" => ("paused", unpause(name), Some(false)),
         "running" => (
             "unhealthy",
-            format!("look at `docker logs --tail 50 {}`", one.name),
+            format!(
+                "look at `docker logs --tail 50 {name}`, mend what it names, then run `docker restart {name}`"
+            ),
+            Some(false),
         ),
         state => (
             state,
             format!(
-                "run `docker start {}`; if it does not stay up, look at `docker logs --tail 50 {0}`",
-                one.name
+                "run `docker start {name}`; if it does not stay up, look at `docker logs --tail 50 {name}`"
             ),
+            None,
         ),
     };
     Some(Seen {
@@ -106,7 +112,12 @@ fn database(facts: &Facts) -> Option<Seen> {
             .cloned()
             .into_iter()
             .collect(),
+        ours,
     })
+}
+
+fn unpause(names: &str) -> String {
+    format!("run `docker unpause {names}`, which a deployment does not do")
 }
 
 /// By SIGKILL. The database has a row of its own, whatever has ended it.
@@ -123,7 +134,7 @@ fn killed(facts: &Facts) -> Option<Seen> {
             "run `docker start {}`; if it comes again, see whether `journalctl -k` tells of a process killed for memory",
             one.name
         )),
-        lines: Vec::new(),
+        ..Seen::default()
     })
 }
 
@@ -140,6 +151,7 @@ fn crashing(facts: &Facts) -> Option<Seen> {
             one.name
         )),
         lines: log[log.len().saturating_sub(6)..].to_vec(),
+        ..Seen::default()
     })
 }
 
@@ -150,9 +162,17 @@ fn down(facts: &Facts) -> Option<Seen> {
     let seen = not_running(facts);
     let first = seen.first().and_then(|first| first.split(' ').next())?;
     let log = facts.logs.get(first).cloned().unwrap_or_default();
+    let is_paused = |service: &&str| facts.container(service).filter(|one| one.state == "paused");
+    let paused: Vec<&str> = least(&facts.site)
+        .iter()
+        .filter_map(is_paused)
+        .map(|one| one.name.as_str())
+        .collect();
+    let is_any = !paused.is_empty();
     Some(Seen {
         saw: format!("not up: {}", seen.join(", ")),
-        fix: None,
+        fix: is_any.then(|| unpause(&paused.join(" "))),
+        ours: is_any.then_some(false),
         lines: log[log.len().saturating_sub(6)..].to_vec(),
     })
 }

@@ -1,10 +1,23 @@
 //! The Docker Engine and compose.
 
-use super::{Facts, Find, Row, Seen, TOLD};
+use super::{ENDED, Facts, Find, Row, Seen, TOLD};
 use crate::host::Engine;
 use crate::runbook::engine_version::{COMPOSE, is_compose_v1};
 
 pub(super) const ROWS: &[Row] = &[
+    Row {
+        code: "PODMAN_DOCKER",
+        cause: "Podman under Docker's name, on which chatalot's updater and TURN server do not run",
+        shown_by: "the package `podman-docker`",
+        fix: "remove `podman-docker` (Podman itself may stay), then deploy again",
+        ..TOLD
+    },
+    Row {
+        code: "KERNEL_REPLACED",
+        cause: "a kernel whose modules, which the Engine needs, have been exchanged for a newer one's",
+        fix: "reboot the host, then deploy again: it goes on from there",
+        ..ENDED
+    },
     Row {
         code: "ENGINE_ABSENT",
         cause: "no Docker Engine where chatalot was installed",
@@ -33,8 +46,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "COMPOSE_MISSING",
         cause: "no compose, or compose 1, beside the Engine",
         shown_by: "`docker compose version`",
-        fix: "install compose 2 from where the Engine came from (the distribution's own package, or `docker-compose-plugin` from Docker's own repository)",
-        ours: true,
+        fix: "deploy again where the Engine is the one that a deployment installs, for it brings compose too; else install compose 2 from where the Engine came from (the distribution's own package, or `docker-compose-plugin` from Docker's own repository)",
         find: Find::Seen(compose),
         ..TOLD
     },
@@ -62,6 +74,17 @@ fn compose(facts: &Facts) -> Option<Seen> {
     };
     let (manager, own) = (facts.distro.manager, facts.distro.compose.join(" "));
     let install = manager.install();
+    // An Engine from elsewhere is left alone, and what is installed is not installed again.
+    let ours = facts
+        .distro
+        .compose
+        .iter()
+        .any(|name| facts.to_install.contains(name));
+    let again = if ours {
+        "deploy again, which installs it; or "
+    } else {
+        ""
+    };
     let dockers = if own == COMPOSE {
         String::new()
     } else {
@@ -70,8 +93,9 @@ fn compose(facts: &Facts) -> Option<Seen> {
     Some(Seen {
         saw,
         fix: Some(format!(
-            "install compose 2 from where the Engine came from: `{install} {own}`{dockers}"
+            "{again}install compose 2 from where the Engine came from: `{install} {own}`{dockers}"
         )),
-        lines: Vec::new(),
+        ours: Some(ours),
+        ..Seen::default()
     })
 }

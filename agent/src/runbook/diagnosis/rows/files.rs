@@ -1,6 +1,6 @@
 //! `.env`, `secrets/`, and the password that both database and `.env` must have.
 
-use super::{Facts, Find, Row, Seen, TOLD};
+use super::{ENDED, Facts, Find, Row, Seen, TOLD};
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -33,6 +33,12 @@ pub(super) const ROWS: &[Row] = &[
         find: Find::Ended,
         fix: "restore the missing file from the backup, then deploy again",
         ..TOLD
+    },
+    Row {
+        code: "ENV_NOT_TAKEN_UP",
+        cause: "containers that do not start with the secrets that were put back after `.env` was written anew",
+        fix: "mend what compose names, then run `docker compose up -d` in chatalot's folder",
+        ..ENDED
     },
     Row {
         code: "SECRET_UNREADABLE",
@@ -93,8 +99,8 @@ fn secret_missing(facts: &Facts) -> Option<Seen> {
         let seen = said.filter(|_| ended(facts) && facts.installed)?;
         return Some(Seen {
             saw: "chatalot cannot find a file that it needs; all that are known of are there".to_owned(),
-            fix: None,
             lines: vec![seen.clone()],
+            ..Seen::default()
         });
     };
     let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
@@ -107,6 +113,7 @@ fn secret_missing(facts: &Facts) -> Option<Seen> {
         saw: format!("missing below {folder}/secrets: {}", names.join(", ")),
         fix: Some(fix),
         lines,
+        ..Seen::default()
     })
 }
 
@@ -141,6 +148,7 @@ fn secret_unreadable(facts: &Facts) -> Option<Seen> {
         saw,
         fix,
         lines: vec![said.clone()],
+        ..Seen::default()
     })
 }
 
@@ -167,8 +175,8 @@ fn secret_damaged(facts: &Facts) -> Option<Seen> {
     };
     Some(Seen {
         saw,
-        fix: None,
         lines: vec![said.clone()],
+        ..Seen::default()
     })
 }
 
@@ -178,7 +186,7 @@ fn password(facts: &Facts) -> Option<Seen> {
         .filter(|_| ended(facts))?;
     Some(Seen {
         saw: "the database refuses the password of .env".to_owned(),
-        fix: None,
         lines: vec![said.clone()],
+        ..Seen::default()
     })
 }

@@ -171,6 +171,6 @@ fn firewall(facts: &Facts) -> Option<Seen> {
             "run {}; deploying again opens them too",
             commands.join(", ")
         )),
-        lines: Vec::new(),
+        ..Seen::default()
     })
 }

@@ -119,6 +119,24 @@ pub(super) const ROWS: &[Row] = &[
         fix: "restore the distribution's own package sources",
         ..ENDED
     },
+    Row {
+        code: "MIRROR_UNUSABLE",
+        cause: "a mirror of a package repository that is not named as it must be, or not by root alone",
+        fix: "as root on the host mend `/etc/chatalot-agent/config.toml`, then deploy again",
+        ..ENDED
+    },
+    Row {
+        code: "REPOSITORY_KEY_UNREACHABLE",
+        cause: "a third party's package repository whose key cannot be fetched",
+        fix: "see that the host reaches the address that the finding names (name resolution, firewall, proxy), then deploy again",
+        ..ENDED
+    },
+    Row {
+        code: "REPOSITORY_KEY_WRONG",
+        cause: "a third party's package repository with another key than the pinned one",
+        fix: "do not install from it; compare with what its owner publishes, and upgrade the agent if the key has been exchanged",
+        ..ENDED
+    },
 ];
 
 fn no_space(facts: &Facts) -> Option<Seen> {
@@ -148,5 +166,6 @@ fn half_installed(facts: &Facts) -> Option<Seen> {
             facts.distro.manager.mend()
         )),
         lines: facts.half_installed.clone(),
+        ..Seen::default()
     })
 }

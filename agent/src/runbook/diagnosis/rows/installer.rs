@@ -72,6 +72,12 @@ pub(super) const ROWS: &[Row] = &[
         ..ENDED
     },
     Row {
+        code: "REGISTRY_UNREACHABLE",
+        cause: "a registry that does not say whether it accepts the site's credentials",
+        fix: "see that the host reaches the registry (name resolution, firewall, proxy, certificate), then deploy again",
+        ..ENDED
+    },
+    Row {
         code: "REGISTRY_RATE_LIMITED",
         cause: "too many pulls",
         shown_by: "429 while images are pulled",
@@ -118,6 +124,18 @@ pub(super) const ROWS: &[Row] = &[
         code: "SECRET_MISSING",
         cause: "a deployment without a secret that belongs to its site",
         fix: "deploy again with it",
+        ..ENDED
+    },
+    Row {
+        code: "SECRETS_LOST",
+        cause: "a deployment whose secrets were gone when the agent, started anew, was to go on with it",
+        fix: "deploy again, with its secrets",
+        ..ENDED
+    },
+    Row {
+        code: "CONTAINERS_STAY",
+        cause: "containers that were switched off or are to be taken away, and do not go",
+        fix: "run the command that the finding names by hand and mend what it tells of, then do again what was begun",
         ..ENDED
     },
     Row {

@@ -7,6 +7,7 @@ mod front;
 mod host;
 mod installer;
 mod names;
+mod oidc;
 mod proxies;
 mod symptoms;
 mod turn;
@@ -54,6 +55,10 @@ pub const ROWS: &[Layer] = &[
     Layer {
         name: "Proxy, certificate and public address",
         rows: front::ROWS,
+    },
+    Layer {
+        name: "Single sign-on",
+        rows: oidc::ROWS,
     },
     Layer {
         name: "Voice, video and updates",

@@ -94,3 +94,108 @@ async fn a_fix_is_told_in_the_commands_of_the_distribution() {
         assert!(fix("PACKAGES_BROKEN").contains(mend), "{found:#?}");
     }
 }
+
+/// What is found first.
+async fn first(case: &Case) -> Advice {
+    let mut found = case.found(None).await;
+    assert!(!found.is_empty());
+    found.remove(0)
+}
+
+#[tokio::test]
+async fn deploying_again_mends_a_missing_compose_only_where_it_would_be_installed() {
+    let cases: [(&[&str], bool); 3] = [
+        // The Engine is from elsewhere: what is there stays as it is.
+        (&["docker.io"], false),
+        // The package is there, and what is in it is not.
+        (&[], false),
+        (&["docker-compose"], true),
+    ];
+    for (lacks, is_mended) in cases {
+        let case = Case::deployed().await;
+        case.host.world(|world| {
+            world.packages.retain(|name| !lacks.contains(&name.as_str()));
+            world.compose = None;
+        });
+        let found = first(&case).await;
+        assert_eq!(
+            (&*found.code, found.fixable),
+            ("COMPOSE_MISSING", is_mended),
+            "{found}"
+        );
+        assert_eq!(found.fix.contains("deploy again"), is_mended, "{found}");
+        let is_well = laws::is_well_again(&case.host, &case.site, &case.memory);
+        assert_eq!(is_well, is_mended, "{found}");
+    }
+}
+
+#[tokio::test]
+async fn deploying_again_mends_an_updater_without_credentials_only_where_the_site_has_them() {
+    let file = "/srv/chatalot/secrets/registry_creds";
+    for (has_user, is_there, is_mended) in [(true, false, true), (true, true, false), (false, false, false)] {
+        let mut case = Case::deployed().await;
+        if !has_user {
+            case.site.registry_user = None;
+        }
+        case.host.world(|world| {
+            if !is_there {
+                world.put(file, "");
+            }
+            let line = "pull phase: 401 Unauthorized".to_owned();
+            world.logs.insert("chatalot-updater".into(), vec![line]);
+        });
+        let found = first(&case).await;
+        assert_eq!(
+            (&*found.code, found.fixable),
+            ("UPDATER_REGISTRY_DENIED", is_mended)
+        );
+        assert_eq!(
+            found.fix.contains("registry_token"),
+            has_user && is_there,
+            "{found}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_paused_is_not_started_by_deploying_again_and_is_told_with_its_own_command() {
+    for (name, code) in [
+        ("chatalot-db", "DATABASE_DOWN"),
+        ("chatalot-server", "CONTAINERS_DOWN"),
+        ("chatalot-updater", "CONTAINERS_DOWN"),
+    ] {
+        for (state, is_mended) in [("paused", false), ("exited", true)] {
+            let case = Case::deployed().await;
+            case.host
+                .world(|world| container(world, name).state = state.into());
+            let found = first(&case).await;
+            assert_eq!((&*found.code, found.fixable), (code, is_mended), "{found}");
+            let told = found.fix.contains(&format!("docker unpause {name}"));
+            assert_eq!(told, !is_mended, "{found}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_shared_behind_a_providers_nat_is_no_public_one_and_quotes_do_not_hide_it() {
+    for (value, is_told) in [
+        ("100.64.0.1", true),
+        ("'100.127.255.254'", true),
+        ("\"10.0.0.5\"", true),
+        ("100.128.0.1", false),
+        ("\"203.0.113.42\"", false),
+    ] {
+        let case = Case::deployed().await;
+        case.host.world(|world| {
+            let env = world.text("/srv/chatalot/.env").unwrap();
+            world.put("/srv/chatalot/.env", format!("{env}TURN_EXTERNAL_IP={value}\n"));
+        });
+        let found = case.found(None).await;
+        let codes: Vec<&str> = found.iter().map(|advice| &*advice.code).collect();
+        assert_eq!(
+            codes.contains(&"TURN_ADDRESS_PRIVATE"),
+            is_told,
+            "{value}: {codes:?}"
+        );
+    }
+}
