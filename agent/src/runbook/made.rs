@@ -42,8 +42,17 @@ pub async fn note(cx: &ActCx<'_>, what: impl IntoIterator<Item = String>) -> Res
 
 /// Notes that this has been taken away.
 pub async fn forget(cx: &ActCx<'_>, what: &str) -> Result<(), HostError> {
+    forget_all(cx, [what.to_owned()]).await
+}
+
+/// Notes that all of these have been taken away, in one write.
+pub async fn forget_all(cx: &ActCx<'_>, what: impl IntoIterator<Item = String>) -> Result<(), HostError> {
     let mut known = made(cx.host).await?;
-    if !known.remove(what) {
+    let before = known.len();
+    for line in what {
+        known.remove(&line);
+    }
+    if known.len() == before {
         return Ok(());
     }
     keep(cx, &known).await

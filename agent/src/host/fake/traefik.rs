@@ -12,7 +12,7 @@ const SERVER: &str = "chatalot-server";
 /// The entries of an override that stand on a line of their own, as we and most people write them.
 fn labels(text: &str) -> BTreeMap<String, String> {
     let entries = text.lines().filter_map(|line| {
-        let entry = line.trim().strip_prefix("- \"")?.strip_suffix('"')?;
+        let entry = line.trim().strip_prefix("- ")?.trim_matches(['"', '\'']);
         entry.split_once('=')
     });
     entries
@@ -24,7 +24,7 @@ fn labels(text: &str) -> BTreeMap<String, String> {
 fn network(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("external: true")?;
     let line = rest.lines().find_map(|line| line.trim().strip_prefix("name: "))?;
-    Some(line.trim_matches('"').to_owned())
+    Some(line.trim_matches(['"', '\'']).to_owned())
 }
 
 /// Whether the override puts chatalot's port on loopback in place of the base's.

@@ -6,6 +6,7 @@ mod distributions;
 mod driver;
 mod earlier;
 mod fronts;
+mod labels;
 mod limits;
 mod options;
 mod outside;

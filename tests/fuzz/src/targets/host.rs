@@ -121,7 +121,7 @@ pub(super) fn compose_override(input: &[u8]) {
         ],
         network: Some(("edge".to_owned(), vec!["default".to_owned()])),
     };
-    let without = merge::without(&text);
+    let without = merge::without(&text, &merge::parts(&text));
     assert!(
         without.len() <= text.len() + 1,
         "nothing is added where something is taken out"

@@ -4,7 +4,7 @@
 mod out;
 mod ports;
 
-pub use out::without;
+pub use out::{parts, without};
 pub use ports::{publish_locally, without_local_port};
 
 use super::yaml::{Block, Lines};
@@ -34,13 +34,18 @@ pub fn merge(text: &str, wanted: &Wanted) -> Result<String, String> {
     if text.replace("\r\n", "\n").contains('\r') {
         return Err("it has carriage returns within its lines".to_owned());
     }
-    let mut edit = Edit(text.lines().map(str::to_owned).collect());
+    let there: Vec<String> = text.lines().map(str::to_owned).collect();
+    let mut edit = Edit(there.clone());
     edit.drop_limit();
     edit.path(&["services", "chatalot"])?;
     edit.labels(&wanted.labels)?;
     if let Some((name, others)) = &wanted.network {
         edit.join(others)?;
         edit.declare(name)?;
+    }
+    // However its lines end.
+    if edit.0 == there {
+        return Ok(text.to_owned());
     }
     Ok(edit.0.join("\n") + "\n")
 }
@@ -119,6 +124,7 @@ impl Edit {
                 )
             };
             match at {
+                Some(at) if value_of(&self.0[at]) == value_of(&line) => {}
                 Some(at) => self.0[at] = line,
                 None => self.0.insert(block.end, line),
             }
@@ -152,6 +158,14 @@ impl Edit {
     /// Our name for the network stands for the existing one.
     fn declare(&mut self, name: &str) -> Result<(), String> {
         let block = self.path(&["networks", NETWORK])?;
+        let lines = self.lines();
+        let says = |key: &str, value: &str| {
+            let line = lines.below(block, key);
+            line.is_some_and(|line| lines.inline(line).trim_matches(['"', '\'']) == value)
+        };
+        if says("external", "true") && says("name", name) {
+            return Ok(());
+        }
         let indent = " ".repeat(block.indent + 2);
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -182,6 +196,17 @@ fn item(line: &str) -> &str {
 
 fn label_of(line: &str) -> &str {
     item(line).split('=').next().unwrap_or_default()
+}
+
+/// The value of a label in either style, however it is quoted.
+fn value_of(line: &str) -> Option<&str> {
+    let is_item = line.trim_start().starts_with('-');
+    let (_, value) = item(line).split_once(if is_item { '=' } else { ':' })?;
+    Some(if is_item {
+        value
+    } else {
+        value.trim().trim_matches(['"', '\''])
+    })
 }
 
 /// A double-quoted scalar; compose would fill in a single dollar sign.
@@ -262,13 +287,77 @@ mod tests {
         assert_eq!(merge(&merged, &wanted()).unwrap(), OURS);
     }
 
+    /// What merging has added to a text.
+    fn added(text: &str, merged: &str) -> std::collections::BTreeSet<String> {
+        &parts(merged) - &parts(text)
+    }
+
     #[test]
     fn taken_out_again_it_is_as_it_was() {
-        let theirs = "# mine\nservices:\n  chatalot:\n    labels:\n      - backup=yes\nvolumes:\n  x: {}\n";
-        for before in ["", theirs] {
-            assert_eq!(without(&merge(before, &wanted()).unwrap()), before);
-            assert_eq!(without(before), before);
+        let label = "services:\n  chatalot:\n    labels:\n      - backup=yes\nvolumes:\n  x: {}\n";
+        let router = "traefik.http.routers.chatalot.priority";
+        for before in [
+            String::new(),
+            format!("# mine\n{label}"),
+            // As an operator writes ours, some or all of them, with one that we never do.
+            label.replace("backup=yes", "'traefik.enable=true' # mine"),
+            label.replace(
+                "- backup=yes",
+                &format!("{router}: 9\n      'traefik.enable': true"),
+            ),
+            OURS.replace("      - default\n", "      - default\n      - backup\n")
+                .replace("\"edge\"", "edge # mine"),
+            OURS.replace("    networks:\n      - default\n      - chatalot-proxy\n", ""),
+        ] {
+            let merged = merge(&before, &wanted()).unwrap();
+            let ours = added(&before, &merged);
+            assert_eq!(without(&merged, &ours), before, "{ours:?}");
+            assert_eq!(without(&before, &ours), before);
         }
+    }
+
+    #[test]
+    fn what_says_the_same_in_other_words_is_not_written_anew_and_nothing_of_it_is_ours() {
+        for same in [
+            OURS.trim_end().to_owned(),
+            OURS.replace('\n', "\r\n"),
+            OURS.replace("\"traefik.enable=true\"", "traefik.enable=true # mine"),
+            OURS.replace("- \"traefik.enable=true\"", "traefik.enable: true")
+                .replace(
+                    "- \"traefik.http.routers.chatalot.rule=Host(`chat.example.com`)\"",
+                    "'traefik.http.routers.chatalot.rule': 'Host(`chat.example.com`)'",
+                ),
+        ] {
+            let merged = merge(&same, &wanted()).unwrap();
+            assert_eq!(merged, same);
+            assert!(added(&same, &merged).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_value_of_the_operators_that_has_to_be_another_stays_in_its_place() {
+        let theirs = "services:\n  chatalot:\n    labels:\n      - traefik.enable=false\n";
+        let merged = merge(theirs, &wanted()).unwrap();
+        assert!(merged.contains("- \"traefik.enable=true\"\n"), "{merged}");
+        let rest = without(&merged, &added(theirs, &merged));
+        assert_eq!(
+            rest,
+            theirs.replace("traefik.enable=false", "\"traefik.enable=true\"")
+        );
+    }
+
+    #[test]
+    fn a_service_that_names_another_network_keeps_the_default_one() {
+        let merged = merge("", &wanted()).unwrap();
+        let ours = added("", &merged);
+        let since = merged.replace(
+            "      - chatalot-proxy\n",
+            "      - chatalot-proxy\n      - backup\n",
+        );
+        assert_eq!(
+            without(&since, &ours),
+            "services:\n  chatalot:\n    networks:\n      - default\n      - backup\n"
+        );
     }
 
     #[test]

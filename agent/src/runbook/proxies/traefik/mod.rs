@@ -3,6 +3,7 @@
 
 mod inspect;
 pub mod merge;
+mod ours;
 pub mod proof;
 mod refusals;
 mod yaml;
@@ -23,8 +24,6 @@ use std::time::Duration;
 
 /// What a candidate is judged as, before the override is touched.
 const CANDIDATE: &str = "docker-compose.chatalot-agent.yml";
-/// How it is written down that labels in the override are ours.
-const LABELS: &str = "override traefik labels";
 const BASE: &str = "docker-compose.yml";
 
 /// The row.
@@ -99,13 +98,12 @@ impl Proxy for Traefik {
         let after = seen_by_compose(cx.host, site, &proposed()).await;
         cx.host.remove(&candidate(site)).await?;
         proof::same_but(&seen, &after?, &wanted).map_err(|why| unreadable(site, &wanted, &why))?;
-        let mut before = vec![(path.clone(), there)];
-        // What an operator has written in the same words is not ours; nor is what has to go again.
-        if merged != text {
-            before.push(made::file(cx.host).await?);
-            made::note(cx, [LABELS.to_owned()]).await?;
-        }
+        let before = vec![(path.clone(), there), made::file(cx.host).await?];
+        ours::note(cx, &text, &merged).await?;
         cx.host.rewrite(&path, merged.as_bytes()).await?;
+        // A limit that has gone, now or in a run that was cut off.
+        let gone = &ours::noted(cx.host).await? - &merge::parts(&merged);
+        ours::forget(cx, &gone).await?;
         Ok(Written {
             before,
             digest: digest(merged.as_bytes()),
@@ -162,14 +160,14 @@ impl Proxy for Traefik {
     }
 
     async fn left(&self, cx: &Cx<'_>) -> Result<Option<String>, StepError> {
-        // Whoever puts the site behind Traefik by hand gives the labels the same names.
-        if !made::is_made(cx.host, LABELS).await? {
+        let noted = ours::noted(cx.host).await?;
+        if noted.is_empty() {
             return Ok(None);
         }
         let path = override_file(cx.site);
         let text = cx.host.read(&path).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
-        if merge::without(&text) != text {
+        if merge::without(&text, &noted) != text {
             return Ok(Some(format!("our labels are in {}", path.display())));
         }
         let seen = labelled(cx).await?;
@@ -182,15 +180,17 @@ impl Proxy for Traefik {
     }
 
     async fn take_out(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
-        if !made::is_made(cx.host, LABELS).await? {
+        let noted = ours::noted(cx.host).await?;
+        if noted.is_empty() {
             return Ok(());
         }
         let path = override_file(cx.look.site);
         let text = cx.host.read(&path).await?.unwrap_or_default();
-        let rest = merge::without(&String::from_utf8_lossy(&text));
+        let text = String::from_utf8_lossy(&text);
+        let rest = merge::without(&text, &noted);
         if !text.is_empty() && rest.is_empty() {
             cx.host.remove(&path).await?;
-        } else if rest.as_bytes() != text {
+        } else if rest != text {
             cx.host.rewrite(&path, rest.as_bytes()).await?;
         }
         // To start it anew without them, compose would need files that are valid and images that are there.
@@ -203,7 +203,7 @@ impl Proxy for Traefik {
                 return Err(not_stopped(&name, &output));
             }
         }
-        Ok(made::forget(cx, LABELS).await?)
+        Ok(ours::forget(cx, &noted).await?)
     }
 }
 
