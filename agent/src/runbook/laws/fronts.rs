@@ -1,7 +1,7 @@
 //! What stands in front of a site: nginx with certbot, firewalls, what was there before us.
 
 use super::bad_inputs::fails;
-use super::driver::{behind_nginx, behind_traefik};
+use super::driver::{Stop, behind_nginx, behind_traefik};
 use crate::host::fake::World;
 use crate::host::{PortOwner, Transport, Unit};
 use crate::runbook::distro::DISTROS;
@@ -107,6 +107,31 @@ fn f55_a_domain_that_nginx_serves_from_elsewhere_is_named() {
         world.put("/etc/nginx/sites-enabled/chat", SHOP.replace("shop", "chat"));
     });
     assert_eq!((code.as_str(), ours), ("PROXY_DOMAIN_TAKEN", None));
+}
+
+#[test]
+fn f55_what_waits_in_a_folder_that_nginx_does_not_read_is_named() {
+    let arch = DISTROS.iter().find(|row| row.name == "Arch Linux").unwrap();
+    let mut run = behind_nginx(arch);
+    let host = run.host();
+    host.world(|world| {
+        world.install("nginx");
+        world.put("/etc/nginx/conf.d/shop.conf", SHOP);
+    });
+    let Err(Stop::Advice(told)) = run.deploy(&host) else {
+        panic!("not told");
+    };
+    assert_eq!(told.code, "NGINX_WITHOUT_CONF_D");
+    assert!(
+        told.fix.starts_with("move shop.conf out of /etc/nginx/conf.d"),
+        "{told}"
+    );
+    host.world(|world| {
+        world
+            .files
+            .remove(std::path::Path::new("/etc/nginx/conf.d/shop.conf"))
+    });
+    run.deploy(&host).unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod include;
 mod render;
 
 use super::life::{take_up, told, unfit_domain};
-use super::site_file::{Folder, MARK};
+use super::site_file::{Content, Folder, MARK};
 use super::{Part, Proxy, Standing, Written, certbot};
 use crate::host::{Command, HostError, Look, PortOwner, plain_line};
 use crate::runbook::distro::Distro;
@@ -91,7 +91,7 @@ impl Proxy for Nginx {
         let content = SITES.content(cx.host, &cx.site.domain).await?;
         let is_closed = |text: &&str| !includes_sites(text) && include::with_line(text, &content).is_none();
         if let Some(text) = main.as_deref().filter(is_closed) {
-            return Ok(Standing::Unfit(Box::new(without_folder(text))));
+            return Ok(Standing::Unfit(Box::new(without_folder(text, &content))));
         }
         let mut texts = content.foreign;
         texts.extend(main.map(|text| (MAIN.to_owned(), text)));
@@ -256,11 +256,18 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
         .map(|line| line.split('#').next().unwrap_or_default().trim())
 }
 
-/// Whether the main file reads the folder that ours goes into.
+/// Whether the main file reads the folder that ours goes into. A path that does not begin at the root begins at its own
+/// folder.
 fn includes_sites(main: &str) -> bool {
-    lines(main).any(|line| {
-        line.starts_with("include") && (line.contains("conf.d/*.conf") || line.contains("conf.d/*;"))
-    })
+    let own = Path::new(MAIN).parent().unwrap_or(Path::new("/"));
+    lines(main)
+        .flat_map(|line| line.split([';', '{', '}']))
+        .filter_map(|directive| directive.trim().strip_prefix("include"))
+        .filter(|rest| rest.starts_with([' ', '\t']))
+        .map(|path| own.join(path.trim().trim_matches(['"', '\''])))
+        .any(|path| {
+            path.parent() == Some(Path::new(SITES.path)) && (path.ends_with("*.conf") || path.ends_with("*"))
+        })
 }
 
 /// The names of the sites in a file; one that stands for any name is nobody's.
@@ -271,23 +278,33 @@ fn server_names(text: &str) -> impl Iterator<Item = &str> {
         .filter(|name| !matches!(*name, "" | "_" | "localhost" | "\"\""))
 }
 
-fn without_folder(main: &str) -> Advice {
-    Advice::new(
-        "NGINX_WITHOUT_CONF_D",
-        format!(
-            "a {MAIN} ({} lines) that does not include {}/*.conf",
-            main.lines().count(),
-            SITES.path
-        ),
-        format!(
-            "`include {}/*.conf;` in its http block, which cannot be told",
-            SITES.path
-        ),
-        format!(
-            "add that line to the http block of {MAIN}, once nginx may read what else is in {}; then deploy again",
-            SITES.path
-        ),
-    )
+/// Why our line cannot be put into a main file that does not read the folder.
+fn without_folder(main: &str, content: &Content) -> Advice {
+    let line = format!("`include {}/*.conf;`", SITES.path);
+    let saw = format!(
+        "a {MAIN} ({} lines) that does not include {}/*.conf",
+        main.lines().count(),
+        SITES.path
+    );
+    let (saw, wanted, fix) = if content.foreign.is_empty() {
+        (
+            saw,
+            format!("{line} in its http block, whose end cannot be told"),
+            format!("add that line to the http block of {MAIN}, then deploy again"),
+        )
+    } else {
+        let names = content.foreign.iter().map(|(name, _)| plain_line(name));
+        let names = names.collect::<Vec<_>>().join(", ");
+        (
+            format!("{saw}, and files of others there: {names}"),
+            format!("{line} in its http block, and no file there that nginx is not to read"),
+            format!(
+                "move {names} out of {}, or add that line to the http block of {MAIN} if nginx may read them; then deploy again",
+                SITES.path
+            ),
+        )
+    };
+    Advice::new("NGINX_WITHOUT_CONF_D", saw, wanted, fix)
 }
 
 #[cfg(test)]
@@ -305,9 +322,40 @@ mod tests {
 
     #[test]
     fn a_main_file_is_asked_whether_it_reads_our_folder() {
-        assert!(includes_sites("http {\n\tinclude /etc/nginx/conf.d/*.conf;\n}"));
-        assert!(!includes_sites(
-            "http {\n\t# include /etc/nginx/conf.d/*.conf;\n}"
-        ));
+        for read in [
+            "http {\n\tinclude /etc/nginx/conf.d/*.conf;\n}",
+            "http {\n include conf.d/*.conf; # sites\n}",
+            "http { include mime.types; include \"conf.d/*\"; }",
+        ] {
+            assert!(includes_sites(read), "{read}");
+        }
+        for other in [
+            "http {\n\t# include /etc/nginx/conf.d/*.conf;\n}",
+            "stream {\n include /etc/nginx/stream.conf.d/*.conf;\n}",
+            "stream {\n include stream.conf.d/*.conf;\n}",
+            "http {\n include /opt/conf.d/*.conf;\n include conf.d/shop.conf;\n}",
+        ] {
+            assert!(!includes_sites(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn where_others_files_wait_in_the_folder_they_are_named() {
+        let alone = without_folder("http\n{\n}\n", &Content::default());
+        assert!(alone.wanted.contains("cannot be told"), "{alone}");
+        let content = Content {
+            foreign: vec![
+                ("shop.conf".into(), String::new()),
+                ("blog.conf".into(), String::new()),
+            ],
+            ..Content::default()
+        };
+        let told = without_folder("http {\n}\n", &content);
+        assert!(
+            told.saw.ends_with("files of others there: shop.conf, blog.conf")
+                && told.fix.contains("move shop.conf, blog.conf"),
+            "{told}"
+        );
+        assert!(!told.wanted.contains("cannot be told"), "{told}");
     }
 }
