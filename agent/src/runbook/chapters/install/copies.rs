@@ -132,15 +132,12 @@ fn set(text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// The new file with the old values of what belongs to existing data, wherever they stand, and with what somebody had
 /// added; the names of what is not as the installer has made it.
 fn merged(old: &str, new: &str) -> (String, Vec<String>) {
-    let is_input = |name: &str| INPUTS.iter().any(|word| name.contains(word));
-    let belongs = |name: &str| BELONGS.iter().any(|word| name.contains(word)) && !is_input(name);
     let mut lines: Vec<String> = new.lines().map(str::to_owned).collect();
     let mut names = Vec::new();
     let mut restored = Vec::new();
     for line in &mut lines {
         let (name, made) = line.split_once('=').unwrap_or_default();
-        // Of two lines compose goes by the last.
-        let before = set(old).filter(|(each, _)| *each == name.trim()).last();
+        let before = last(old, name.trim());
         if let Some((name, value)) = before.filter(|(name, value)| belongs(name) && *value != made) {
             restored.push((bare(made).to_owned(), bare(value)));
             names.push(name.to_owned());
@@ -148,7 +145,10 @@ fn merged(old: &str, new: &str) -> (String, Vec<String>) {
         }
     }
     // What was made of a secret that is the old one again is made of that one.
-    for (made, value) in restored.iter().filter(|(made, _)| made.len() >= SHORTEST) {
+    for (made, value) in restored
+        .iter()
+        .filter(|(made, value)| is_fresh(made, value, old, new))
+    {
         for line in &mut lines {
             *line = line.replace(made, value);
         }
@@ -158,15 +158,45 @@ fn merged(old: &str, new: &str) -> (String, Vec<String>) {
         all.any(|(each, _)| each.trim() == name)
     };
     // How a TURN server that is gone was reached.
-    let has_turn = |text: &str| set(text).any(|(name, _)| name == "TURN_EXTERNAL_IP");
-    let is_of_it = |name: &str| name == "ICE_SERVERS" && has_turn(old) && !has_turn(new);
-    for (name, value) in set(old).filter(|(name, _)| !is_of_it(name)) {
+    let turn = value_of(old, "TURN_EXTERNAL_IP").filter(|_| value_of(new, "TURN_EXTERNAL_IP").is_none());
+    let is_of_it = |name: &str, value: &str| {
+        turn.is_some_and(|ip| name == "ICE_SERVERS" || (name.contains("TURN") && bare(value) == ip))
+    };
+    for (name, value) in set(old).filter(|(name, value)| !is_of_it(name, value)) {
         if !has(name) && !is_input(name) && !PLAIN_INPUTS.contains(&name) {
             names.push(name.to_owned());
             lines.push(format!("{name}={value}"));
         }
     }
     (lines.join("\n") + "\n", names)
+}
+
+/// Whether a value is a secret that the installer has just made, and nothing else where it stands: one that the old file
+/// knows is none, and under several names it is one only if all of them had the same before.
+fn is_fresh(made: &str, value: &str, old: &str, new: &str) -> bool {
+    let had = |name: &str| match value_of(old, name) {
+        Some(before) => before == value,
+        None => belongs(name),
+    };
+    let mut same = set(new).filter(|(_, each)| bare(each) == made);
+    made.len() >= SHORTEST && !old.contains(made) && same.all(|(name, _)| had(name))
+}
+
+fn belongs(name: &str) -> bool {
+    BELONGS.iter().any(|word| name.contains(word)) && !is_input(name)
+}
+
+fn is_input(name: &str) -> bool {
+    INPUTS.iter().any(|word| name.contains(word))
+}
+
+/// A variable with its value: of two lines compose goes by the last.
+fn last<'a>(text: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
+    set(text).filter(|(each, _)| *each == name).last()
+}
+
+fn value_of<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    last(text, name).map(|(_, value)| bare(value))
 }
 
 /// A value of `.env` without the quotes that compose takes off it.
@@ -225,6 +255,45 @@ mod tests {
         let gone = "TURN_EXTERNAL_IP=203.0.113.9\nICE_SERVERS=[]\n";
         assert_eq!(merged(gone, "A=b\n"), ("A=b\n".into(), Vec::new()));
         assert_eq!(merged("ICE_SERVERS=[]\n", "A=b\n").0, "A=b\nICE_SERVERS=[]\n");
+    }
+
+    #[test]
+    fn a_value_that_is_no_secret_made_just_now_is_put_back_in_its_own_line_alone() {
+        // One that the old file knows, one that is put under names of all kinds, one that stands in for several secrets.
+        for (old, new, whole) in [
+            (
+                "X_PASSWORD_RESET=enabled\nMODES=guests:disabled\n",
+                "X_PASSWORD_RESET=disabled\nMODES=guests:disabled\n",
+                "X_PASSWORD_RESET=enabled\nMODES=guests:disabled\n",
+            ),
+            (
+                "X_PASSWORD_RESET=enabled\n",
+                "X_PASSWORD_RESET=disabled\nTELEMETRY=disabled\n",
+                "X_PASSWORD_RESET=enabled\nTELEMETRY=disabled\n",
+            ),
+            (
+                "DB_PASSWORD=first-one\nMAIL_PASSWORD=second-one\n",
+                "DB_PASSWORD=change_me_now\nMAIL_PASSWORD=change_me_now\nHINT=not change_me_now\n",
+                "DB_PASSWORD=first-one\nMAIL_PASSWORD=second-one\nHINT=not change_me_now\n",
+            ),
+        ] {
+            assert_eq!(merged(old, new).0, whole);
+        }
+        // Another name for one secret is that secret.
+        let new = "DB_PASSWORD=made-just-now\nPOSTGRES_PASSWORD=made-just-now\n";
+        let whole = "DB_PASSWORD=first-one\nPOSTGRES_PASSWORD=first-one\n";
+        assert_eq!(merged("DB_PASSWORD=first-one\n", new).0, whole);
+    }
+
+    #[test]
+    fn of_a_turn_server_that_is_gone_no_address_comes_back() {
+        let old = "TURN_EXTERNAL_IP=203.0.113.9\nTURN_RELAY_IP='203.0.113.9'\nTURN_REALM=mine\nMY_ADDRESS=203.0.113.9\n";
+        assert_eq!(
+            merged(old, "A=b\n").0,
+            "A=b\nTURN_REALM=mine\nMY_ADDRESS=203.0.113.9\n"
+        );
+        let still = "TURN_EXTERNAL_IP=203.0.113.42\n";
+        assert!(merged(old, still).0.contains("TURN_RELAY_IP='203.0.113.9'"));
     }
 
     #[test]
