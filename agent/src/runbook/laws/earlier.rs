@@ -10,6 +10,7 @@ use chatalot_protocol::site::ProxyChoice;
 const NGINX: &str = "/etc/nginx/conf.d/chatalot-chat.example.com.conf";
 const CADDY: &str = "/etc/caddy/conf.d/chat.example.com.caddy";
 const OVERRIDE: &str = "/srv/chatalot/docker-compose.override.yml";
+const MADE: &str = "/var/lib/chatalot-agent/made";
 const CHAIN: &str = "/etc/letsencrypt/live/chat.example.com/fullchain.pem";
 
 fn text(host: &FakeHost, path: &str) -> Option<String> {
@@ -74,6 +75,7 @@ fn labels_that_an_operator_has_written_stay() {
 #[test]
 fn what_an_operator_has_started_besides_is_not_taken_for_switched_off() {
     let mut run = least(&DISTROS[0]);
+    run.site.updates = true;
     let host = run.host();
     run.deploy(&host).unwrap();
     host.world(|world| {
@@ -86,11 +88,35 @@ fn what_an_operator_has_started_besides_is_not_taken_for_switched_off() {
     let writes = host.writes();
     run.deploy(&host).unwrap();
     assert_eq!(host.writes(), writes);
+    let there = || host.world(|world| world.containers.keys().cloned().collect::<Vec<_>>());
+    assert!(there().contains(&"chatalot-updater".to_owned()));
     run.site.updates = false;
     run.site.overwrite_env = true;
     run.deploy(&host).unwrap();
-    let there = host.world(|world| world.containers.keys().cloned().collect::<Vec<_>>());
-    assert_eq!(there, ["chatalot-db", "chatalot-server", "chatalot-tunnel"]);
+    // The updates have ended, and his tunnel runs on.
+    assert_eq!(there(), ["chatalot-db", "chatalot-server", "chatalot-tunnel"]);
+}
+
+#[test]
+fn what_a_deployment_has_started_before_there_were_notes_ends_by_what_is_remembered_of_it() {
+    let mut run = least(&DISTROS[0]);
+    run.site.updates = true;
+    let host = run.host();
+    run.deploy(&host).unwrap();
+    host.world(|world| {
+        let made = world.text(MADE).unwrap();
+        let older = made
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with("service "));
+        let older: String = older.collect();
+        world.put(MADE, older);
+    });
+    (run.site.updates, run.site.overwrite_env) = (false, true);
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| !world.containers.contains_key("chatalot-updater")));
+    let writes = host.writes();
+    run.deploy(&host).unwrap();
+    assert_eq!(host.writes(), writes);
 }
 
 #[test]

@@ -143,6 +143,12 @@ impl Inputs {
     }
 }
 
+/// Whether a flag was among what is remembered.
+pub(super) fn had(kept: &str, flag: &str) -> bool {
+    let before: BTreeMap<String, String> = serde_json::from_str(kept).unwrap_or_default();
+    before.contains_key(flag)
+}
+
 /// An input that is not as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {

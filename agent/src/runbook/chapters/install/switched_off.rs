@@ -1,8 +1,9 @@
 //! What a site can have or not, and the end of what it had: compose starts what was switched off no more, and leaves
 //! alone what runs.
 
+use super::flags;
 use crate::host::{Command, Container, HostError, Look};
-use crate::runbook::{ActCx, Cx, StepError, containers, made};
+use crate::runbook::{ActCx, Cx, StepError, containers, made, recent};
 use chatalot_protocol::advice::Advice;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use std::time::Duration;
 pub(super) struct Switch {
     /// What people call it.
     pub(super) what: &'static str,
+    /// The flag, without its dashes.
+    flag: &'static str,
     /// The services that compose starts for it.
     pub(super) services: &'static [&'static str],
 }
@@ -19,14 +22,17 @@ pub(super) struct Switch {
 pub(super) const SWITCHES: &[Switch] = &[
     Switch {
         what: "voice and video",
+        flag: "enable-turn",
         services: &["coturn"],
     },
     Switch {
         what: "managed updates",
+        flag: "enable-updater",
         services: &["chatalot-updater", "chatalot-socket-proxy"],
     },
     Switch {
         what: "the tunnel",
+        flag: "expose",
         services: &["cloudflared"],
     },
 ];
@@ -46,11 +52,15 @@ pub(super) async fn note(cx: &ActCx<'_>) -> Result<(), StepError> {
 pub(super) async fn ended(cx: &Cx<'_>) -> Result<Vec<&'static Switch>, StepError> {
     let wanted = containers::least(cx.site);
     let made = made::made(cx.host).await?;
-    let is_off = |service: &&str| !wanted.contains(service) && made.contains(&format!("{NOTE}{service}"));
-    let switches = SWITCHES.iter();
-    Ok(switches
-        .filter(|switch| switch.services.iter().any(is_off))
-        .collect())
+    let last = cx.memory.get(recent::INSTALLED);
+    // Before there were notes a deployment has had it on all the same, if that is remembered.
+    let had = |switch: &Switch| last.is_some_and(|last| flags::had(last, switch.flag));
+    let noted = |service: &str| made.contains(&format!("{NOTE}{service}"));
+    let is_off = |switch: &&Switch| {
+        let mut off = switch.services.iter().filter(|service| !wanted.contains(service));
+        off.any(|service| had(switch) || noted(service))
+    };
+    Ok(SWITCHES.iter().filter(is_off).collect())
 }
 
 /// Which containers of these are still there.

@@ -54,16 +54,30 @@ pub(super) fn judge(
     if kept.is_empty() {
         return Ok(());
     }
-    Err(Advice::new(
-        "INSTALLER_KEPT_ENV",
-        format!("{}/.env is as it was, without what was asked for: {}", site.folder, kept.join(", ")),
-        "the inputs as they are now in it",
-        format!(
-            "deploy again with --overwrite-env, which keeps a copy of .env and secrets/ and every secret that existing data depends on; or change them in {0}/.env yourself, then deploy again",
-            site.folder
-        ),
-    )
-    .into())
+    Err(kept_env(site, &kept.join(", ")).into())
+}
+
+fn kept_env(site: &Site, kept: &str) -> Advice {
+    let env = format!("{}/.env", site.folder);
+    // Asked for once more, it would only be written anew once more.
+    let (saw, fix) = if site.overwrite_env {
+        (
+            format!(
+                "the installer has written {env} anew, and it is still without what was asked for: {kept}"
+            ),
+            format!(
+                "look at {env} and at what the installer has said; change them there yourself, then deploy again without --overwrite-env"
+            ),
+        )
+    } else {
+        (
+            format!("{env} is as it was, without what was asked for: {kept}"),
+            format!(
+                "deploy again with --overwrite-env, which keeps a copy of .env and secrets/ and every secret that existing data depends on; or change them in {env} yourself, then deploy again"
+            ),
+        )
+    };
+    Advice::new("INSTALLER_KEPT_ENV", saw, "the inputs as they are now in it", fix)
 }
 
 /// What compose would not start although it is wanted, or still would although it was switched off.
@@ -107,7 +121,9 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
     }
     match (&change.is, &change.was) {
         // Where neither is there, the installer keeps it elsewhere.
-        (Some(value), Some(was)) if name == "admin-username" => holds(value) || !is_named || !holds(was),
+        (Some(value), was) if name == "admin-username" => {
+            holds(value) || !is_named || was.as_ref().is_some_and(|was| !holds(was))
+        }
         (Some(value), _) => holds(value),
         (None, Some(was)) => !is_named || !holds(was),
         (None, None) => true,
@@ -204,11 +220,44 @@ mod tests {
             kept(admin(), "ADMIN_USERNAME=bob\n", ALL).unwrap(),
             "admin-username alice"
         );
+        // What it was cannot be remembered.
+        let unknown = || change("admin-username", None, Some("alice"));
+        assert_eq!(kept(unknown(), "POSTGRES_USER=bob\n", ALL), None);
+        assert_eq!(
+            kept(unknown(), "ADMIN_USERNAME=bob\n", ALL).unwrap(),
+            "admin-username alice"
+        );
         let token = || change("cloudflare-token", Some("tag 1"), Some("tag 2"));
         assert_eq!(kept(token(), "T=the-new-token\n", ALL), None);
         assert_eq!(
             kept(token(), "T=the-old-token\n", ALL).unwrap(),
             "cloudflare-token"
+        );
+    }
+
+    #[test]
+    fn an_env_that_was_written_anew_is_not_asked_to_be_written_anew() {
+        let (mut site, secrets) = full();
+        let told = |site: &Site| {
+            let there = There {
+                env: "REGISTRATION_MODE=closed\n",
+                services: None,
+                switched_off: &[],
+            };
+            let open = change("registration", Some("closed"), Some("open"));
+            judge(site, &secrets, &[open], &there).unwrap_err()
+        };
+        assert!(told(&site).fix.starts_with("deploy again with --overwrite-env"));
+        site.overwrite_env = true;
+        let anew = told(&site);
+        assert!(
+            anew.saw
+                .ends_with("still without what was asked for: registration open"),
+            "{anew}"
+        );
+        assert!(
+            anew.fix.ends_with("deploy again without --overwrite-env"),
+            "{anew}"
         );
     }
 
