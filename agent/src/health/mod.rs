@@ -249,7 +249,11 @@ impl Watcher {
     }
 
     /// What a diagnosis finds behind a fall beside what the check says: the first cause, with the others as what it rests on.
+    /// None while a deployment is at work, which is what is behind it.
     async fn behind(&self, cx: &Cx<'_>, said: Option<&Advice>) -> Option<Advice> {
+        if !matches!(self.ledger.with(records::running).await, Ok(None)) {
+            return None;
+        }
         self.pulse.send_replace(Instant::now());
         let facts = diagnosis::facts::gather(cx, said.cloned());
         let facts = tokio::time::timeout(DIAGNOSIS, facts).await;

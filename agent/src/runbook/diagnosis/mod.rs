@@ -27,6 +27,9 @@ const MOST: usize = 8;
 /// How many layers are below everything of chatalot's.
 const GROUND: usize = 2;
 
+/// What may be missing where a site is being taken away.
+const GONE: &[&str] = &["ENGINE_ABSENT", "COMPOSE_MISSING"];
+
 /// One cause, and how it is recognised.
 pub struct Row {
     /// Stable, upper case.
@@ -114,9 +117,15 @@ pub fn diagnose(facts: &Facts) -> Vec<Advice> {
     found
 }
 
-/// What the facts say of host and Engine alone: where a site is being taken away, what is gone is no fault.
+/// What the facts say of host and Engine alone: where a site is being taken away, what is gone is no fault, and deploying
+/// mends nothing.
 pub fn diagnose_ground(facts: &Facts) -> Vec<Advice> {
-    told(facts, &ROWS[..GROUND])
+    let mut found = told(facts, &ROWS[..GROUND]);
+    found.retain(|advice| !GONE.contains(&&*advice.code));
+    for advice in &mut found {
+        advice.fixable = false;
+    }
+    found
 }
 
 /// What rows of these layers find; a symptom only where that is nothing yet.

@@ -161,9 +161,15 @@ fn the_copies_of_an_env_that_was_written_anew_are_data() {
         run.deploy(&host).unwrap();
         (run.site.registration, run.site.overwrite_env) = ("open".parse().unwrap(), true);
         run.deploy(&host).unwrap();
+        let dump = "/srv/chatalot/copies/of-mine.sql";
+        host.world(|world| world.put(dump, "mine"));
         run.walk(&host, steps).unwrap();
-        let is_copy = |path: &std::path::PathBuf| path.starts_with(COPIES);
-        assert_eq!(host.world(|world| world.files.keys().any(is_copy)), stay);
+        let is_copy = |path: &&std::path::PathBuf| path.starts_with(COPIES) && !path.ends_with("of-mine.sql");
+        assert_eq!(
+            host.world(|world| world.files.keys().any(|path| is_copy(&path))),
+            stay
+        );
+        assert_eq!(text(&host, dump).as_deref(), Some("mine"));
         // What stays is no reason not to deploy there again.
         run.memory.clear();
         run.deploy(&host).unwrap();
@@ -194,11 +200,15 @@ fn what_was_opened_for_a_turn_server_is_shut_when_the_site_has_none_any_more() {
         let all = world.text("/etc/ufw/user.rules").unwrap();
         world.put("/etc/ufw/user.rules", format!("{all}{theirs}"));
     });
-    (run.site.turn, run.site.overwrite_env) = (None, true);
+    run.site.turn = None;
+    // While the server runs on it is reached.
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "INSTALLER_KEPT_ENV");
+    assert!(rules(&host).contains("3478"));
+    run.site.overwrite_env = true;
     run.site.proxy = ProxyChoice::None;
-    let told = run.check(&host, "preflight.firewall").unwrap();
+    let told = run.check(&host, "install.openings").unwrap();
     assert!(matches!(told, Verdict::Needed { .. }), "{told:?}");
-    let step = crate::runbook::step("preflight.firewall").unwrap();
+    let step = crate::runbook::step("install.openings").unwrap();
     assert!(step.applies_to(&run.intent()), "also without a proxy of ours");
     run.site.proxy = ProxyChoice::Nginx;
     run.deploy(&host).unwrap();

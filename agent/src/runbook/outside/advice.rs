@@ -88,8 +88,11 @@ pub(super) fn is_published(public: &[(String, u16)]) -> Advice {
 
 /// chatalot's own port is open.
 pub(super) fn own_port_is_public(expected: &Expected<'_>, seen: &Seen) -> Advice {
-    let merge =
-        "deploy again with `--loopback-only`, which merges that into docker-compose.override.yml; or ";
+    let merge = if expected.has_80 {
+        "deploy again with `--loopback-only`, which merges that into docker-compose.override.yml; or "
+    } else {
+        "where your proxy reaches chatalot at 127.0.0.1, deploy again with `--loopback-only`, which merges that into docker-compose.override.yml; or "
+    };
     Advice::new(
         "PORT_8080_PUBLIC",
         format!(

@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) const MADE: (&str, &str) = ("chatalot.made-by", "chatalot-agent");
 
 /// What deployments have made in a site's folder and users have put their data in.
-const DATA: &[&str] = &[".env", "secrets", copies::FOLDER];
+const DATA: &[&str] = &[".env", "secrets"];
 
 /// How a site's folder stands.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,10 @@ pub(in crate::runbook::chapters) async fn left(cx: &Cx<'_>, data: bool) -> Resul
             cx.site.folder
         )));
     }
-    let kept: Vec<&str> = DATA.iter().copied().filter(|name| there(name)).collect();
+    let mut kept: Vec<&str> = DATA.iter().copied().filter(|name| there(name)).collect();
+    if there(copies::FOLDER) && !copies::ours(cx.host, cx.site).await?.is_empty() {
+        kept.push(copies::FOLDER);
+    }
     if data && !kept.is_empty() {
         return Ok(Left::Ours(format!(
             "{} in {}",
@@ -106,19 +109,26 @@ pub(in crate::runbook::chapters) async fn take_away(cx: &ActCx<'_>, data: bool) 
         run(cx, rmdir(&dot_git)).await?;
     }
     if data {
+        let folder_of_copies = folder(site).join(copies::FOLDER);
+        for name in copies::ours(cx.host, site).await? {
+            remove_all(cx, &folder_of_copies.join(name)).await?;
+        }
+        if cx.host.owner(&folder_of_copies).await?.is_some() {
+            run(cx, rmdir(&folder_of_copies)).await?;
+        }
         for name in DATA {
-            let path = folder(site).join(name);
-            run(
-                cx,
-                Command::new("rm", &["-rf", "--one-file-system", "--", &text(&path)]),
-            )
-            .await?;
+            remove_all(cx, &folder(site).join(name)).await?;
         }
     }
     if cx.host.owner(folder(site)).await?.is_some() {
         run(cx, rmdir(folder(site))).await?;
     }
     Ok(())
+}
+
+async fn remove_all(cx: &ActCx<'_>, path: &Path) -> Result<(), StepError> {
+    let remove = Command::new("rm", &["-rf", "--one-file-system", "--", &text(path)]);
+    run(cx, remove).await
 }
 
 fn text(path: &Path) -> String {

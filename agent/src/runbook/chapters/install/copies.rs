@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the copies are, beside what they are copies of.
 pub(in crate::runbook::chapters) const FOLDER: &str = "copies";
+const PENDING: &str = "pending";
 const ENV: &str = ".env";
 /// A variable with any of these in its name belongs to data that is there already, as the database's password does.
 const BELONGS: &[&str] = &["PASSWORD", "SECRET", "KEY", "DATABASE_URL"];
@@ -62,7 +63,17 @@ pub(super) async fn take(cx: &ActCx<'_>) -> Result<Copies, StepError> {
 }
 
 fn pending(site: &Site) -> PathBuf {
-    Path::new(site.folder.as_str()).join(FOLDER).join("pending")
+    Path::new(site.folder.as_str()).join(FOLDER).join(PENDING)
+}
+
+/// What deployments have put into the folder of copies: those by their stamps, and which of them is pending.
+pub(in crate::runbook::chapters) async fn ours(
+    host: &dyn Look,
+    site: &Site,
+) -> Result<Vec<String>, StepError> {
+    let mut names = host.list(&Path::new(site.folder.as_str()).join(FOLDER)).await?;
+    names.retain(|name| name == PENDING || name.bytes().all(|c| c.is_ascii_digit()));
+    Ok(names)
 }
 
 /// What is in a folder with an `.env` and `secrets/`, by the names within it.

@@ -3,6 +3,7 @@
 pub(super) mod copies;
 mod flags;
 pub(super) mod loopback;
+mod openings;
 mod outcome;
 mod registry;
 mod summary;
@@ -25,7 +26,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The chapter.
-pub(super) const STEPS: &[&dyn Step] = &[&Probe, &Run, &registry::Credentials, &loopback::Loopback];
+pub(super) const STEPS: &[&dyn Step] = &[
+    &Probe,
+    &Run,
+    &registry::Credentials,
+    &loopback::Loopback,
+    &openings::Openings,
+];
 
 /// What helps against an installer that only asks questions.
 const NEWER: &str = "deploy with a newer reference";

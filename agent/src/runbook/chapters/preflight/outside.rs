@@ -130,7 +130,8 @@ struct Doors {
     /// A proxy's that is there before the site is.
     held: Vec<Door>,
     taken: Vec<Door>,
-    shut: Vec<Door>,
+    /// For a proxy of the operator's own, which is not there yet, may be elsewhere, or is shut off by the host's firewall.
+    theirs: Vec<Door>,
 }
 
 impl Doors {
@@ -151,24 +152,25 @@ impl Doors {
             free: Vec::new(),
             held: Vec::new(),
             taken: Vec::new(),
-            shut: Vec::new(),
+            theirs: Vec::new(),
         };
         // One that was installed from here is looked at when it is there; another one answers.
         let is_new = !cx.memory.contains_key(recent::INSTALLED) && answer::local(cx.host).await.is_err();
         for door in wanted(cx.site) {
             // Where a TURN server runs, the ports of its relays are its own although they are free now.
             let is_its = TURN.contains(&door) && doors.taken.iter().any(|taken| TURN.contains(taken));
-            if is_its || cx.host.port_is_taken(door.transport, door.port).await? {
-                if is_new && WEB.contains(&door) && !is_shut(&door) {
-                    doors.held.push(door);
-                } else {
-                    doors.taken.push(door);
-                }
-            } else if is_shut(&door) {
-                doors.shut.push(door);
+            let is_taken = is_its || cx.host.port_is_taken(door.transport, door.port).await?;
+            let is_theirs = WEB.contains(&door) && proxies::chosen(cx.site).is_none();
+            let kind = if is_theirs && (!is_taken || is_shut(&door)) {
+                &mut doors.theirs
+            } else if is_taken && is_new && WEB.contains(&door) {
+                &mut doors.held
+            } else if is_taken {
+                &mut doors.taken
             } else {
-                doors.free.push(door);
-            }
+                &mut doors.free
+            };
+            kind.push(door);
         }
         Ok(doors)
     }
@@ -183,8 +185,11 @@ impl Doors {
         if !self.taken.is_empty() {
             why.push(format!("{} taken already", listed(&self.taken)));
         }
-        if !self.shut.is_empty() {
-            why.push(format!("{} shut by the host's own firewall", listed(&self.shut)));
+        if !self.theirs.is_empty() {
+            why.push(format!(
+                "{} left to a proxy of your own, which is not there yet or behind the host's firewall",
+                listed(&self.theirs)
+            ));
         }
         why.join(", ")
     }

@@ -127,10 +127,12 @@ impl Folder {
         let folder = &site.folder;
         if self.data {
             format!(
-                "delete chatalot's source, {folder}/.env and {folder}/secrets; what else is in {folder} stays"
+                "delete chatalot's source, {folder}/.env, {folder}/secrets and the copies that deployments have taken of them; what else is in {folder} stays"
             )
         } else {
-            format!("delete chatalot's source in {folder}; .env, secrets and what else is in {folder} stay")
+            format!(
+                "delete chatalot's source in {folder}; .env, secrets, copies of them and what else is in {folder} stay"
+            )
         }
     }
 }
