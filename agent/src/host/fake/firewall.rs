@@ -12,9 +12,12 @@ const STAYS: &str = "/etc/firewalld/zones/public.ports";
 
 impl World {
     pub(super) fn firewall_query(&self, command: &Command) -> Option<Output> {
-        let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
-        let list = |path: &str| output(0, &self.text(path).unwrap_or_default());
+        let (args, zone) = zoned(command);
+        let list = |path: &'static str| output(0, &self.text(zone.in_place_of(path)).unwrap_or_default());
         match (command.program.as_str(), args.as_slice()) {
+            ("firewall-cmd" | "firewall-offline-cmd", ["--get-zone-of-interface=eth1"]) => {
+                Some(output(0, "work\n"))
+            }
             ("firewall-cmd", ["--permanent", "--list-ports"]) => Some(list(STAYS)),
             ("firewall-cmd", ["--list-ports"]) => Some(list(NOW)),
             ("firewall-cmd", [.., "--list-services"]) => Some(output(0, "ssh dhcpv6-client")),
@@ -23,14 +26,14 @@ impl World {
     }
 
     pub(super) fn firewall_change(&mut self, command: &Command) -> Option<Output> {
-        let args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+        let (args, zone) = zoned(command);
         match (command.program.as_str(), args.as_slice()) {
             ("ufw", ["allow", port]) => self.add(RULES, &tuple(port)?),
             ("ufw", ["delete", "allow", port]) => self.take(RULES, &tuple(port)?),
             ("firewall-cmd", ["--permanent", port]) | ("firewall-offline-cmd", [port]) => {
-                self.set_port(STAYS, port)?;
+                self.set_port(zone.in_place_of(STAYS), port)?;
             }
-            ("firewall-cmd", [port]) => self.set_port(NOW, port)?,
+            ("firewall-cmd", [port]) => self.set_port(zone.in_place_of(NOW), port)?,
             ("setsebool", ["-P", "httpd_can_network_connect", "on"]) => self.put(BOOLEAN, "1 1"),
             ("setsebool", ["-P", "httpd_can_network_connect", "off"]) => self.put(BOOLEAN, "0 0"),
             _ => return None,
@@ -66,6 +69,28 @@ impl World {
             self.put(path, text);
         }
     }
+}
+
+/// The zone that a command is about: the default one, or the other.
+struct Zone(bool);
+
+impl Zone {
+    fn in_place_of(&self, path: &'static str) -> &'static str {
+        match (self.0, path) {
+            (true, NOW) => "/run/firewalld.work.ports",
+            (true, STAYS) => "/etc/firewalld/zones/work.ports",
+            (_, path) => path,
+        }
+    }
+}
+
+fn zoned(command: &Command) -> (Vec<&str>, Zone) {
+    let mut args: Vec<&str> = command.args.iter().map(String::as_str).collect();
+    let at = args.windows(2).position(|pair| pair == ["--zone", "work"]);
+    if let Some(at) = at {
+        args.drain(at..at + 2);
+    }
+    (args, Zone(at.is_some()))
 }
 
 fn tuple(port: &str) -> Option<String> {

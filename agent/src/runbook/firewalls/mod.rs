@@ -147,7 +147,12 @@ pub trait Firewall: Sync {
     async fn gates(&self, host: &dyn Look, openings: &[Opening]) -> Result<Vec<Gate>, HostError>;
     /// The commands that open it, now and after a boot, or that take this away again; where it is not at work, those for
     /// when it will be.
-    fn commands(&self, opening: Opening, turn: Turn, is_active: bool) -> Vec<Command>;
+    async fn commands(
+        &self,
+        host: &dyn Look,
+        opening: Opening,
+        turn: Turn,
+    ) -> Result<Vec<Command>, HostError>;
     /// What to type to take away a rule that shuts it.
     fn undeny(&self, opening: Opening) -> String;
 }
@@ -207,17 +212,17 @@ pub async fn closed(host: &dyn Look, site: &Site) -> Result<Vec<Closed>, HostErr
     let mut needed = openings(site);
     needed.retain(|opening| !(in_container && opening.is_web()));
     let found = look(host, &needed).await?;
-    let is_shut = |(_, _, gate): &&(&dyn Firewall, Opening, Gate)| *gate != Gate::UntilBoot;
-    let told = |(firewall, opening, _): &(&dyn Firewall, Opening, Gate)| {
-        let commands = firewall.commands(*opening, Turn::Open, true);
+    let mut closed = Vec::new();
+    for (firewall, opening, _) in found.shut.iter().filter(|(_, _, gate)| *gate != Gate::UntilBoot) {
+        let commands = firewall.commands(host, *opening, Turn::Open).await?;
         let typed: Vec<String> = commands.iter().map(typed).collect();
-        Closed {
+        closed.push(Closed {
             firewall: firewall.name(),
             opening: *opening,
             fix: typed.join(" && "),
-        }
-    };
-    Ok(found.shut.iter().filter(is_shut).map(told).collect())
+        });
+    }
+    Ok(closed)
 }
 
 fn typed(command: &Command) -> String {
@@ -289,8 +294,7 @@ async fn turn(
         Turn::Open => "open",
         Turn::Shut => "let through by us no more",
     };
-    let is_active = firewall.is_active(cx.host).await?;
-    for command in firewall.commands(opening, turn, is_active) {
+    for command in firewall.commands(cx.look.host, opening, turn).await? {
         let typed = typed(&command);
         let output = cx.host.run(command).await?;
         if !output.ok() {

@@ -41,12 +41,17 @@ impl Firewall for Ufw {
         Ok(openings.iter().map(|opening| gate(&rules, *opening)).collect())
     }
 
-    fn commands(&self, opening: Opening, turn: Turn, _is_active: bool) -> Vec<Command> {
+    async fn commands(
+        &self,
+        _host: &dyn Look,
+        opening: Opening,
+        turn: Turn,
+    ) -> Result<Vec<Command>, HostError> {
         let verb: &[&str] = match turn {
             Turn::Open => &["allow"],
             Turn::Shut => &["delete", "allow"],
         };
-        vec![Command::new("ufw", verb).arg(opening.written(':'))]
+        Ok(vec![Command::new("ufw", verb).arg(opening.written(':'))])
     }
 
     fn undeny(&self, opening: Opening) -> String {

@@ -188,6 +188,25 @@ fn a_port_that_an_earlier_site_had_shut_goes_out_of_the_override_with_a_later_on
 }
 
 #[test]
+fn firewalld_is_opened_in_the_zone_of_the_interface_that_leads_to_the_world_and_shut_there() {
+    const ZONES: [&str; 2] = ["/run/firewalld.work.ports", "/etc/firewalld/zones/work.ports"];
+    let mut run = behind_traefik(&DISTROS[0]);
+    let host = run.host();
+    host.world(|world| world.put("/proc/net/route", "Iface\tDestination\neth1\t00000000\n"));
+    run.deploy(&host).unwrap();
+    for zone in ZONES {
+        let ports = text(&host, zone).unwrap();
+        assert!(ports.contains("80/tcp") && ports.contains("443/tcp"), "{ports}");
+    }
+    assert_eq!(text(&host, "/etc/firewalld/zones/public.ports"), None);
+    run.site.proxy = ProxyChoice::Caddy;
+    run.walk(&host, STEPS).unwrap();
+    for zone in ZONES {
+        assert_eq!(text(&host, zone), None);
+    }
+}
+
+#[test]
 fn what_was_opened_for_a_turn_server_is_shut_when_the_site_has_none_any_more() {
     let mut run = behind_nginx(&DISTROS[0]);
     let host = run.host();
