@@ -6,7 +6,7 @@
 use super::chapters::checkout_stands;
 use super::diagnosis::facts;
 use super::{Cx, StepError, proxies, route};
-use crate::host::plain_line;
+use crate::host::{Engine, plain_line};
 use chatalot_protocol::enrol::hex;
 use chatalot_protocol::report::Drift;
 use ring::{digest, hmac};
@@ -19,6 +19,7 @@ pub const BASELINE: &str = "drift.baseline";
 /// How much of a digest or tag people are shown.
 const SHOWN: usize = 12;
 const ABSENT: &str = "not there";
+const UNTOLD: &str = "cannot be told: the Docker Engine does not run";
 
 /// What was looked at, as names, digests and tags.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +51,10 @@ impl Baseline {
 
     /// What is there now; tags are keyed like those of an earlier one.
     pub async fn now(cx: &Cx<'_>, salt: &str) -> Result<Self, StepError> {
+        Self::seen(cx, salt, true).await
+    }
+
+    async fn seen(cx: &Cx<'_>, salt: &str, asked_of_engine: bool) -> Result<Self, StepError> {
         let folder = Path::new(cx.site.folder.as_str());
         let key = hmac::Key::new(hmac::HMAC_SHA256, salt.as_bytes());
         let tag = |value: String| hex(&hmac::sign(&key, value.as_bytes()).as_ref()[..16]);
@@ -57,7 +62,11 @@ impl Baseline {
         let overriding = cx.host.read(&folder.join("docker-compose.override.yml")).await?;
         let secrets = cx.host.list(&folder.join("secrets")).await?;
         let (commit, changed) = checkout_stands(cx.host, cx.site).await?;
-        let containers = cx.host.containers(Some(cx.site.folder.as_str())).await?;
+        let containers = if asked_of_engine {
+            cx.host.containers(Some(cx.site.folder.as_str())).await?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             salt: salt.to_owned(),
             commit,
@@ -89,7 +98,17 @@ async fn in_front(cx: &Cx<'_>) -> Result<Option<String>, StepError> {
 
 /// Compares what is there now with what is remembered.
 pub async fn drift(cx: &Cx<'_>, then: &Baseline) -> Result<Vec<Drift>, StepError> {
-    Ok(compare(then, &Baseline::now(cx, &then.salt).await?))
+    let engine_is_up = matches!(cx.host.engine().await?, Engine::Up { .. });
+    let mut now = Baseline::seen(cx, &then.salt, engine_is_up).await?;
+    if !engine_is_up {
+        // What nobody can tell is told as that, beside all that can be.
+        let untold = |_: &(String, String)| (UNTOLD.to_owned(), UNTOLD.to_owned());
+        let services = then.containers.iter();
+        now.containers = services
+            .map(|(name, both)| (name.clone(), untold(both)))
+            .collect();
+    }
+    Ok(compare(then, &now))
 }
 
 fn compare(then: &Baseline, now: &Baseline) -> Vec<Drift> {
@@ -178,6 +197,31 @@ fn shown(value: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::fake::EngineState;
+    use crate::runbook::distro::DISTROS;
+    use crate::runbook::laws;
+
+    #[tokio::test]
+    async fn without_an_engine_its_containers_cannot_be_told_and_all_else_can() {
+        let (host, site, memory) = laws::deployed();
+        let cx = Cx {
+            site: &site,
+            distro: &DISTROS[0],
+            host: &host,
+            memory: &memory,
+            secret_tags: &BTreeMap::new(),
+        };
+        let then = Baseline::now(&cx, "salt").await.unwrap();
+        host.world(|world| {
+            world.engine = EngineState::Down;
+            let env = world.text("/srv/chatalot/.env").unwrap();
+            world.put("/srv/chatalot/.env", format!("{env}NEW=1\n"));
+        });
+        let rows = drift(&cx, &then).await.unwrap();
+        let of = |thing: &str| rows.iter().find(|row| row.thing == thing).unwrap();
+        assert!(!of(".env NEW").same && of("checkout").same);
+        assert_eq!(of("container chatalot").actual, UNTOLD);
+    }
 
     fn baseline() -> Baseline {
         Baseline {

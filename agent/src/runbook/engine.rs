@@ -150,11 +150,15 @@ impl Engine {
             secret_tags: tags,
         };
         let facts = diagnosis::facts::gather(&cx, advice.cloned()).await;
-        Ok(if deployment.work.takes_away() {
-            diagnosis::diagnose_ground(&facts)
-        } else {
-            diagnosis::diagnose(&facts)
-        })
+        if deployment.work.takes_away() {
+            return Ok(diagnosis::diagnose_ground(&facts));
+        }
+        let mut found = diagnosis::diagnose(&facts);
+        if found.is_empty() {
+            // Gone by now, and still what it has ended with.
+            found.extend(advice.cloned());
+        }
+        Ok(found)
     }
 
     /// What a good deployment has left, to tell drift from it. A host that cannot be asked leaves none.

@@ -132,6 +132,9 @@ const SPOILT: &[(&str, Spoil)] = &[
     ("CONTAINERS_DOWN", |w| {
         container(w, "chatalot-server").state = "exited".into();
     }),
+    ("CONTAINERS_DOWN", |w| {
+        container(w, "chatalot-updater").health = Some("unhealthy".into());
+    }),
     ("CONTAINER_KILLED", |w| {
         let one = container(w, "chatalot-server");
         (one.state, one.exit_code) = ("exited".into(), 137);

@@ -30,6 +30,19 @@ pub(crate) const CASES: &[Case] = &[
         spoil: "docker pause chatalot-db",
         heal: "docker unpause chatalot-db",
     },
+    // One that runs and is not well.
+    Case {
+        code: "DATABASE_DOWN",
+        spoil: "cd /srv/chatalot && printf '%s\n' 'services:' '  postgres:' '    healthcheck:' '      test: [CMD, \"false\"]' \
+                '      interval: 1s' '      retries: 1' >docker-compose.override.yml && docker compose up -d -t 2 postgres",
+        heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d -t 2 postgres",
+    },
+    Case {
+        code: "CONTAINERS_DOWN",
+        spoil: "cd /srv/chatalot && printf '%s\n' 'services:' '  chatalot-updater:' '    healthcheck:' '      test: [CMD, \"false\"]' \
+                '      interval: 1s' '      retries: 1' >docker-compose.override.yml && docker compose up -d -t 2 chatalot-updater",
+        heal: "cd /srv/chatalot && rm docker-compose.override.yml && docker compose up -d -t 2 chatalot-updater",
+    },
     // One more container of the project, which outgrows its limit.
     Case {
         code: "CONTAINER_OUT_OF_MEMORY",

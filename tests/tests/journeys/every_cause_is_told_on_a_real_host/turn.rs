@@ -6,7 +6,8 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         code: "TURN_ADDRESS_PRIVATE",
         spoil: "sed -i 's/^TURN_EXTERNAL_IP=.*/TURN_EXTERNAL_IP=10.0.0.5/' /srv/chatalot/.env",
-        heal: "cp -a /root/env /srv/chatalot/.env",
+        // By the command that it names.
+        heal: "chatalot-agent diagnose | sed -n 's/.*`\\(sed -i [^`]*\\)`.*/\\1/p' | sh && cmp /root/env /srv/chatalot/.env",
     },
     // What chatalot's own command does behind NAT: it binds an address that the host does not have.
     Case {

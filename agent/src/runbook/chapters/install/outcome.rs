@@ -125,11 +125,19 @@ const FAILURES: &[Failure] = &[
         ..ANY
     },
     Failure {
-        signs: &["dependency failed to start"],
+        signs: &["dependency failed to start: container chatalot-db"],
         code: "DATABASE_DOWN",
         passes: true,
         wanted: "a database that is healthy when chatalot is to start",
         fix: "see what is wrong with it (`docker logs --tail 50 chatalot-db`), mend that, then deploy again",
+        ..ANY
+    },
+    Failure {
+        signs: &["dependency failed to start"],
+        code: "CONTAINERS_DOWN",
+        passes: true,
+        wanted: "the containers up and healthy that others wait for",
+        fix: "see why the one that the lines below name is not (`docker logs --tail 50` with its name), mend that, then deploy again",
         ..ANY
     },
     Failure {
@@ -298,6 +306,9 @@ mod tests {
         // As compose 2 said it of a database that had been paused.
         let said = "dependency failed to start: container chatalot-db is unhealthy";
         assert_eq!(failed(1, said), "passing DATABASE_DOWN");
+        // It is not the only one that others wait for.
+        let other = "dependency failed to start: container chatalot-socket-proxy is unhealthy";
+        assert_eq!(failed(1, other), "passing CONTAINERS_DOWN");
     }
 
     #[test]

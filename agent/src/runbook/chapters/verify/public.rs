@@ -2,6 +2,7 @@
 
 use super::{SETTLING, tunnel};
 use crate::host::{Fetch, FetchError, Fetched, TlsFacts};
+use crate::runbook::proxies::Proxy;
 use crate::runbook::{Cx, Step, StepError, answer, proxies, route};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
@@ -131,7 +132,13 @@ fn judge(
         Ok(page) if matches!(page.status, 502..=504) => Err(advice(
             "PROXY_BAD_GATEWAY",
             format!("{url} answers with status {}, so the proxy does not reach chatalot", page.status),
-            format!("see that the proxy forwards to 127.0.0.1:8080: {journal}"),
+            if proxies::chosen(cx.site).is_some_and(Proxy::goes_with_container) {
+                format!(
+                    "see that chatalot-server is in Traefik's network and that its label `traefik.http.services.chatalot.loadbalancer.server.port` is 8080; deploying again puts both back: {journal}"
+                )
+            } else {
+                format!("see that the proxy forwards to 127.0.0.1:8080: {journal}")
+            },
         )),
         Ok(page) => answer::health(&page, url).map_err(|found| {
             advice(

@@ -155,12 +155,26 @@ fn crashing(facts: &Facts) -> Option<Seen> {
     })
 }
 
+/// What the check has found besides: one that runs and is unhealthy, or one that the site need not have.
+fn ill(facts: &Facts) -> Option<Seen> {
+    let mut told = facts.found.values();
+    let told = told.find(|advice| advice.code == "CONTAINERS_DOWN")?;
+    Some(Seen {
+        saw: told.saw.clone(),
+        fix: Some(told.fix.clone()),
+        ours: Some(false),
+        lines: told.evidence.clone(),
+    })
+}
+
 fn down(facts: &Facts) -> Option<Seen> {
     if !facts.installed || !matches!(facts.engine, Engine::Up { .. }) {
         return None;
     }
     let seen = not_running(facts);
-    let first = seen.first().and_then(|first| first.split(' ').next())?;
+    let Some(first) = seen.first().and_then(|first| first.split(' ').next()) else {
+        return ill(facts);
+    };
     let log = facts.logs.get(first).cloned().unwrap_or_default();
     let is_paused = |service: &&str| facts.container(service).filter(|one| one.state == "paused");
     let paused: Vec<&str> = least(&facts.site)

@@ -21,7 +21,7 @@ pub(super) const ROWS: &[Row] = &[
         code: "TURN_ADDRESS_PRIVATE",
         cause: "a TURN server that tells clients an address which the world cannot reach: a private one, or one shared behind a provider's NAT",
         shown_by: "`TURN_EXTERNAL_IP` in `.env`",
-        fix: "deploy with the host's public address as turn_external_ip: voice works in its own network only until then",
+        fix: "put the public address that was deployed back into `.env`, then `docker compose up -d chatalot coturn` in chatalot's folder: voice works in its own network only until then",
         find: Find::Seen(private),
         ..TOLD
     },
@@ -115,9 +115,15 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn private(facts: &Facts) -> Option<Seen> {
-    facts.site.turn?;
-    let ip = facts.turn_address?;
-    (!is_public_v4(&IpAddr::V4(ip))).then(|| Seen::of(format!("TURN_EXTERNAL_IP is {ip}")))
+    let ip = facts.turn_address.filter(|ip| !is_public_v4(&IpAddr::V4(*ip)))?;
+    let (wanted, folder) = (facts.site.turn?.address(), &facts.site.folder);
+    Some(Seen {
+        saw: format!("TURN_EXTERNAL_IP is {ip}"),
+        fix: Some(format!(
+            "put back what was deployed: `sed -i 's/^TURN_EXTERNAL_IP=.*/TURN_EXTERNAL_IP={wanted}/' {folder}/.env`, then `docker compose up -d chatalot coturn` in {folder}; until then voice works in its own network only"
+        )),
+        ..Seen::default()
+    })
 }
 
 /// As the check tells it, which asks where nothing was installed too.
