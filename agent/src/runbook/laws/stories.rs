@@ -292,6 +292,9 @@ fn a_changed_domain_takes_the_old_site_away_and_a_refused_one_puts_it_back() {
         world.dns.insert("talk.example.com".into(), answers);
         fails(world, "caddy validate", "Error: adapting config");
     });
+    // chatalot itself would still go by its old name.
+    assert_eq!(run.deploy(&host).unwrap_err().code(), "INSTALLER_KEPT_ENV");
+    run.site.overwrite_env = true;
     assert_eq!(run.deploy(&host).unwrap_err().code(), "CADDY_INVALID");
     assert_eq!(host.world(|world| world.text(SITE)), old);
     host.world(|world| world.outputs.clear());

@@ -14,6 +14,8 @@ enum Value {
 
 struct Flag(&'static str, Value);
 
+/// What is kept besides the flags, of every run.
+const COMMIT: &str = "commit";
 /// Of these only a tag is kept.
 const SECRETS: &[&str] = &["registry-token", "oidc-client-secret", "cloudflare-token"];
 
@@ -120,7 +122,7 @@ impl Inputs {
             };
             all.insert(name.trim_start_matches('-').to_owned(), text);
         }
-        all.insert("commit".to_owned(), commit.unwrap_or_default());
+        all.insert(COMMIT.to_owned(), commit.unwrap_or_default());
         Self(all)
     }
 
@@ -141,6 +143,11 @@ impl Inputs {
         let all = names.into_iter().map(change);
         all.filter(|change| change.was != change.is).collect()
     }
+}
+
+/// Whether anything can be told from what is remembered.
+pub(super) fn can_be_read(kept: &str) -> bool {
+    had(kept, COMMIT)
 }
 
 /// Whether a flag was among what is remembered.

@@ -280,7 +280,7 @@ impl Step for Run {
         }
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
-        is_taken_up(cx, &wanted).await?;
+        is_taken_up(cx, &wanted, env.is_some()).await?;
         switched_off::take_away(cx).await?;
         let mut remember: BTreeMap<String, String> = values
             .into_iter()
@@ -296,17 +296,24 @@ impl Step for Run {
     }
 }
 
-/// Whether what is there now is what was asked for.
-async fn is_taken_up(cx: &ActCx<'_>, wanted: &flags::Inputs) -> Result<(), StepError> {
+/// Whether what is there now is what was asked for; `before` is whether there was an `.env` when the installer began.
+async fn is_taken_up(cx: &ActCx<'_>, wanted: &flags::Inputs, before: bool) -> Result<(), StepError> {
     let site = cx.look.site;
     let env = cx.host.read(&env_file(site)).await?.unwrap_or_default();
     let services = cx.host.compose_services(site.folder.as_str()).await?;
     let last = cx.look.memory.get(recent::INSTALLED);
-    let changes = last.map_or_else(Vec::new, |last| wanted.changes(last));
+    let last = last.filter(|last| flags::can_be_read(last));
+    let changes = match last {
+        Some(last) => wanted.changes(last),
+        // Of what the installer has just written itself there is nothing that it could have kept.
+        None if before => wanted.changes(""),
+        None => Vec::new(),
+    };
     let there = taken_up::There {
         env: &String::from_utf8_lossy(&env),
         services: services.as_deref(),
         switched_off: &switched_off::ended(&cx.look).await?,
+        remembered: last.is_some(),
     };
     taken_up::judge(site, cx.secrets, &changes, &there).map_err(StepError::Final)
 }

@@ -1,6 +1,8 @@
 //! Whether an installer that ran again has taken up the inputs, or kept its `.env` as it was: each input that is another
 //! one, one that is gone as well as one that is new.
 
+mod unknown;
+
 use super::copies::bare;
 use super::flags::Change;
 use super::switched_off::{SWITCHES, Switch};
@@ -26,6 +28,9 @@ pub(super) struct There<'a> {
     pub(super) services: Option<&'a [String]>,
     /// What earlier deployments had and this one has not.
     pub(super) switched_off: &'a [&'static Switch],
+    /// Whether it is remembered what was asked for before. An `.env` of which it is not may be by another hand, or of a
+    /// run that came to nothing.
+    pub(super) remembered: bool,
 }
 
 /// Judges what is there against what was asked for.
@@ -42,7 +47,12 @@ pub(super) fn judge(
         .iter()
         .filter(|change| !ELSEWHERE.contains(&change.name.as_str()))
     {
-        if !is_taken_up(site, secrets, change, there.env) {
+        let is_taken_up = if there.remembered {
+            is_taken_up(site, secrets, change, there.env)
+        } else {
+            unknown::is_not_otherwise(site, secrets, change, there.env)
+        };
+        if !is_taken_up {
             let value = match (&change.is, change.is_secret()) {
                 (None, _) => " gone",
                 (Some(_), true) => "",
@@ -100,13 +110,7 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
     if name == "oidc-disable-password-login" {
         return login_is_switched(site, change, env);
     }
-    // What has no value of its own the services show, and the installer's block.
-    let mut values_of_it = [&change.was, &change.is].into_iter().flatten();
-    if values_of_it.any(|value| value == "on" || value == "named-tunnel") {
-        return true;
-    }
-    // Where it was written anew, a secret is written as the installer writes it.
-    if change.is_secret() && site.overwrite_env {
+    if is_shown_elsewhere(site, change) {
         return true;
     }
     let (is_named, values) = values(name, env);
@@ -115,9 +119,7 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
         values.any(|there| *there == value || there.strip_prefix("https://") == Some(value))
     };
     if change.is_secret() {
-        let input = name.replace('-', "_");
-        let secret = secrets.present().find(|(name, _)| *name == input);
-        return secret.is_none_or(|(_, secret)| holds(secret.expose()));
+        return exposed(secrets, name).is_none_or(holds);
     }
     match (&change.is, &change.was) {
         // Where neither is there, the installer keeps it elsewhere.
@@ -128,6 +130,22 @@ fn is_taken_up(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bo
         (None, Some(was)) => !is_named || !holds(was),
         (None, None) => true,
     }
+}
+
+/// What has no value of its own the services show, and the installer's block.
+fn is_shown_elsewhere(site: &Site, change: &Change) -> bool {
+    let mut values_of_it = [&change.was, &change.is].into_iter().flatten();
+    values_of_it.any(|value| value == "on" || value == "named-tunnel")
+        // Where it was written anew, a secret is written as the installer writes it.
+        || (change.is_secret() && site.overwrite_env)
+}
+
+/// The secret of an input.
+fn exposed<'a>(secrets: &'a Secrets, input: &str) -> Option<&'a str> {
+    let input = input.replace('-', "_");
+    let mut present = secrets.present();
+    let (_, secret) = present.find(|(name, _)| *name == input)?;
+    Some(secret.expose())
 }
 
 /// Whether password login is as it is to be, however its variable is spelt.
@@ -161,9 +179,24 @@ fn pairs(env: &str) -> impl Iterator<Item = (String, &str)> {
         .filter(|line| !line.trim_start().starts_with('#'))
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| {
-            let name = name.trim().to_ascii_uppercase().replace('-', "_");
-            (name, bare(value))
+            let name = name.trim();
+            let name = name.strip_prefix("export ").unwrap_or(name).trim_start();
+            (
+                name.to_ascii_uppercase().replace('-', "_"),
+                bare(without_comment(value)),
+            )
         })
+}
+
+/// A value without what somebody has written behind it.
+fn without_comment(value: &str) -> &str {
+    let value = value.trim();
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let end = match quote {
+        Some(quote) => value[1..].find(quote).map(|at| at + 2),
+        None => value.find(" #"),
+    };
+    value.get(..end.unwrap_or(value.len())).unwrap_or(value)
 }
 
 fn is_on(value: &str) -> bool {
@@ -193,6 +226,7 @@ mod tests {
             env,
             services: Some(&services),
             switched_off: &SWITCHES.iter().skip(2).collect::<Vec<_>>(),
+            remembered: true,
         };
         let secrets = Secrets {
             cloudflare_token: Some(Secret::new("the-new-token")),
@@ -243,6 +277,7 @@ mod tests {
                 env: "REGISTRATION_MODE=closed\n",
                 services: None,
                 switched_off: &[],
+                remembered: true,
             };
             let open = change("registration", Some("closed"), Some("open"));
             judge(site, &secrets, &[open], &there).unwrap_err()
