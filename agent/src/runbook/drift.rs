@@ -25,14 +25,17 @@ const UNTOLD: &str = "cannot be told: the Docker Engine does not run";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Baseline {
     /// What keys the tags: without it they are of no use.
-    salt: String,
+    pub(super) salt: String,
     commit: Option<String>,
     /// How many tracked files differ from the commit.
     changed: usize,
     overriding: Option<String>,
     env: BTreeMap<String, String>,
-    /// The names below `secrets/`.
+    /// The names below `secrets/`, and those that are missing there since an earlier deployment.
     pub secrets: BTreeSet<String>,
+    /// Those of the missing ones that the installer was to make anew and has not made.
+    #[serde(default)]
+    pub(super) not_made: BTreeSet<String>,
     proxy: Option<String>,
     /// Each service's state and image.
     containers: BTreeMap<String, (String, String)>,
@@ -77,6 +80,7 @@ impl Baseline {
                 .into_iter()
                 .filter(|name| !name.ends_with(".example"))
                 .collect(),
+            not_made: BTreeSet::new(),
             proxy: in_front(cx).await?,
             containers: containers
                 .into_iter()

@@ -9,7 +9,7 @@ use super::diagnosis;
 use super::drift::BASELINE;
 use super::drift::Baseline;
 use super::walk::{StepReport, Walk};
-use super::{Cx, Intent, Step, StepError, distro, plan};
+use super::{Cx, Intent, Step, StepError, distro, gone, plan};
 use crate::effect::{Ended, Outcome, Runner};
 use crate::host::Look;
 use crate::ledger::deployments::{self, Deployment, DeploymentResult};
@@ -179,7 +179,9 @@ impl Engine {
             secret_tags: tags,
         };
         let salt = uuid::Uuid::new_v4().to_string();
+        let anew = deployment.work == Work::Deploy && deployment.site.overwrite_env;
         let baseline = Baseline::now(&cx, &salt).await;
+        let baseline = baseline.map(|baseline| gone::carried_over(&cx, baseline, anew));
         let baseline = baseline.inspect_err(
             |error| log::warn!(error = crate::chain(error); "what a deployment has left cannot be read"),
         );

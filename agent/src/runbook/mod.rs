@@ -30,6 +30,7 @@ pub mod engine;
 pub mod engine_version;
 mod evidence;
 pub mod firewalls;
+pub mod gone;
 pub mod made;
 pub mod output;
 pub mod outside;

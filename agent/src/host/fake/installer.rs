@@ -170,6 +170,11 @@ impl World {
         if !self.files.contains_key(&path) || told.contains_key("--overwrite-env") {
             self.put(path, env);
         }
+        // A pair is made at once.
+        let secrets = Path::new(folder).join("secrets");
+        if !self.files.contains_key(&secrets.join("jwt_private.pem")) {
+            self.put(secrets.join("jwt_public.pem"), password);
+        }
         for key in ["jwt_private.pem", "totp_key", "turn_secret", "updater_token"] {
             self.put(Path::new(folder).join("secrets").join(key), "generated");
         }

@@ -5,7 +5,7 @@ use crate::runbook::chapters::{bare, checkout_others, opening, selinux_denies, t
 use crate::runbook::containers::least;
 use crate::runbook::distro::{Distro, Manager};
 use crate::runbook::drift::Baseline;
-use crate::runbook::{Cx, Intent, evidence, firewalls, packaging, plan, recent, steps};
+use crate::runbook::{Cx, Intent, evidence, firewalls, gone, packaging, plan, recent, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
 use chatalot_protocol::site::Site;
@@ -66,6 +66,8 @@ pub struct Facts {
     pub secrets: Vec<SecretFile>,
     /// What was there after the last good deployment.
     pub secrets_wanted: BTreeSet<String>,
+    /// What of it the installer was to make anew and has not made.
+    pub secrets_not_made: BTreeSet<String>,
     /// What the examples name, some of which only some sites need.
     pub secrets_examples: BTreeSet<String>,
     /// The host's own addresses.
@@ -139,6 +141,7 @@ pub async fn gather(cx: &Cx<'_>, last: Option<Advice>) -> Facts {
         secrets_wanted: Baseline::of(cx.memory)
             .map(|then| then.secrets)
             .unwrap_or_default(),
+        secrets_not_made: gone::not_made(cx.memory),
         secrets_examples: secrets_examples(host, folder).await,
         addresses: within(host.addresses()).await.unwrap_or_default(),
         shut: within(firewalls::closed(host, cx.site)).await.unwrap_or_default(),

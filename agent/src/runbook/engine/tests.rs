@@ -24,6 +24,7 @@ mod approval;
 mod audit;
 mod cancel;
 mod clock;
+mod gone;
 mod looked_into;
 mod opening;
 mod policy;

@@ -6,7 +6,9 @@ use crate::host::fake::{FakeHost, Mode, World};
 use crate::runbook::chapters::uninstall::STEPS;
 use crate::runbook::distro::DISTROS;
 use chatalot_protocol::advice::Advice;
+use chatalot_protocol::report::Verdict;
 use chatalot_protocol::secret::Secret;
+use std::path::Path;
 
 type Change = fn(&mut Run);
 type Spoil = fn(&mut World);
@@ -27,6 +29,14 @@ const AGAIN: &[(&str, Change, Spoil)] = &[
         |w| fails(w, "docker compose up -d", "port is already allocated"),
     ),
     (
+        "ENV_NOT_TAKEN_UP",
+        |run| run.site.overwrite_env = true,
+        |w| {
+            w.files.remove(Path::new(KEY)).unwrap();
+            fails(w, "docker compose restart coturn", "permission denied");
+        },
+    ),
+    (
         "UPDATER_NOT_RESTARTED",
         |_| {},
         |w| {
@@ -38,6 +48,7 @@ const AGAIN: &[(&str, Change, Spoil)] = &[
 
 fn ending(change: Change, spoil: Spoil) -> Stop {
     let (host, mut run) = deployed();
+    run.keep_baseline(&host);
     change(&mut run);
     host.world(spoil);
     run.deploy(&host).unwrap_err()
@@ -124,4 +135,89 @@ fn a_first_run_that_has_written_env_and_is_corrected_says_what_is_kept_of_it() {
     assert_eq!(run.deploy(&host).unwrap_err().code(), "INSTALLER_KEPT_ENV");
     run.site.registration = "invite_only".parse().unwrap();
     run.deploy(&host).unwrap();
+}
+
+const KEY: &str = "/srv/chatalot/secrets/totp_key";
+
+/// A site that runs on though one of its secrets is gone.
+fn without_a_key() -> (FakeHost, Run) {
+    let (host, mut run) = deployed();
+    run.keep_baseline(&host);
+    host.world(|world| world.files.remove(Path::new(KEY)).unwrap());
+    (host, run)
+}
+
+#[test]
+fn a_secret_that_is_gone_is_made_anew_on_request_though_chatalot_runs_and_is_taken_up_by_what_uses_it() {
+    let (host, mut run) = without_a_key();
+    let told = run.check(&host, "install.run").unwrap();
+    let Verdict::Satisfied { note: Some(note), .. } = told else {
+        panic!("{told:?}")
+    };
+    assert_eq!(note.code, "SECRET_FILE_MISSING");
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.text(KEY)).is_none());
+    run.site.overwrite_env = true;
+    let told = run.check(&host, "install.run").unwrap();
+    assert_eq!(
+        told,
+        Verdict::needed("missing below /srv/chatalot/secrets: totp_key")
+    );
+    run.deploy(&host).unwrap();
+    assert!(host.world(|world| world.text(KEY)).is_some());
+    let restarted = |service: &str| {
+        let call = format!("compose restart {service}");
+        host.log().iter().filter(|line| line.ends_with(&call)).count()
+    };
+    assert_eq!(
+        (restarted("chatalot"), restarted("coturn"), restarted("postgres")),
+        (1, 1, 0)
+    );
+    let writes = host.writes();
+    run.deploy(&host).unwrap();
+    assert_eq!(host.writes(), writes);
+}
+
+#[test]
+fn a_run_that_makes_a_secret_anew_may_be_killed_in_any_call_and_the_others_stay() {
+    let (calm, mut run) = without_a_key();
+    run.site.overwrite_env = true;
+    let before = calm.calls();
+    run.deploy(&calm).unwrap();
+    for n in 1..=calm.calls() - before {
+        for mode in [Mode::NoEffect, Mode::EffectButAnswerLost] {
+            let (host, mut run) = without_a_key();
+            run.site.overwrite_env = true;
+            host.kill_nth(n, mode);
+            let _ = run.deploy(&host);
+            host.heal();
+            host.advance(600);
+            run.deploy(&host)
+                .unwrap_or_else(|stop| panic!("call {n}, {mode:?}: {stop:?}"));
+            let what = || format!("call {n}, {mode:?}: {:#?}", host.log());
+            let text = |path: &str| host.world(|world| world.text(path));
+            let env = text("/srv/chatalot/.env").unwrap();
+            assert!(env.contains("DB_PASSWORD=generated"), "{}", what());
+            assert!(text(KEY).is_some(), "{}", what());
+            assert_eq!(text("/srv/chatalot/copies/pending"), None, "{}", what());
+            let taken_up = |line: &String| line.ends_with("compose restart chatalot");
+            assert!(host.log().iter().any(taken_up), "{}", what());
+        }
+    }
+}
+
+#[test]
+fn the_public_half_of_a_key_that_was_made_anew_is_not_put_back() {
+    const PRIVATE: &str = "/srv/chatalot/secrets/jwt_private.pem";
+    const PUBLIC: &str = "/srv/chatalot/secrets/jwt_public.pem";
+    for (gone, public) in [(PRIVATE, "anew"), (KEY, "generated"), (PUBLIC, "")] {
+        let (host, mut run) = deployed();
+        run.keep_baseline(&host);
+        host.world(|world| world.files.remove(Path::new(gone)).unwrap());
+        run.site.overwrite_env = true;
+        run.deploy(&host).unwrap();
+        let text = host.world(|world| world.text(PUBLIC)).unwrap_or_default();
+        assert_eq!(text, public, "{gone}");
+        run.deploy(&host).unwrap();
+    }
 }

@@ -4,7 +4,8 @@ use crate::host::fake::{FakeHost, World};
 use crate::host::{HostError, Unit};
 use crate::runbook::chapters::handover::handover;
 use crate::runbook::distro::Distro;
-use crate::runbook::{ActCx, Cx, Intent, Step, StepError, step, steps};
+use crate::runbook::drift::{BASELINE, Baseline};
+use crate::runbook::{ActCx, Cx, Intent, Step, StepError, gone, step, steps};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::handover::Handover;
 use chatalot_protocol::inputs::Inputs;
@@ -294,6 +295,15 @@ impl Run {
         let applied = step.apply(&self.act(host, &tags)).now_or_never();
         applied.ok_or(Stop::Killed)??;
         Ok(())
+    }
+
+    /// Remembers what a good deployment has left below `secrets/`.
+    pub(super) fn keep_baseline(&mut self, host: &FakeHost) {
+        let tags = self.tags();
+        let there = gone::below(&self.cx(host, &tags)).now_or_never();
+        let mut baseline = Baseline::default();
+        baseline.secrets = there.unwrap().unwrap();
+        self.memory.insert(BASELINE.to_owned(), baseline.text());
     }
 
     /// What applying one step leaves to be remembered.

@@ -1,10 +1,11 @@
 //! What an installer that writes `.env` anew must not lose: a copy first, and what belongs to existing data put back.
 
-use crate::host::Look;
+use crate::host::{Command, Look};
 use crate::runbook::{ActCx, Cx, StepError};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::site::Site;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the copies are, beside what they are copies of.
 pub(in crate::runbook::chapters) const FOLDER: &str = "copies";
@@ -76,6 +77,11 @@ pub(in crate::runbook::chapters) async fn ours(
     Ok(names)
 }
 
+/// Notes that nothing is to be put back any more.
+pub(super) async fn settled(cx: &ActCx<'_>) -> Result<(), StepError> {
+    Ok(cx.host.remove(&pending(cx.look.site)).await?)
+}
+
 /// What is in a folder with an `.env` and `secrets/`, by the names within it.
 async fn load(host: &dyn Look, root: &Path) -> Result<Copies, StepError> {
     let mut names = vec![PathBuf::from(ENV)];
@@ -97,8 +103,35 @@ async fn load(host: &dyn Look, root: &Path) -> Result<Copies, StepError> {
 }
 
 impl Copies {
+    /// Whether a file is the public half of a key pair whose private one was missing and is a new one now: the old half
+    /// would be of no use to it.
+    async fn is_of_a_new_pair(&self, cx: &ActCx<'_>, name: &Path) -> Result<bool, StepError> {
+        let Some(private) = private_half(name).filter(|half| self.files.iter().all(|(name, _)| name != half))
+        else {
+            return Ok(false);
+        };
+        let root = Path::new(cx.look.site.folder.as_str());
+        Ok(cx.host.read(&root.join(private)).await?.is_some())
+    }
+
+    /// Puts back what has to be, and has compose start what it changes for.
+    pub(super) async fn put_back_and_start(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        const UP: [&str; 3] = ["compose", "up", "-d"];
+        if !self.put_back(cx).await? {
+            return Ok(());
+        }
+        let site = cx.look.site;
+        let up = Command::new("docker", &UP).within(site.folder.as_str());
+        let up = cx.host.run(up.deadline(Duration::from_mins(5))).await?;
+        if up.ok() {
+            return Ok(());
+        }
+        let why = "secrets were put back";
+        Err(not_started(site, &UP, why, up.last_lines(8)))
+    }
+
     /// Puts back what the installer has made anew although data depends on it; whether there was anything.
-    pub(super) async fn put_back(self, cx: &ActCx<'_>) -> Result<bool, StepError> {
+    async fn put_back(&self, cx: &ActCx<'_>) -> Result<bool, StepError> {
         let root = Path::new(cx.look.site.folder.as_str());
         let mut restored = Vec::new();
         for (name, old) in &self.files {
@@ -111,12 +144,14 @@ impl Copies {
                     cx.host.rewrite(&path, text.as_bytes()).await?;
                     restored.push(format!("{ENV} {}", names.join(" ")));
                 }
-            } else if !name.ends_with("registry_creds") && new.as_ref() != Some(old) {
+            } else if !name.ends_with("registry_creds")
+                && new.as_ref() != Some(old)
+                && !(new.is_some() && self.is_of_a_new_pair(cx, name).await?)
+            {
                 cx.host.rewrite(&path, old).await?;
                 restored.push(name.display().to_string());
             }
         }
-        cx.host.remove(&pending(cx.look.site)).await?;
         if restored.is_empty() {
             return Ok(false);
         }
@@ -129,6 +164,12 @@ impl Copies {
             .await;
         Ok(true)
     }
+}
+
+/// The private half of a key pair, by the name of its public one.
+fn private_half(name: &Path) -> Option<PathBuf> {
+    let name = name.to_str().filter(|name| name.contains("public"))?;
+    Some(name.replace("public", "private").into())
 }
 
 /// The variables of a file that have a value.
@@ -215,18 +256,16 @@ pub(in crate::runbook) fn bare(value: &str) -> &str {
     value.trim().trim_matches(['"', '\''])
 }
 
-/// What to do where the containers cannot be started with what was put back.
-pub(super) fn not_started(site: &Site, evidence: Vec<String>) -> StepError {
+/// What to do where the containers cannot be started with what is other than it was.
+pub(super) fn not_started(site: &Site, args: &[&str], why: &str, evidence: Vec<String>) -> StepError {
+    let command = format!("docker {}", args.join(" "));
     StepError::last(
         Advice::new(
             "ENV_NOT_TAKEN_UP",
-            format!(
-                "`docker compose up -d` failed in {} after secrets were put back",
-                site.folder
-            ),
+            format!("`{command}` failed in {} after {why}", site.folder),
             "containers that run with the secrets that belong to their data",
             format!(
-                "mend what the lines below name, then run `docker compose up -d` in {}",
+                "mend what the lines below name, then run `{command}` in {}",
                 site.folder
             ),
         )

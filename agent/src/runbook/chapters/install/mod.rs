@@ -1,5 +1,6 @@
 //! chatalot's own installer: asked what it can do, run, and its result looked at.
 
+mod anew;
 pub(super) mod copies;
 mod flags;
 pub(super) mod loopback;
@@ -14,9 +15,9 @@ pub(in crate::runbook) use copies::bare;
 
 use super::super::{ActCx, Applied, Cx, Intent, Limits, Step, StepError};
 use super::checkout;
-use crate::host::{Command, Look};
+use crate::host::{Command, Container, Look, Output};
 use crate::runbook::containers::{self, Stand};
-use crate::runbook::{answer, recent};
+use crate::runbook::{answer, gone, recent};
 use async_trait::async_trait;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::report::Verdict;
@@ -170,6 +171,9 @@ impl Step for Run {
                 "with --overwrite-env where there is an .env: a copy of it and of secrets/ is kept in {}/copies, and what existing data depends on is put back",
                 site.folder
             ));
+            lines.push(
+                "what is missing below secrets/ is made anew, and what may use it is started anew".into(),
+            );
         }
         if !site.updates {
             lines
@@ -219,6 +223,14 @@ impl Step for Run {
                 changed.join(", ")
             )));
         }
+        if copies::are_pending(cx).await? {
+            return Ok(Verdict::needed("a run that was to write .env anew was cut off"));
+        }
+        let missing = gone::to_make(cx).await?;
+        if !missing.is_empty() {
+            let missing = gone::missing(cx.site.folder.as_str(), missing.iter());
+            return Ok(Verdict::needed(missing));
+        }
         let there = cx.host.containers(Some(cx.site.folder.as_str())).await?;
         let left = switched_off::left(cx, &there).await?;
         if !left.is_empty() {
@@ -227,22 +239,7 @@ impl Step for Run {
                 left.join(", ")
             )));
         }
-        let services = containers::least(cx.site);
-        let advice = match containers::judge(&services, &there) {
-            Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?,
-            Stand::Down(seen) => containers::down(cx.site, &services, &seen),
-            Stand::Up => match answer::local(cx.host).await {
-                Ok(health) => return Ok(Verdict::satisfied(format!("chatalot {} is up", health.version))),
-                Err(advice) => *advice,
-            },
-        };
-        // What is not well right after the installer has run will not get better by running it again; at
-        // another time it may, and a server that starts before its database crashes once or twice after a boot.
-        let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, self.patience()).await?;
-        Ok(match applied {
-            Some(_) => advice.into(),
-            None => Verdict::needed(advice.saw),
-        })
+        self.stands(cx, &there).await
     }
 
     async fn apply(&self, cx: &ActCx<'_>) -> Result<Applied, StepError> {
@@ -251,7 +248,9 @@ impl Step for Run {
         command.args = flags::installer_args(site, cx.secrets).map_err(StepError::Final)?;
         let env = cx.host.read(&env_file(site)).await?;
         let anew = env.is_some() && site.overwrite_env;
-        let copies = if anew || copies::are_pending(&cx.look).await? {
+        let cut_off = copies::are_pending(&cx.look).await?;
+        let missing = anew::missing(&cx.look, cut_off).await?;
+        let copies = if anew || cut_off {
             Some(copies::take(cx).await?)
         } else {
             None
@@ -266,18 +265,7 @@ impl Step for Run {
             .run(command)
             .await
             .map_err(|error| outcome::broken_off(site, error))?;
-        if let Some(copies) = copies
-            && copies.put_back(cx).await?
-        {
-            let up = Command::new("docker", &["compose", "up", "-d"]).within(site.folder.as_str());
-            let up = cx.host.run(up.deadline(Duration::from_mins(5))).await?;
-            if !up.ok() {
-                return Err(copies::not_started(site, up.last_lines(8)));
-            }
-        }
-        if !output.ok() {
-            return Err(outcome::failure(site, &output));
-        }
+        settle(cx, copies, &output, &missing).await?;
         let values = summary::last_block(&output).map_err(StepError::Final)?;
         summary::compare(site, &values).map_err(StepError::Final)?;
         is_taken_up(cx, &wanted, env.is_some()).await?;
@@ -288,12 +276,63 @@ impl Step for Run {
             .collect();
         remember.insert(recent::INSTALLED.to_owned(), wanted.text());
         remember.insert(APPLIED.to_owned(), recent::stamp(cx.host).await?);
+        remember.extend(gone::remember(&cx.look).await?);
         let there = cx.host.containers(Some(site.folder.as_str())).await?;
         if let Some(one) = there.into_iter().find(|one| !one.project.is_empty()) {
             remember.insert(containers::PROJECT.to_owned(), one.project);
         }
         Ok(Applied { remember })
     }
+}
+
+impl Run {
+    /// How the containers stand that are there.
+    async fn stands(&self, cx: &Cx<'_>, there: &[Container]) -> Result<Verdict, StepError> {
+        let services = containers::least(cx.site);
+        let advice = match containers::judge(&services, there) {
+            Stand::Crashing(one) => containers::why_crashing(cx.host, cx.site, &one).await?,
+            Stand::Down(seen) => containers::down(cx.site, &services, &seen),
+            Stand::Up => match answer::local(cx.host).await {
+                Ok(health) => {
+                    let saw = format!("chatalot {} is up", health.version);
+                    return Ok(Verdict::noted(saw, gone::told(cx).await?));
+                }
+                Err(advice) => *advice,
+            },
+        };
+        // What is not well right after the installer has run will not get better by running it again; at
+        // another time it may, and a server that starts before its database crashes once or twice after a boot.
+        let applied = recent::applied_ms(cx.host, cx.memory, APPLIED, self.patience()).await?;
+        Ok(match applied {
+            Some(_) => advice.into(),
+            None => Verdict::needed(advice.saw),
+        })
+    }
+}
+
+/// What comes of a run: what has to be as it was is that again, and what was `missing` is taken up. Only then, or where
+/// it is told as failed, is nothing more to be put back: a run that is cut off here is gone through once more.
+async fn settle(
+    cx: &ActCx<'_>,
+    copies: Option<copies::Copies>,
+    output: &Output,
+    missing: &gone::Names,
+) -> Result<(), StepError> {
+    let mut end = match &copies {
+        Some(copies) => copies.put_back_and_start(cx).await,
+        None => Ok(()),
+    };
+    if end.is_ok() {
+        // Also what an installer has made that has failed later on.
+        end = anew::take_up(cx, missing).await;
+        if !output.ok() {
+            end = Err(outcome::failure(cx.look.site, output));
+        }
+    }
+    if copies.is_some() && !matches!(end, Err(StepError::Host(_))) {
+        copies::settled(cx).await?;
+    }
+    end
 }
 
 /// Whether what is there now is what was asked for; `before` is whether there was an `.env` when the installer began.

@@ -1,6 +1,7 @@
 //! `.env`, `secrets/`, and the password that both database and `.env` must have.
 
 use super::{ENDED, Facts, Find, Row, Seen, TOLD};
+use crate::runbook::gone;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -36,7 +37,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         code: "ENV_NOT_TAKEN_UP",
-        cause: "containers that do not start with the secrets that were put back after `.env` was written anew",
+        cause: "containers that do not start with the secrets that were put back, or made anew, when `.env` was written anew",
         fix: "mend what compose names, then run `docker compose up -d` in chatalot's folder",
         ..ENDED
     },
@@ -95,7 +96,7 @@ fn secret_missing(facts: &Facts) -> Option<Seen> {
     }
     let lines = said.cloned().into_iter().collect();
     let folder = &facts.site.folder;
-    let Some(first) = missing.first() else {
+    let Some(fix) = gone::fix(folder.as_str(), missing.iter().copied(), &facts.secrets_not_made) else {
         let seen = said.filter(|_| ended(facts) && facts.installed)?;
         return Some(Seen {
             saw: "chatalot cannot find a file that it needs; all that are known of are there".to_owned(),
@@ -103,14 +104,8 @@ fn secret_missing(facts: &Facts) -> Option<Seen> {
             ..Seen::default()
         });
     };
-    let names: Vec<&str> = missing.iter().map(|name| name.as_str()).collect();
-    let fix = format!(
-        "restore it alone from the backup (`install -o 999 -m 600 BACKUP/{first} {folder}/secrets/{first}`): the other \
-         files stay as they are; then `docker restart chatalot-server`. Without a backup deploy again with \
-         --overwrite-env: what is missing is made anew, which ends what was made with the old one, and the rest is kept"
-    );
     Some(Seen {
-        saw: format!("missing below {folder}/secrets: {}", names.join(", ")),
+        saw: gone::missing(folder.as_str(), missing.iter().copied()),
         fix: Some(fix),
         lines,
         ..Seen::default()

@@ -199,3 +199,22 @@ async fn an_address_shared_behind_a_providers_nat_is_no_public_one_and_quotes_do
         );
     }
 }
+
+#[tokio::test]
+async fn what_the_installer_has_not_made_anew_is_not_advised_to_be_made_anew() {
+    for (not_made, advised) in [("[]", true), (r#"["of_mine"]"#, false)] {
+        let mut case = Case::deployed().await;
+        let baseline = case.memory.get_mut(BASELINE).unwrap();
+        *baseline = baseline.replace("\"secrets\":[", "\"secrets\":[\"of_mine\",");
+        *baseline = baseline.replace("\"not_made\":[]", &format!("\"not_made\":{not_made}"));
+        let found = case.found(None).await;
+        let fix = &found[0].fix;
+        assert_eq!(found[0].code, "SECRET_FILE_MISSING", "{found:#?}");
+        assert_eq!(fix.contains("Without a backup deploy again"), advised, "{fix}");
+        assert_eq!(
+            fix.contains("was asked to make of_mine anew and has not"),
+            !advised,
+            "{fix}"
+        );
+    }
+}
