@@ -116,13 +116,28 @@ pub fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.join(", ")
 }
 
+/// The containers that read these files, as arguments.
+fn users(names: &[&String]) -> String {
+    let of = |name: &&String| -> &[&'static str] {
+        match name.as_str() {
+            "turn_secret" => &["chatalot-server", "chatalot-turn"],
+            "updater_token" => &["chatalot-server", "chatalot-updater"],
+            "registry_creds" | "cosign.pub" => &["chatalot-updater"],
+            _ => &["chatalot-server"],
+        }
+    };
+    let all: BTreeSet<&str> = names.iter().flat_map(of).copied().collect();
+    all.into_iter().collect::<Vec<_>>().join(" ")
+}
+
 /// What helps against those that are missing; nothing where none is.
 pub fn fix<'a>(folder: &str, missing: impl Iterator<Item = &'a String>, not_made: &Names) -> Option<String> {
     let missing: Vec<&String> = missing.collect();
     let first = missing.first()?;
     let restore = format!(
         "restore it alone from the backup (`install -o 999 -m 600 BACKUP/{first} {folder}/secrets/{first}`): the other \
-         files stay as they are; then `docker restart chatalot-server`"
+         files stay as they are; then `docker restart {}`",
+        users(&missing)
     );
     let (asked, new): (Vec<&String>, Vec<&String>) =
         missing.into_iter().partition(|name| not_made.contains(*name));
@@ -142,4 +157,27 @@ pub fn fix<'a>(folder: &str, missing: impl Iterator<Item = &'a String>, not_made
         ));
     }
     Some(parts.join(". "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_reads_a_restored_file_is_started_anew() {
+        let restart = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            fix("/srv/chatalot", names.iter(), &Names::new()).unwrap()
+        };
+        for (names, containers) in [
+            (&["jwt_private.pem"][..], "`docker restart chatalot-server`"),
+            (&["turn_secret"], "`docker restart chatalot-server chatalot-turn`"),
+            (
+                &["cosign.pub", "totp_key"],
+                "`docker restart chatalot-server chatalot-updater`",
+            ),
+        ] {
+            assert!(restart(names).contains(containers), "{names:?}");
+        }
+    }
 }
