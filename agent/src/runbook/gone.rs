@@ -11,6 +11,9 @@ use std::path::Path;
 /// Where it is remembered what a run of the installer that was to make them anew has not made.
 const NOT_MADE: &str = "install.not_made";
 
+/// Has a step of its own, which writes it where the site has it.
+const CREDENTIALS: &str = "registry_creds";
+
 /// Their names.
 pub type Names = BTreeSet<String>;
 
@@ -26,8 +29,9 @@ pub async fn gone(cx: &Cx<'_>) -> Result<Names, StepError> {
     let Some(then) = Baseline::of(cx.memory) else {
         return Ok(Names::new());
     };
-    let there = below(cx).await?;
-    Ok(then.secrets.difference(&there).cloned().collect())
+    let mut gone = &then.secrets - &below(cx).await?;
+    gone.remove(CREDENTIALS);
+    Ok(gone)
 }
 
 /// What is below `secrets/` now.
@@ -79,7 +83,7 @@ pub fn carried_over(cx: &Cx<'_>, mut now: Baseline, anew: bool) -> Baseline {
     };
     let not_made = not_made(cx.memory);
     for name in &then.secrets - &now.secrets {
-        if anew && then.not_made.contains(&name) {
+        if name == CREDENTIALS || (anew && then.not_made.contains(&name)) {
             continue;
         }
         if not_made.contains(&name) {
@@ -116,28 +120,35 @@ pub fn listed<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.join(", ")
 }
 
-/// The containers that read these files, as arguments.
-fn users(names: &[&String]) -> String {
-    let of = |name: &&String| -> &[&'static str] {
+/// A service and its container.
+pub type User = (&'static str, &'static str);
+
+const SERVER: User = ("chatalot", "chatalot-server");
+const TURN: User = ("coturn", "chatalot-turn");
+const UPDATER: User = ("chatalot-updater", "chatalot-updater");
+
+/// What reads these files.
+pub fn users<'a>(names: impl Iterator<Item = &'a String>) -> BTreeSet<User> {
+    let of = |name: &String| -> &[User] {
         match name.as_str() {
-            "turn_secret" => &["chatalot-server", "chatalot-turn"],
-            "updater_token" => &["chatalot-server", "chatalot-updater"],
-            "registry_creds" | "cosign.pub" => &["chatalot-updater"],
-            _ => &["chatalot-server"],
+            "turn_secret" => &[SERVER, TURN],
+            "updater_token" => &[SERVER, UPDATER],
+            "cosign.pub" => &[UPDATER],
+            _ => &[SERVER],
         }
     };
-    let all: BTreeSet<&str> = names.iter().flat_map(of).copied().collect();
-    all.into_iter().collect::<Vec<_>>().join(" ")
+    names.flat_map(of).copied().collect()
 }
 
 /// What helps against those that are missing; nothing where none is.
 pub fn fix<'a>(folder: &str, missing: impl Iterator<Item = &'a String>, not_made: &Names) -> Option<String> {
     let missing: Vec<&String> = missing.collect();
     let first = missing.first()?;
+    let containers: Vec<&str> = users(missing.iter().copied()).iter().map(|user| user.1).collect();
     let restore = format!(
         "restore it alone from the backup (`install -o 999 -m 600 BACKUP/{first} {folder}/secrets/{first}`): the other \
          files stay as they are; then `docker restart {}`",
-        users(&missing)
+        containers.join(" ")
     );
     let (asked, new): (Vec<&String>, Vec<&String>) =
         missing.into_iter().partition(|name| not_made.contains(*name));

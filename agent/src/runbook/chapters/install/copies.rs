@@ -114,6 +114,21 @@ impl Copies {
         Ok(cx.host.read(&root.join(private)).await?.is_some())
     }
 
+    /// Takes the public half of a pair away whose private one is gone: an installer that keeps what is there would leave it
+    /// beside a new one. Where it makes none it is put back.
+    pub(super) async fn clear_way(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
+        let root = Path::new(cx.look.site.folder.as_str());
+        for (name, _) in &self.files {
+            let Some(private) = private_half(name) else {
+                continue;
+            };
+            if cx.host.read(&root.join(private)).await?.is_none() {
+                cx.host.remove(&root.join(name)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Puts back what has to be, and has compose start what it changes for.
     pub(super) async fn put_back_and_start(&self, cx: &ActCx<'_>) -> Result<(), StepError> {
         const UP: [&str; 3] = ["compose", "up", "-d"];

@@ -200,9 +200,9 @@ impl Step for Run {
     }
 
     async fn check(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
-        if cx.host.read(&env_file(cx.site)).await?.is_none() {
+        let Some(env) = cx.host.read(&env_file(cx.site)).await? else {
             return Ok(Verdict::needed("no .env yet"));
-        }
+        };
         let Some(last) = cx.memory.get(recent::INSTALLED) else {
             return Ok(Verdict::needed("this recipe has not run the installer here yet"));
         };
@@ -224,7 +224,15 @@ impl Step for Run {
             )));
         }
         if copies::are_pending(cx).await? {
-            return Ok(Verdict::needed("a run that was to write .env anew was cut off"));
+            return Ok(Verdict::needed(
+                "a run that was to make .env or a secret anew did not come to its end",
+            ));
+        }
+        if !taken_up::is_of(cx.site, &String::from_utf8_lossy(&env)) {
+            return Ok(Verdict::needed(format!(
+                ".env is of another domain than {}",
+                cx.site.domain
+            )));
         }
         let missing = gone::to_make(cx).await?;
         if !missing.is_empty() {
@@ -250,8 +258,10 @@ impl Step for Run {
         let anew = env.is_some() && site.overwrite_env;
         let cut_off = copies::are_pending(&cx.look).await?;
         let missing = anew::missing(&cx.look, cut_off).await?;
-        let copies = if anew || cut_off {
-            Some(copies::take(cx).await?)
+        let copies = if anew || cut_off || !missing.is_empty() {
+            let copies = copies::take(cx).await?;
+            copies.clear_way(cx).await?;
+            Some(copies)
         } else {
             None
         };
@@ -310,29 +320,27 @@ impl Run {
     }
 }
 
-/// What comes of a run: what has to be as it was is that again, and what was `missing` is taken up. Only then, or where
-/// it is told as failed, is nothing more to be put back: a run that is cut off here is gone through once more.
+/// What comes of a run: what has to be as it was is that again, and what was `missing` is taken up. Only then is nothing
+/// more to be put back: a run that is cut off or fails here is gone through once more.
 async fn settle(
     cx: &ActCx<'_>,
     copies: Option<copies::Copies>,
     output: &Output,
     missing: &gone::Names,
 ) -> Result<(), StepError> {
-    let mut end = match &copies {
-        Some(copies) => copies.put_back_and_start(cx).await,
-        None => Ok(()),
-    };
-    if end.is_ok() {
-        // Also what an installer has made that has failed later on.
-        end = anew::take_up(cx, missing).await;
-        if !output.ok() {
-            end = Err(outcome::failure(cx.look.site, output));
-        }
+    if let Some(copies) = &copies {
+        copies.put_back_and_start(cx).await?;
     }
-    if copies.is_some() && !matches!(end, Err(StepError::Host(_))) {
+    // Also what an installer has made that has failed later on.
+    let taken_up = anew::take_up(cx, missing).await;
+    if taken_up.is_ok() && copies.is_some() {
         copies::settled(cx).await?;
     }
-    end
+    if output.ok() {
+        taken_up
+    } else {
+        Err(outcome::failure(cx.look.site, output))
+    }
 }
 
 /// Whether what is there now is what was asked for; `before` is whether there was an `.env` when the installer began.

@@ -33,6 +33,19 @@ pub(super) struct There<'a> {
     pub(super) remembered: bool,
 }
 
+/// Whether `.env` is not of another domain, whatever was asked for before.
+pub(super) fn is_of(site: &Site, env: &str) -> bool {
+    unknown::is_not_otherwise(site, &Secrets::default(), &domain(site), env)
+}
+
+fn domain(site: &Site) -> Change {
+    Change {
+        name: "domain".to_owned(),
+        was: None,
+        is: Some(site.domain.to_string()),
+    }
+}
+
 /// Judges what is there against what was asked for.
 pub(super) fn judge(
     site: &Site,
@@ -43,11 +56,14 @@ pub(super) fn judge(
     let mut kept = there
         .services
         .map_or_else(Vec::new, |active| services(site, there.switched_off, active));
+    let of_domain = domain(site);
+    let unchanged = changes.iter().all(|change| change.name != of_domain.name);
     for change in changes
         .iter()
+        .chain(unchanged.then_some(&of_domain))
         .filter(|change| !ELSEWHERE.contains(&change.name.as_str()))
     {
-        let is_taken_up = if there.remembered {
+        let is_taken_up = if there.remembered && change.name != "domain" {
             is_taken_up(site, secrets, change, there.env)
         } else {
             unknown::is_not_otherwise(site, secrets, change, there.env)

@@ -9,6 +9,10 @@ use chatalot_protocol::site::{Secrets, Site};
 /// Whether `.env` does not say otherwise than is asked for.
 pub(super) fn is_not_otherwise(site: &Site, secrets: &Secrets, change: &Change, env: &str) -> bool {
     let name = change.name.as_str();
+    // What the installer has just written itself it has not kept, but that a run before may have been of another site.
+    if site.overwrite_env && !matches!(name, "domain" | "registration") {
+        return true;
+    }
     if name == "oidc-disable-password-login" {
         // Where single sign-on is in there, this belongs there too.
         let keeps_it =
@@ -29,12 +33,16 @@ pub(super) fn is_not_otherwise(site: &Site, secrets: &Secrets, change: &Change, 
     if change.is_secret() {
         return exposed(secrets, name).is_none_or(|secret| pairs(env).any(|(_, value)| value == secret));
     }
-    own.iter()
-        .any(|value| *value == is || (name == "domain" && host_of(value) == is))
+    own.iter().any(|value| {
+        value.trim_end_matches('/') == is.trim_end_matches('/') || (name == "domain" && host_of(value) == is)
+    })
 }
 
-/// Whether this is the variable of an input, by its name.
+/// Whether this is the variable of an input, by its name; one that names a file is not.
 fn is_own(input: &str, variable: &str) -> bool {
+    if ["_FILE", "_PATH"].iter().any(|end| variable.ends_with(end)) {
+        return false;
+    }
     match input {
         "domain" => matches!(variable, "DOMAIN" | "PUBLIC_URL"),
         "registration" => matches!(variable, "REGISTRATION" | "REGISTRATION_MODE"),
