@@ -8,6 +8,7 @@
 //! | [`firewalls`] | the host's own firewalls, one file each |
 //! | [`repositories`] | package repositories of third parties: keys, files, mirrors |
 //! | [`made`] | what is taken back because it was written down before it was done |
+//! | [`gone`] | files below `secrets/` that are there no more |
 //! | [`packaging`], [`engine_version`], [`containers`], [`answer`], [`recent`], `cloudflare`, `evidence` | what several chapters judge by |
 //! | [`engine`], `walk` | the loop: check → apply → check |
 //! | [`outside`] | what the controller sees from outside, and what it means |
