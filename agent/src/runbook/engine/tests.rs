@@ -111,13 +111,14 @@ impl Agent {
         self.ledger.with(|_| Ok(())).await.unwrap();
     }
 
+    /// What is written down of a deployment.
+    async fn record(&self, id: DeploymentId) -> records::Deployment {
+        let found = self.ledger.with(move |db| records::find(db, id)).await;
+        found.unwrap().unwrap()
+    }
+
     async fn state(&self, id: DeploymentId) -> DeploymentState {
-        self.ledger
-            .with(move |db| records::find(db, id))
-            .await
-            .unwrap()
-            .unwrap()
-            .state
+        self.record(id).await.state
     }
 
     /// Waits for the end of a deployment, letting the host's time pass.

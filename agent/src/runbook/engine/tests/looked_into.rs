@@ -31,12 +31,6 @@ async fn a_deployment_whose_secrets_are_gone_ends_and_says_so() {
     let agent = machine.agent();
     agent.desk.resume("the agent was started again").await.unwrap();
     assert_eq!(agent.end(&machine.host, id).await, DeploymentState::Failed);
-    let result = agent
-        .ledger
-        .with(move |db| records::find(db, id))
-        .await
-        .unwrap()
-        .unwrap()
-        .result;
+    let result = agent.record(id).await.result;
     assert_eq!(result.advice.unwrap().code, "SECRETS_LOST");
 }

@@ -110,13 +110,7 @@ async fn f41_a_removal_that_fails_midway_tells_what_is_left_and_goes_on_when_run
     let removal = agent.removal(&bare(&order), Work::Uninstall).await;
     let id = removal.id;
     assert_eq!(agent.done(&machine.host, removal).await, DeploymentState::Failed);
-    let result = agent
-        .ledger
-        .with(move |db| records::find(db, id))
-        .await
-        .unwrap()
-        .unwrap()
-        .result;
+    let result = agent.record(id).await.result;
     let advice = result.advice.unwrap();
     assert_eq!(advice.code, "CONTAINERS_STAY");
     let left = "not done yet: chatalot's source is gone".to_owned();
