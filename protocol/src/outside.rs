@@ -108,6 +108,11 @@ pub fn listed(doors: &[Door]) -> String {
     parts.join(", ")
 }
 
+/// How a page's status is told, where it is not what it should be.
+pub fn status(code: u16) -> String {
+    format!("status {code}")
+}
+
 /// A random number, once: whoever answers with it is the one that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -3,7 +3,7 @@
 
 use super::knock::{Answer, PATIENCE, connect, unanswered};
 use chatalot_protocol::identity::ALPN_HTTP;
-use chatalot_protocol::outside::{Page, Saw};
+use chatalot_protocol::outside::{self, Page, Saw};
 use chatalot_protocol::site::Domain;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -66,7 +66,7 @@ pub async fn over(
     match (page, response.0.status()) {
         (Page::Websocket, StatusCode::SWITCHING_PROTOCOLS) => Ok((Saw::Answered, String::new())),
         (Page::Health, StatusCode::OK) => health(response.0.into_body()).await,
-        (_, status) => Ok((Saw::Other, format!("status {}", status.as_u16()))),
+        (_, status) => Ok((Saw::Other, outside::status(status.as_u16()))),
     }
 }
 

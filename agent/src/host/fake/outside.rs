@@ -5,7 +5,7 @@ use crate::host::{Fetch, Records, TurnAsk, TurnOver};
 use crate::stun::dialogue::Credentials;
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::outside::{
-    Door, Look, LookAt, Page, SHUT, SIGN_OF_LIFE, Saw, Seen, Sight, TURN, Told, Transport, WEB,
+    Door, Look, LookAt, Page, SHUT, SIGN_OF_LIFE, Saw, Seen, Sight, TURN, Told, Transport, WEB, status,
 };
 use chatalot_protocol::secret::Secret;
 use std::collections::BTreeSet;
@@ -144,7 +144,7 @@ impl World {
                 let version = health["version"].as_str().unwrap_or_default();
                 (Saw::Answered, version.to_owned())
             }
-            Ok(answer) => (Saw::Other, format!("status {}", answer.status)),
+            Ok(answer) => (Saw::Other, status(answer.status)),
             Err(_) => (Saw::Refused, String::new()),
         }
     }

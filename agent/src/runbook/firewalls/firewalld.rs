@@ -1,5 +1,5 @@
-//! firewalld, in the zone of the interface that leads to the world. Ports are opened both now and for good, without a reload, which would take Docker's
-//! own rules away.
+//! firewalld, in the zone of the interface that leads to the world. Ports are opened both now and for good, without a
+//! reload, which would take Docker's own rules away.
 
 use super::{Firewall, Gate, Opening, Turn};
 use crate::host::{Command, HostError, Look};

@@ -88,7 +88,7 @@ pub(super) fn is_published(public: &[(String, u16)]) -> Advice {
 
 /// chatalot's own port is open.
 pub(super) fn own_port_is_public(expected: &Expected<'_>, seen: &Seen) -> Advice {
-    let merge = if expected.has_80 {
+    let merge = if expected.proxy_is_ours {
         "deploy again with `--loopback-only`, which merges that into docker-compose.override.yml; or "
     } else {
         "where your proxy reaches chatalot at 127.0.0.1, deploy again with `--loopback-only`, which merges that into docker-compose.override.yml; or "

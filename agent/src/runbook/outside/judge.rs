@@ -6,12 +6,12 @@
 use super::{Note, Standing, advice};
 use chatalot_protocol::advice::Advice;
 use chatalot_protocol::outside::{
-    Door, Page, RELAYS, SHUT, Saw, Seen, Sight, TURN, Told, Transport, WEB, listed,
+    Door, Page, RELAYS, SHUT, Saw, Seen, Sight, TURN, Told, Transport, WEB, listed, status,
 };
 use std::net::IpAddr;
 
-/// How a controller words what a proxy answers to those whom it keeps out.
-const KEPT_OUT: &str = "status 403";
+/// What a proxy answers to those whom it keeps out.
+const FORBIDDEN: u16 = 403;
 
 /// What is known of the site.
 #[derive(Debug, Clone, Copy)]
@@ -26,8 +26,8 @@ pub struct Expected<'a> {
     pub journal: &'a str,
     /// Whether a deployment can publish chatalot's own port on the host alone.
     pub may_shut: bool,
-    /// Whether its proxy is ours, which answers on port 80 too.
-    pub has_80: bool,
+    /// Whether a deployment sets up its proxy, which then answers on port 80 too.
+    pub proxy_is_ours: bool,
     /// Whether its proxy keeps strangers out until there is an administrator; the controller is one.
     pub is_limited: bool,
     /// What the site's other containers publish to everybody, each by its name and port.
@@ -131,7 +131,7 @@ pub fn site(told: Told, expected: &Expected<'_>) -> Standing {
             Err(advice) => return Standing::Shut(advice),
         }
         notes.extend(exposed(seen, expected));
-        if expected.has_80
+        if expected.proxy_is_ours
             && sight(seen, WEB[0], None).is_some_and(|sight| sight.saw == Saw::Silent)
             && is_alive(seen, Transport::Tcp)
         {
@@ -232,7 +232,7 @@ fn page_stands(seen: &Seen, page: Page, expected: &Expected<'_>) -> Result<Optio
             _ => Ok(Some("health".to_owned())),
         },
         Saw::Answered => Ok(Some("WebSocket".to_owned())),
-        Saw::Other if expected.is_limited && sight.detail == KEPT_OUT => {
+        Saw::Other if expected.is_limited && sight.detail == status(FORBIDDEN) => {
             Ok(Some(format!("{name} kept from strangers, as asked")))
         }
         Saw::Other => {

@@ -98,7 +98,7 @@ pub async fn look(cx: &Cx<'_>) -> Result<Standing, StepError> {
         version: version.as_deref(),
         journal: proxies::journal(cx.site),
         may_shut: is_direct(cx.site) && !cx.site.loopback_only,
-        has_80: proxies::chosen(cx.site).is_some(),
+        proxy_is_ours: proxies::chosen(cx.site).is_some(),
         is_limited: route::limit(cx).is_some(),
         published: &public,
     };

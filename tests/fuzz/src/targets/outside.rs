@@ -96,7 +96,7 @@ fn judged(told: &Told) {
             version: Some("1.2.3"),
             journal: "journalctl -u caddy",
             may_shut: turn.is_some(),
-            has_80: turn.is_none(),
+            proxy_is_ours: turn.is_none(),
             is_limited: turn.is_some(),
             published: &[],
         };

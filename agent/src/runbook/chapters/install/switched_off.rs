@@ -83,14 +83,9 @@ pub(super) async fn take_away(cx: &ActCx<'_>) -> Result<(), StepError> {
             docker(cx, verb, &name).await?;
         }
     }
-    for service in ended(&cx.look)
-        .await?
-        .into_iter()
-        .flat_map(|switch| switch.services)
-    {
-        made::forget(cx, &format!("{NOTE}{service}")).await?;
-    }
-    Ok(())
+    let ended = ended(&cx.look).await?;
+    let services = ended.into_iter().flat_map(|switch| switch.services);
+    Ok(made::forget_all(cx, services.map(|service| format!("{NOTE}{service}"))).await?)
 }
 
 /// What a deployment has started, by how it is written down.

@@ -91,7 +91,7 @@ impl Step for Outside {
             version: None,
             journal: proxies::journal(site),
             may_shut: false,
-            has_80: proxies::chosen(site).is_some(),
+            proxy_is_ours: proxies::chosen(site).is_some(),
             is_limited: false,
             published: &[],
         };

@@ -35,9 +35,7 @@ async fn there(cx: &Cx<'_>) -> Result<Vec<Container>, StepError> {
 }
 
 async fn forget(cx: &ActCx<'_>) -> Result<Applied, StepError> {
-    for line in noted(cx.host).await? {
-        made::forget(cx, &line).await?;
-    }
+    made::forget_all(cx, noted(cx.host).await?).await?;
     Ok(Applied::default())
 }
 

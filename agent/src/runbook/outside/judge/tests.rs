@@ -7,7 +7,7 @@ fn expected() -> Expected<'static> {
         version: Some("0.24.1"),
         journal: "see the log",
         may_shut: true,
-        has_80: true,
+        proxy_is_ours: true,
         is_limited: false,
         published: &[],
     }
